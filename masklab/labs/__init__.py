@@ -1,0 +1,1 @@
+"""One lab a lesson: a pure function from a state to a picture, and the controls around it."""

@@ -1,0 +1,41 @@
+"""What every lab shares: a state comes in, a picture goes out, and a lab never dies."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+
+from masklab.panels import Picture, picture_text
+from masklab.view.matrix import MatrixView
+
+Draw = Callable[[Mapping], Picture]
+
+
+class BadInput(ValueError):
+    """What a person typed can't be drawn; the message is one sentence that says why and how to mend it."""
+
+
+class Lab(MatrixView):
+    """Controls and panels in one widget; ``draw(state)`` says what the panels show.
+
+    ``draw`` is pure: the same state gives the same picture. When it raises BadInput,
+    the last good picture stays and the sentence stands under the boxes.
+    ``initial`` is the state at first sight, and has to be drawable.
+    """
+
+    def __init__(self, draw: Draw, *, initial: Mapping, controls: Sequence[Mapping], label: str):
+        self._draw = draw
+        self._lock = threading.Lock()  # callbacks run on a thread of their own
+        super().__init__(state=dict(initial), controls=list(controls), label=label)
+        self._update(None)
+        self.observe(self._update, names="state")
+
+    def _update(self, _change) -> None:
+        """Draw the present state; on bad input keep the last picture and say what is wrong."""
+        with self._lock, torch.no_grad():  # no_grad holds for one thread only, so it is entered here
+            try:
+                picture = self._draw(self.state)
+            except BadInput as problem:
+                picture = replace(self._shown, problem=str(problem))
+            self.show(picture, text=picture_text(picture) if self.state.get("text") else "")

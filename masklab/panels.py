@@ -1,0 +1,207 @@
+"""A panel: one labelled matrix with its meaning, and its text twin.
+
+Everything that a person sees is a panel first. Text (here), matplotlib
+(`masklab.figures`) and the live view (`masklab.view`) draw the same panel;
+none of them computes anything.
+"""
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from torch import Tensor
+
+# How a kind of value is coloured: "signed" around 0, "unit" from 0 to 1, "plain" not at all.
+KINDS = {"ids": "plain", "mask": "plain", "score": "signed", "vector": "signed", "output": "signed", "weight": "unit"}
+# What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
+NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
+SIGNS = {NOT_MARKED: "", RIGHT: "✓", MISSED: "✗", EXTRA: "!"}
+LABEL_LENGTH = 12
+TEXT_COLUMNS = 16  # wider panels are cut in the text twin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One labelled matrix: its values, what they mean, and how to say one of them.
+
+    Shapes: ``values`` (rows, columns), any number type; ``blocked`` bool and ``marks``
+    uint8 (see SIGNS) of the same shape; ``rows``, ``columns``, ``row_pads``,
+    ``column_pads`` and ``row_notes`` one entry a row or column.
+    ``axes`` names the two axes ("query", "key", "feature", "sentence"): panels that
+    share a name light up together. ``sign`` stands between the panel before and this one.
+    ``say`` is this panel's part of the spoken line; ``{}`` is the value. A ``paintable`` panel's cells can be toggled.
+    ``limit`` fixes the ends of a signed colour scale.
+    Raises ValueError when a part doesn't fit the values.
+    """
+
+    name: str
+    kind: str
+    values: Tensor
+    rows: Sequence[str]
+    columns: Sequence[str]
+    title: str
+    meaning: str
+    axes: tuple[str, str] = ("query", "key")
+    sign: str = ""
+    say: str = ""
+    blocked: Tensor | None = None
+    marks: Tensor | None = None
+    row_pads: Sequence[bool] = ()
+    column_pads: Sequence[bool] = ()
+    row_notes: Sequence[str] = ()
+    notes_title: str = ""
+    paintable: bool = False
+    limit: float | None = None
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, and is {self.kind!r}.")
+        shape = (len(self.rows), len(self.columns))
+        for name in ("values", "blocked", "marks"):
+            have = getattr(self, name)
+            if have is not None and tuple(have.shape) != shape:
+                raise ValueError(
+                    f"{name} of panel {self.name!r} must be {shape}, as its labels say, and is {tuple(have.shape)}."
+                )
+        for name, want in (("row_pads", shape[0]), ("row_notes", shape[0]), ("column_pads", shape[1])):
+            if len(getattr(self, name)) not in (0, want):
+                raise ValueError(
+                    f"{name} of panel {self.name!r} must have {want} entries, and has {len(getattr(self, name))}."
+                )
+
+    @property
+    def scale(self) -> str:
+        """How the values are coloured: "signed", "unit" or "plain"."""
+        return KINDS[self.kind]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The values at the two ends of the colour scale."""
+        if self.scale != "signed":
+            return (0.0, 1.0)
+        finite = self.values[self.values.isfinite()].abs()
+        top = self.limit or (finite.max().item() if finite.numel() else 0.0) or 1.0
+        return (-top, top)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sentence:
+    """One padded sentence as a row of chips: its tokens, which are pads, a note in words."""
+
+    tokens: Sequence[str]
+    pads: Sequence[bool]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What a lab shows at one moment: sentences, panels, one line in words, one problem in words."""
+
+    panels: Sequence[Panel]
+    sentences: Sequence[Sentence] = ()
+    shown: int = 0
+    summary: str = ""
+    problem: str = ""
+
+
+def number(value: float, kind: str = "score") -> str:
+    """Write one value as every renderer writes it: two decimals, ids whole, −∞ and NaN by name.
+
+    >>> number(0.125), number(-0.001), number(float("-inf")), number(float("nan")), number(4, "ids")
+    ('0.13', '0.00', '−∞', 'NaN', '4')
+    """
+    value = float(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if kind in ("ids", "mask"):
+        return f"{value:.0f}"
+    text = str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))  # ties away from zero, as in JavaScript
+    return "0.00" if text == "-0.00" else text.replace("-", "−")
+
+
+def label(token: str) -> str:
+    """Shorten a token for a header, and make characters visible that would disturb the page.
+
+    Control characters, lone surrogates and marks that turn the writing direction become "�".
+
+    >>> label("understanding-everything"), label("a\\u202eb")
+    ('understandi…', 'a�b')
+    """
+    turning = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    clean = "".join("�" if c in turning or unicodedata.category(c) in ("Cc", "Cs") else c for c in token)
+    return clean if len(clean) <= LABEL_LENGTH else clean[: LABEL_LENGTH - 1] + "…"
+
+
+def cell(panel: Panel, row: int, column: int) -> str:
+    """Write one cell as text: its value, "▨" after a blocked one, and the sign of its mark.
+
+    >>> import torch
+    >>> p = Panel(name="w", kind="weight", values=torch.tensor([[0.0]]), rows=["a"], columns=["b"],
+    ...           title="weights", meaning="", blocked=torch.tensor([[True]]))
+    >>> cell(p, 0, 0)
+    '0.00▨'
+    """
+    hatch = "▨" if panel.blocked is not None and panel.blocked[row, column] else ""
+    mark = SIGNS[int(panel.marks[row, column])] if panel.marks is not None else ""
+    return number(panel.values[row, column].item(), panel.kind) + hatch + mark
+
+
+def text(panel: Panel) -> str:
+    """The panel's text twin: a title, a sentence, and a table in plain characters.
+
+    >>> import torch
+    >>> print(text(Panel(name="ids", kind="ids", values=torch.tensor([[1, 0]]), rows=["1"],
+    ...                  columns=["The", "[PAD]"], title="ids", meaning="One number a word.")))
+    ids: One number a word.
+       The  [PAD]
+    1    1      0
+    """
+    shown = min(len(panel.columns), TEXT_COLUMNS)
+    notes = [panel.notes_title, *panel.row_notes] if panel.row_notes else []
+    table = [["", *map(label, panel.columns[:shown])]]
+    for i, row in enumerate(panel.rows[:TEXT_COLUMNS]):
+        table.append([label(row), *(cell(panel, i, j) for j in range(shown))])
+    if notes:
+        table = [line + [note] for line, note in zip(table, notes, strict=False)]
+    lines = [f"{panel.sign}  {panel.title}: {panel.meaning}".strip(), *_aligned(table)]
+    if len(panel.columns) > shown or len(panel.rows) > TEXT_COLUMNS:
+        lines.append(
+            f"(the first {min(len(panel.rows), TEXT_COLUMNS)} of {len(panel.rows)} rows and "
+            f"{shown} of {len(panel.columns)} columns)"
+        )
+    return "\n".join(lines)
+
+
+def picture_text(picture: Picture) -> str:
+    """The whole picture in words: the sentences, then each panel's text twin.
+
+    >>> print(picture_text(Picture(panels=[], sentences=[Sentence(tokens=["The", "[PAD]"], pads=[False, True])])))
+    ▸ The ·[PAD]·
+    """
+    lines = []
+    for i, sentence in enumerate(picture.sentences):
+        words = " ".join(
+            f"·{label(t)}·" if pad else label(t) for t, pad in zip(sentence.tokens, sentence.pads, strict=True)
+        )
+        lines.append(f"{'▸' if i == picture.shown else ' '} {words}   {sentence.note}".rstrip())
+    parts = ["\n".join(lines), *map(text, picture.panels), picture.summary, picture.problem]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    """Pad the cells so that columns stand under each other; the first column to the left."""
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    lines = []
+    for first, *rest in table:
+        cells = [" " * (w - _width(c)) + c for c, w in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first + " " * (widths[0] - _width(first)), *cells]).rstrip())
+    return lines
+
+
+def _width(string: str) -> int:
+    """How many columns a string takes in a fixed-width font."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in string)

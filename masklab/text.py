@@ -1,0 +1,142 @@
+"""Sentences → tokens → ids → a padded batch that carries its own mask."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import torch
+from torch import Tensor
+
+PAD = "[PAD]"
+PAD_ID = 0
+WORD_IDS = {"The": 1, "cat": 2, "ate": 3, "fish": 4, "pie": 5}
+VOCABULARY_SIZE = 30_522  # as many slots as BERT's vocabulary has
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded sentences, with the lengths that say which positions are words.
+
+    Shapes: ``ids`` (batch, length) int64; ``lengths`` (batch,) int64;
+    ``mask`` (batch, length) bool, True = a word, False = padding.
+    ``tokens`` holds the same grid as strings.
+    """
+
+    tokens: tuple[tuple[str, ...], ...]
+    ids: Tensor
+    lengths: Tensor
+    side: str
+
+    @property
+    def mask(self) -> Tensor:
+        """Which positions are words: counted from the lengths, never guessed from an id.
+
+        Shape: (batch, length) bool.
+
+        >>> make_batch(["The cat ate", "The cat ate fish pie"]).mask.int()
+        tensor([[1, 1, 1, 0, 0],
+                [1, 1, 1, 1, 1]], dtype=torch.int32)
+        """
+        return word_positions(self.lengths, total=self.ids.shape[1], side=self.side)
+
+
+def tokenize(sentence: str) -> list[str]:
+    """Split a sentence at white space: a token is a word.
+
+    Real models split words further (Byte-Pair Encoding, WordPiece); a mask does not care.
+
+    >>> tokenize("  The cat   ate ")
+    ['The', 'cat', 'ate']
+    """
+    return sentence.split()
+
+
+def word_id(word: str) -> int:
+    """The id of a word: fixed for the five running words, a hash for every other.
+
+    A word's id depends on the word alone, so that editing one word moves no other.
+    Two words share an id about once in 30,000 pairs ("the hashing trick",
+    Weinberger et al. 2009, arXiv 0902.2206). Id 0 belongs to padding only.
+
+    >>> word_id("cat"), word_id("dog") == word_id("dog"), word_id("[PAD]") == PAD_ID
+    (2, True, False)
+    """
+    first_free = len(WORD_IDS) + 1
+    hashed = first_free + crc32(word.encode("utf-8", "surrogatepass")) % (VOCABULARY_SIZE - first_free)
+    return WORD_IDS.get(word, hashed)
+
+
+def word_positions(lengths: Tensor, *, total: int, side: str = "right") -> Tensor:
+    """Which of ``total`` positions hold words, when sentences are padded on one side.
+
+    Shapes: ``lengths`` (batch,) integers → (batch, total) bool, True = a word.
+    Raises ValueError for an unknown side, or for a length that does not fit.
+
+    >>> word_positions(torch.tensor([1, 3]), total=4, side="left").int()
+    tensor([[0, 0, 0, 1],
+            [0, 1, 1, 1]], dtype=torch.int32)
+    """
+    if side not in ("left", "right"):
+        raise ValueError(f"side must be 'left' or 'right', and is {side!r}.")
+    if lengths.numel() and (lengths.min() < 0 or lengths.max() > total):
+        raise ValueError(f"every length must be between 0 and total={total}, and lengths are {lengths.tolist()}.")
+    from_the_end = torch.arange(total).flip(0) if side == "left" else torch.arange(total)
+    return from_the_end < lengths[:, None]
+
+
+def pad_tokens(tokens: Sequence[str], *, total: int, side: str = "right") -> tuple[str, ...]:
+    """Add [PAD] tokens on one side until there are ``total``.
+
+    >>> pad_tokens(["The", "cat"], total=4)
+    ('The', 'cat', '[PAD]', '[PAD]')
+    """
+    pads = (PAD,) * (total - len(tokens))
+    return pads + tuple(tokens) if side == "left" else tuple(tokens) + pads
+
+
+def make_batch(sentences: Sequence[str], *, side: str = "right") -> Batch:
+    """Turn sentences into one padded batch.
+
+    Shapes: n sentences, the longest with L words → ids (n, L). L is 0 when no
+    sentence has a word. Raises ValueError for an unknown side.
+
+    >>> batch = make_batch(["The cat ate", "The cat ate fish pie", "The cat ate fish"])
+    >>> batch.ids
+    tensor([[1, 2, 3, 0, 0],
+            [1, 2, 3, 4, 5],
+            [1, 2, 3, 4, 0]])
+    >>> batch.lengths
+    tensor([3, 5, 4])
+    """
+    words = [tokenize(sentence) for sentence in sentences]
+    total = max((len(row) for row in words), default=0)
+    lengths = torch.tensor([len(row) for row in words], dtype=torch.int64)
+    mask = word_positions(lengths, total=total, side=side)
+    ids = torch.full((len(words), total), PAD_ID, dtype=torch.int64)
+    ids[mask] = torch.tensor([word_id(word) for row in words for word in row], dtype=torch.int64)
+    return Batch(
+        tokens=tuple(pad_tokens(row, total=total, side=side) for row in words),
+        ids=ids,
+        lengths=lengths,
+        side=side,
+    )
+
+
+def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
+    """Give every id a random vector that depends on the id and the seed alone.
+
+    It stands in for a trained embedding table, one row per id.
+    Shapes: ``ids`` any shape → the same shape with ``dim`` at the end, float32,
+    drawn from a standard normal distribution.
+
+    >>> table = vectors(torch.tensor([2, 3, 2]), dim=2, seed=0)
+    >>> table.shape, bool((table[0] == table[2]).all()), bool((table[0] == table[1]).all())
+    (torch.Size([3, 2]), True, False)
+    """
+    unique, where = ids.unique(return_inverse=True)
+    rows = [
+        torch.randn(dim, generator=torch.Generator().manual_seed(seed * VOCABULARY_SIZE + one))
+        for one in unique.tolist()
+    ]
+    table = torch.stack(rows) if rows else torch.zeros(0, dim)
+    return table[where]

@@ -1,0 +1,58 @@
+"""Sentences become one padded batch, and the batch knows which positions are words."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from masklab.text import PAD, PAD_ID, make_batch, tokenize, vectors, word_id, word_positions
+from tests.strategies import hostile, lengths, sides
+
+
+def test_the_source_batch():
+    batch = make_batch(["The cat ate", "The cat ate fish pie", "The cat ate fish"])
+    assert batch.ids.tolist() == [[1, 2, 3, 0, 0], [1, 2, 3, 4, 5], [1, 2, 3, 4, 0]]
+    assert (batch.lengths - 1).tolist() == [2, 4, 3]  # the last word's index, as the source counts it
+
+
+@given(st.lists(hostile, max_size=5), sides)
+def test_any_text_becomes_a_batch(sentences, side):
+    batch = make_batch(sentences, side=side)
+    assert batch.mask.sum(dim=1).tolist() == [len(tokenize(s)) for s in sentences]
+    for tokens, ids, mask, sentence in zip(batch.tokens, batch.ids, batch.mask, sentences, strict=True):
+        assert [t for t, word in zip(tokens, mask, strict=True) if word] == tokenize(sentence)
+        assert all(t == PAD and i == PAD_ID for t, i, word in zip(tokens, ids, mask, strict=True) if not word)
+        assert (ids[mask] != PAD_ID).all()
+
+
+def test_a_typed_pad_is_a_word():
+    batch = make_batch(["[PAD] ate", "The cat ate"])
+    assert batch.mask.tolist() == [[True, True, False], [True, True, True]]
+
+
+@given(lengths(), sides)
+def test_word_positions_by_a_slow_loop(case, side):
+    found, total = case
+    mask = word_positions(found, total=total, side=side)
+    for i, length in enumerate(found.tolist()):
+        for j in range(total):
+            assert mask[i, j] == (j < length if side == "right" else j >= total - length)
+
+
+def test_bad_arguments_say_what_came():
+    with pytest.raises(ValueError, match="'middle'"):
+        word_positions(torch.tensor([1]), total=2, side="middle")
+    with pytest.raises(ValueError, match=r"between 0 and total=2.*\[3\]"):
+        word_positions(torch.tensor([3]), total=2)
+
+
+@given(st.integers(0, 999), hostile)
+def test_a_vector_depends_on_the_word_and_the_seed_alone(seed, text):
+    torch.manual_seed(0)
+    before = torch.rand(1)
+    torch.manual_seed(0)
+    ids = torch.tensor([word_id("cat"), word_id(text), word_id("cat")])
+    table = vectors(ids, dim=4, seed=seed)
+    assert torch.equal(table[0], table[2])
+    assert torch.equal(table[0], vectors(torch.tensor([2]), dim=4, seed=seed)[0])
+    assert torch.equal(torch.rand(1), before)  # the learner's own random numbers stay as they were
