@@ -43,6 +43,7 @@ HATCH, WASH = "#b4b4b4", "#e6e6e8"  # light enough for black text on top: 10:1
 HATCHES = {RIGHT: "++", MISSED: "xx", EXTRA: "--"}  # a mark where there is no room for its sign
 FONTS = {"regular": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "italic": "DejaVuSans-Oblique.ttf"}
 MARGIN, GAP, LINE = 14, 12, 15  # around everything; between panels; height of a line of small text
+SIGN_GAP = 15  # around a sign, most of it after: "× 2" must not read as a product with a row's label
 CAPTION_WIDTH = 150  # a caption is at least so wide, however narrow its panel
 _settings = threading.Lock()  # matplotlib's settings belong to all threads
 
@@ -53,6 +54,7 @@ class Block:
 
     ``x``, ``y`` is the grid's top left corner; ``cell`` the width and height of a cell.
     ``number`` and ``name`` are sizes of letters; no cell shows its number when ``number`` is 0.
+    ``middle`` is where all signs of the line stand.
     """
 
     panel: Panel
@@ -67,6 +69,7 @@ class Block:
     caption: tuple[str, ...]
     x: float = 0.0
     y: float = 0.0
+    middle: float = 0.0
 
     @property
     def width(self) -> float:
@@ -225,8 +228,7 @@ def _blocks(panels: Sequence[Panel], captions: bool) -> list[Block]:
 
 def _block(panel: Panel, longest: int, *, sign: str, captions: bool) -> Block:
     """How much room one panel takes, when the longest side of all has ``longest`` cells."""
-    *cell, digits, name = next((sizes for most, *sizes in SIZES if longest <= most), (*_tiny(panel, longest), 0, 11))
-    cell[0] = max(cell[0], _width(_longest_number(panel), digits) + 1) if digits else cell[0]
+    *cell, digits, name = _sizes(panel, longest)
     names = max((_width(label(c), name) for c in panel.columns), default=0)
     upright = names > cell[0] - 2
     notes = max((_width(n, 11) for n in [panel.notes_title, *panel.row_notes]), default=0) if panel.row_notes else 0
@@ -235,7 +237,7 @@ def _block(panel: Panel, longest: int, *, sign: str, captions: bool) -> Block:
     caption = tuple(_folded(text, max(body, CAPTION_WIDTH))) if captions else ()
     return Block(
         panel=replace(panel, sign=sign), cell=tuple(cell), number=digits, name=name, upright=upright, caption=caption,
-        sign=_width(sign, 13, "bold") + GAP if sign else 0,
+        sign=_width(sign, 13, "bold") + SIGN_GAP if sign else 0,
         labels=max((_width(label(r), name) for r in panel.rows), default=0) + 6,
         header=40 + (names + 4 if upright else 16),
         body=max([body, *(_width(line, 11) for line in caption)]),
@@ -247,10 +249,18 @@ def _longest_number(panel: Panel) -> str:
     return max((number(value, panel.kind) for row in panel.values.tolist() for value in row), key=len, default="")
 
 
-def _tiny(panel: Panel, longest: int) -> list[float]:
-    """Cells so small that the whole panel fits; a panel with few columns gets wider ones, or it would be a thread."""
+def _sizes(panel: Panel, longest: int) -> tuple[float, float, float, float]:
+    """A cell's width and height, and the sizes of numbers and labels; no number where the cells are many.
+
+    Many cells are so small that the whole panel fits; a panel with few columns gets
+    wider ones, or it would be a thread.
+    """
+    for most, width, height, digits, name in SIZES:
+        if longest <= most:
+            return max(width, _width(_longest_number(panel), digits) + 1), height, digits, name
     side = 320 / longest
-    return [max(side, 13) if n <= WRITTEN else side for n in (len(panel.columns), len(panel.rows))]
+    width, height = (max(side, 13) if n <= WRITTEN else side for n in (len(panel.columns), len(panel.rows)))
+    return width, height, 0, 11
 
 
 def _lines(blocks: list[Block], width: float) -> list[list[Block]]:
@@ -272,9 +282,10 @@ def _placed(lines: list[list[Block]], top: float) -> tuple[list[Block], float]:
     """
     placed = []
     for line in lines:
-        x, header = MARGIN, max(block.header for block in line)
+        x, header, tallest = MARGIN, max(b.header for b in line), max(b.grid[1] for b in line)
+        place = {"y": top + header, "header": header, "middle": top + header + tallest / 2}
         for block in line:
-            placed.append(replace(block, x=x + block.sign + block.labels, y=top + header, header=header))
+            placed.append(replace(block, x=x + block.sign + block.labels, **place))
             x += block.width + GAP
         top += header + max(block.below for block in line) + MARGIN
     return placed, top
@@ -293,7 +304,7 @@ def _legend(panel: Panel) -> str:
 
 def _sheet(width: float, height: float) -> Axes:
     """An empty sheet of so many pixels; (0, 0) is its top left corner."""
-    figure = Figure(figsize=(np.ceil(width) / DPI, np.ceil(height) / DPI), dpi=DPI, facecolor=PAPER)
+    figure = Figure(figsize=(np.ceil(width) / DPI, np.ceil(height) / DPI), dpi=DPI, facecolor=PAPER, layout="none")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -304,7 +315,7 @@ def _sheet(width: float, height: float) -> Axes:
 def _draw_block(axes: Axes, block: Block) -> None:
     """One panel: sign, title, labels, cells, notes and caption."""
     panel, (_, height) = block.panel, block.grid
-    _write(axes, block.x - block.labels - GAP / 2, block.y + height / 2, panel.sign, size=13, font="bold", ha="right")
+    _write(axes, block.x - block.labels - SIGN_GAP + 4, block.middle, panel.sign, size=13, font="bold", ha="right")
     _write(axes, block.x, block.y - block.header + 8, panel.title, size=13, font="bold")
     _write(axes, block.x, block.y - block.header + 25, "{} ↓   {} →".format(*panel.axes), size=10, colour=GREY)
     _draw_labels(axes, block)
@@ -478,7 +489,7 @@ def _words(picture: Picture, width: float) -> list[str]:
 
 def _folded(string: str, width: float, *, size: float = 11) -> list[str]:
     """Break a text into lines of about so many pixels."""
-    return textwrap.wrap(string, max(8, int(width / (0.56 * size))))
+    return textwrap.wrap(string, max(8, int(width / (0.56 * size))), max_lines=12, placeholder=" …")
 
 
 # Letters
@@ -515,12 +526,12 @@ def _letters(font: str) -> frozenset[int]:
 
 
 def _clean(string: str, font: str) -> str:
-    """Put "�" for each character that the font can't draw, and drop the invisible joiners.
+    """Put "�" for each character that the font can't draw, drop invisible joiners, and cut what no sheet could hold.
 
-    >>> _clean("a\\u200d😺\\n", "regular")
+    >>> _clean("a\\u200d日\\n", "regular")
     'a��'
     """
-    seen = re.sub("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]", "", string)
+    seen = re.sub("[\u00ad\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]", "", string[:200])
     return "".join(c if c.isprintable() and ord(c) in _letters(font) else "�" for c in seen)
 
 

@@ -1,0 +1,370 @@
+"""The still pictures: legible, the same every time, and never an exception."""
+
+import importlib.util
+import io
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from PIL import Image
+
+from masklab import figures
+from masklab.labs.attention_padding import INITIAL, draw
+from masklab.panels import EXTRA, KINDS, MISSED, RIGHT, Panel, Picture, Sentence, number
+from tests.strategies import hostile
+
+pytestmark = pytest.mark.filterwarnings("error")
+SCRIPT = Path(__file__).parents[1] / "figures" / "attention_padding.py"
+NAMES = ["adding", "batch", "output", "scores", "softmax", "two_masks"]
+
+
+def panel(values, **changes) -> Panel:
+    values = torch.as_tensor(values)
+    rows, columns = ([f"w{i}" for i in range(n)] for n in values.shape)
+    parts = {"name": "p", "kind": "score", "title": "scores", "meaning": "What it means."}
+    return Panel(**(parts | {"values": values, "rows": rows, "columns": columns} | changes))
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(float)
+
+
+def script():
+    spec = importlib.util.spec_from_file_location("attention_padding_pictures", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return script().drawings()
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    run = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True, check=True)
+    return folder, run.stdout
+
+
+# Legible
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_have_a_contrast_of_at_least_4_5(kind):
+    values = torch.linspace(-1, 1, 1000)[None] if kind != "weight" else torch.linspace(0, 1, 1000)[None]
+    for pads in (False, True):
+        rgb = figures.colours(panel(values, kind=kind, row_pads=[pads]))
+        ink = np.where(figures.inks(rgb) == "#ffffff", 1.0, 0.0)
+        light = figures.luminance(rgb)
+        contrast = (np.maximum(light, ink) + 0.05) / (np.minimum(light, ink) + 0.05)
+        assert contrast.min() >= 4.5
+
+
+@pytest.mark.parametrize("back", ["PAPER", "BLOCKED", "HOLE", "HATCH", "WASH", "PLAIN"])
+def test_black_is_legible_on_everything_it_may_stand_on_and_grey_on_paper(back):
+    black, grey, behind = (figures.luminance(figures._rgb(getattr(figures, name))) for name in ("INK", "GREY", back))
+    assert (behind + 0.05) / (black + 0.05) >= 4.5
+    if back in ("PAPER", "WASH"):
+        assert (behind + 0.05) / (grey + 0.05) >= 4.5
+
+
+def test_colours_are_those_of_the_scale_at_its_ends():
+    ends = {"weight": ([0.0, 1.0], "cividis"), "score": ([-2.0, 2.0], "PuOr")}
+    for kind, (values, name) in ends.items():
+        want = matplotlib.colormaps[name]([0.0, 1.0])[None, :, :3]
+        assert np.allclose(figures.colours(panel([values], kind=kind)), want)
+
+
+def test_the_scale_of_weights_is_fixed_and_that_of_scores_is_the_panels():
+    low, high = (figures.colours(panel([[0.4]], kind="score", limit=limit)) for limit in (0.5, 4.0))
+    assert not np.allclose(low, high)
+    assert np.allclose(figures.colours(panel([[0.4]], kind="weight")), matplotlib.colormaps["cividis"](0.4)[:3])
+
+
+def test_a_pad_is_washed_out():
+    bright = figures.colours(panel([[2.0, 2.0]], column_pads=[False, True]))
+    assert np.ptp(bright[0, 0]) > 2 * np.ptp(bright[0, 1])  # less colour
+    assert figures.luminance(bright[0, 1]) > figures.luminance(bright[0, 0])
+
+
+@pytest.mark.parametrize("size", [5, 40])
+@pytest.mark.parametrize("kind", ["mask", "weight", "score"])
+def test_blocked_cells_differ_without_colour(size, kind):
+    """In grey, a blocked cell has stripes and an open one is even, whatever its value."""
+    blocked = torch.zeros(size, size, dtype=torch.bool)
+    blocked[:, size // 2 :] = True
+    one = panel(torch.zeros(size, size), kind=kind, blocked=blocked)
+    (block,), _ = figures._placed(figures._lines(figures._blocks([one], True), 900), figures.MARGIN)
+    grey, (w, h) = pixels(figures.png([one])), block.cell
+    depth = 8 if block.number else h * size  # the strip above the numbers
+    strip = grey[round(block.y) + 3 : round(block.y + depth) - 1]
+    wide = size // 2 * w
+    open_cells = strip[:, round(block.x) + 3 : round(block.x + (w if block.number else wide)) - 3]
+    closed = strip[:, round(block.x + wide) + 3 : round(block.x + wide + (w if block.number else wide)) - 3]
+    assert np.ptp(open_cells) <= 2
+    assert np.ptp(closed) > 30
+
+
+def test_minus_infinity_is_hatched_even_when_no_cell_is_named_blocked():
+    cells = figures.colours(panel([[0.0, -torch.inf, torch.nan]]))
+    assert np.allclose(cells[0, 1], figures._rgb(figures.BLOCKED))
+    assert np.allclose(cells[0, 2], figures._rgb(figures.HOLE))
+
+
+@pytest.mark.parametrize("letter", "✓✗!−∞→×=√ᵀ…�▸÷↓")
+def test_every_sign_is_in_every_font(letter):
+    assert all(figures._clean(letter, font) == letter for font in figures.FONTS)
+    assert all(ord(letter) in figures._letters(font) for font in figures.FONTS)
+
+
+def test_marks_show_in_large_and_in_small_cells():
+    for size in (3, 30):
+        plain = panel(torch.zeros(size, size), kind="mask")
+        seen = {figures.png([plain])}
+        for mark in (RIGHT, MISSED, EXTRA):
+            seen.add(figures.png([replace(plain, marks=torch.full((size, size), mark, dtype=torch.uint8))]))
+        assert len(seen) == 4
+
+
+# Laid out
+
+
+@pytest.mark.parametrize("width", [300, 600, 900, 1400])
+def test_panels_wrap_and_do_not_overlap(width):
+    panels = draw(INITIAL | {"qkv": True}).panels
+    blocks, bottom = figures._placed(figures._lines(figures._blocks(panels, True), width - 28), 14)
+    boxes = [(b.x - b.labels - b.sign, b.x + b.body, b.y - b.header, b.y + b.below) for b in blocks]
+    for i, (left, right, top, under) in enumerate(boxes):
+        assert left >= 14 - 1e-9
+        assert under <= bottom
+        assert right <= width - 14 or right - left > width - 28
+        for other in boxes[:i]:
+            assert right <= other[0] or other[1] <= left or under <= other[2] or other[3] <= top
+
+
+def test_the_labs_first_picture_reads_as_one_formula_in_two_lines():
+    lines = figures._lines(figures._blocks(draw(INITIAL).panels, True), 1000 - 28)
+    assert [[block.panel.name for block in line] for line in lines] == [
+        ["ids", "scores", "mask", "masked"],
+        ["weights", "output"],
+    ]
+    assert [block.panel.sign for line in lines for block in line] == ["", "→", "+", "=", "softmax →", "× V →"]
+
+
+def test_the_first_panels_sign_is_not_drawn():
+    signed = panel([[1.0]], sign="softmax →")
+    assert figures.png([signed]) == figures.png([replace(signed, sign="")])
+
+
+def test_png_is_small_and_a_thousand_pixels_wide():
+    data = figures.png(draw(INITIAL))
+    assert len(data) < 60_000
+    assert 850 < Image.open(io.BytesIO(data)).width <= 1000
+
+
+# The same every time
+
+
+def test_the_script_gives_the_committed_files_byte_for_byte(drawn):
+    folder, _ = drawn
+    names = [f"attention_padding_{name}.svg" for name in NAMES]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    for name in names:
+        assert (folder / name).read_bytes() == (SCRIPT.parent / name).read_bytes(), (
+            f"{name} is not what figures/attention_padding.py draws: run it, look at the picture, and commit it."
+        )
+
+
+def test_no_value_in_the_pictures_stands_near_a_rounding_edge(pictures):
+    """Sums differ between processors in the 7th digit: numbers and colours must not tip over by that."""
+    for drawing in pictures:
+        for one in drawing.panels:
+            values = one.values.double()
+            values = values[values.isfinite()]
+            hundredths = (values * 100 - 0.5).numpy()
+            assert np.abs(hundredths - hundredths.round()).min() > 1e-4, f"{one.name}: another seed is needed"
+            if one.scale == "plain":
+                continue
+            low, high = one.limits
+            share = (values - low) / (high - low)
+            share = share[(share > 1e-6) & (share < 1 - 1e-6)].numpy() * 256
+            assert np.abs(share - share.round()).min() > 1e-4, f"{one.name}: another seed is needed"
+
+
+def test_four_threads_draw_the_same_bytes():
+    picture = draw(INITIAL)
+    words = {"title": "t", "description": "d"}
+    png, svg = figures.png(picture), figures.svg(picture, **words)
+    with ThreadPoolExecutor(4) as pool:
+        pngs = [pool.submit(figures.png, picture) for _ in range(4)]
+        svgs = [pool.submit(figures.svg, picture, **words) for _ in range(4)]
+        assert {job.result() for job in pngs} == {png}
+        assert {job.result() for job in svgs} == {svg}
+
+
+def test_a_learners_own_matplotlib_settings_change_nothing():
+    picture, words = draw(INITIAL), {"title": "t", "description": "d"}
+    png, svg = figures.png(picture), figures.svg(picture, **words)
+    mine = {"figure.autolayout": True, "text.usetex": True, "savefig.bbox": "tight", "axes.facecolor": "black",
+            "font.size": 30, "figure.facecolor": "black", "savefig.dpi": 20, "svg.fonttype": "none"}  # fmt: skip
+    with matplotlib.rc_context(mine):
+        assert figures.png(picture) == png
+        assert figures.svg(picture, **words) == svg
+
+
+def test_no_pyplot():
+    code = "import sys, masklab.figures; assert 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# SVG
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_says_in_words_what_it_shows(name):
+    root = ElementTree.fromstring((SCRIPT.parent / f"attention_padding_{name}.svg").read_text(encoding="utf-8"))
+    space = "{http://www.w3.org/2000/svg}"
+    title, description = root.find(f"{space}title"), root.find(f"{space}desc")
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby").split() == [title.get("id"), description.get("id")]
+    assert len(title.text) > 10
+    assert len(description.text) > 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_loads_nothing_and_runs_nothing(name):
+    text = (SCRIPT.parent / f"attention_padding_{name}.svg").read_text(encoding="utf-8")
+    assert not re.search(r"<script|<foreignObject|<image|\son\w+=|@import|javascript:", text)
+    assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', text))
+    assert all(link.startswith("#") for link in re.findall(r"url\(([^)]*)\)", text))
+    assert set(re.findall(r"https?://[^\"\s]+", text)) <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    assert len(text) < 200_000
+    assert f"fill: {figures.PAPER}" in text  # an opaque background, for dark pages
+
+
+def test_markup_in_words_stays_text():
+    text = figures.svg([panel([[1.0]])], title="<script>a</script> & b", description="]]> \ud800 \x00 --> </desc>")
+    root = ElementTree.fromstring(text)
+    assert "<script" not in text
+    assert root[0].text == "<script>a</script> & b"
+
+
+def test_svg_writes_what_it_returns(tmp_path):
+    path = tmp_path / "one.svg"
+    text = figures.svg([panel([[1.0]])], path, title="t", description="d")
+    assert path.read_bytes() == text.encode()
+
+
+def test_the_script_prints_alt_text_for_each_picture(drawn, pictures):
+    _, printed = drawn
+    lines = [line for line in printed.splitlines() if line]
+    assert len(lines) == len(pictures)
+    for line, drawing in zip(lines, pictures, strict=True):
+        assert line.startswith(f"![{drawing.title}")
+        assert line.endswith(f"](attention_padding_{drawing.name}.svg)")
+        assert figures.alt(drawing.panels) in line
+
+
+def test_alt_names_every_panel_its_sign_and_its_meaning():
+    first, *rest = panels = draw(INITIAL).panels
+    words = figures.alt(Picture(panels=panels))
+    assert words.startswith(first.title)
+    for one in rest:
+        assert f"{one.sign} {one.title}" in words
+        assert one.meaning in words
+    assert "10 of 25 cells are blocked" in words
+
+
+# What the pictures claim
+
+
+def test_the_pictures_claim_what_is_so(pictures):
+    seen = {drawing.name: {one.name: one for one in drawing.panels} for drawing in pictures}
+    q, k, scores = (seen["scores"][name].values for name in ("Q", "K", "scores"))
+    assert torch.allclose(q @ k / 2, scores, atol=1e-6)
+    adding = seen["adding"]
+    assert torch.equal(adding["scores"].values + adding["mask"].values, adding["masked"].values)
+    weights = seen["softmax"]["weights"]
+    assert torch.allclose(seen["softmax"]["masked"].values.softmax(-1), weights.values)
+    assert list(weights.row_notes) == [number(1.0)] * 5
+    output = seen["output"]
+    assert torch.allclose(output["weights"].values @ output["V"].values, output["output"].values)
+    assert (output["weights"].values[:, 3:] == 0).all()
+    left, right = next(drawing.panels for drawing in pictures if drawing.name == "two_masks")
+    assert left.blocked.all(dim=1).tolist() == [False] * 3 + [True] * 2
+    assert not right.blocked.all(dim=1).any()
+    three = next(drawing.panels for drawing in pictures if drawing.name == "batch")
+    assert [int(one.blocked.sum()) for one in three] == [10, 0, 5]
+
+
+# Any size, any value, any string
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 1), (5, 5), (16, 16), (2, 17), (64, 4), (64, 64)])
+def test_any_size_draws(shape, kind):
+    generator = torch.Generator().manual_seed(0)
+    data = figures.png([panel(torch.rand(shape, generator=generator), kind=kind)])
+    assert data.startswith(b"\x89PNG")
+
+
+def test_256_tokens_draw_and_stay_small():
+    words = " ".join(f"w{i}" for i in range(256))
+    picture = draw(INITIAL | {"sentences": [words, words[:500]], "shown": 1, "mask": "both"})
+    assert len(figures.png(picture)) < 200_000
+    assert len(figures.svg(picture.panels, title="t", description="d")) < 3_000_000
+
+
+def test_no_panel_draws():
+    assert figures.png([]).startswith(b"\x89PNG")
+    assert figures.png(Picture(panels=[], problem="There is no word yet.")) != figures.png([])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_number_type_draws(dtype, kind):
+    figures.png([panel(torch.ones(2, 2).to(dtype), kind=kind)])
+
+
+@pytest.mark.parametrize("size", [2, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_nan_and_infinity_draw(kind, size):
+    values = torch.full((size, size), torch.nan)
+    values[0, 0], values[0, 1] = torch.inf, -torch.inf
+    figures.png([panel(values, kind=kind), panel(values.requires_grad_(), kind=kind)])
+
+
+@settings(max_examples=100, deadline=None)
+@given(hostile, hostile)
+def test_any_string_draws(first, second):
+    strings = [first, second]
+    one = panel(
+        [[0.5, -torch.inf]], rows=[first], columns=strings, row_pads=[True], column_pads=[False, True],
+        row_notes=[second], notes_title=first, title=second, meaning=first, axes=(first, second), sign=second,
+    )  # fmt: skip
+    sentence = Sentence(tokens=strings, pads=[False, True], note=first)
+    figures.png(Picture(panels=[one], sentences=[sentence], summary=second, problem=first))
+    ElementTree.fromstring(figures.svg([one], title=first, description=second))
+
+
+HOSTILE = ["👩\u200d👧", "مرحبا", "\u0301", "日本語", r"\frac{", "$", "-->", "%s{0}", "\n", " " * 50, "\u0e33" * 30]
+
+
+@pytest.mark.parametrize("word", HOSTILE, ids=ascii)
+def test_hostile_words_draw(word):
+    one = panel([[0.5, 1.0]], rows=["query"], columns=[word, word], column_pads=[False, True], title=word, sign=word)
+    picture = Picture(panels=[one, one], sentences=[Sentence(tokens=[word], pads=[False], note=word)], summary=word)
+    figures.png(picture)
+    ElementTree.fromstring(figures.svg(picture, title=word, description=word))
