@@ -81,7 +81,7 @@ class Panel:
         """The values at the two ends of the colour scale."""
         if self.scale != "signed":
             return (0.0, 1.0)
-        finite = self.values[self.values.isfinite()].abs()
+        finite = self.values.float()[self.values.isfinite()].abs()
         top = self.limit or (finite.max().item() if finite.numel() else 0.0) or 1.0
         return (-top, top)
 

@@ -11,8 +11,10 @@ hostile = st.one_of(
     st.text(max_size=40),
     st.text(alphabet=st.characters(categories=["Cc", "Cf", "Cs", "Mn", "So", "Zs", "Lo"]), max_size=20),
     st.sampled_from(
-        ["", "   ", "\n\t", "[PAD]", "[PAD] [PAD]", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "a" * 10_000,
-         "word " * 300, "שלום עולם", "🐈 ate 🐟", "é́́", "\u202eabc", "$x^2$ \\frac", "\ud800", "\x00", "NaN", "−∞"]
+        ["", "   ", "\n\t", "[PAD]", "[PAD] [PAD]", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>",
+         "a" * 10_000, "word " * 300,
+         "שלום עולם", "🐈 ate 🐟", "é́́", "\u202eabc", "$x^2$ \\frac", "\ud800", "\x00",
+         "NaN", "−∞"]
     ),
 )  # fmt: skip
 

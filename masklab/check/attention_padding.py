@@ -35,7 +35,7 @@ def run_layer(function) -> Verdict:
 
 
 def safe_weights(function) -> Verdict:
-    """Judge ``function(scores, bias)``, a bias of 0 and −∞ whose row may have no key: zeros there, and no NaN gradient."""
+    """Judge ``function(scores, bias)``: a bias of 0 and −∞, rows with no key get zeros, and no gradient is NaN."""
     return _SAFE_WEIGHTS.judge(lambda scores, bias: _with_gradient(function, scores, bias))
 
 
@@ -184,7 +184,7 @@ _WORD_MASK = Exercise(
         ),
         "one length for all": (
             lambda n, t: _slow_word_mask(n.max().expand_as(n), t),
-            "every sentence gets the longest one's length. Compare positions with lengths[:, None], one row a sentence.",
+            "every sentence gets the longest one's length. Compare with lengths[:, None]: one row a sentence.",
         ),
     },
 )
@@ -214,7 +214,7 @@ _ATTENTION_MASK = Exercise(
         ),
         "one row": (
             lambda w: _slow_attention_mask(w)[:, :1],
-            "one row a sentence. It would broadcast, but one L×L matrix a sentence is asked for: expand the query axis.",
+            "one row a sentence. It would broadcast, but one L×L matrix each is asked for: expand the query axis.",
         ),
     },
 )
@@ -240,7 +240,8 @@ _MASKED_WEIGHTS = Exercise(
         ),
         "adds 0 and 1": (
             lambda s, m: (s + m.float()).softmax(dim=-1),
-            "you add a mask of zeros and ones. That makes allowed keys a little likelier and blocks nothing: add 0 and −∞.",
+            "you add a mask of zeros and ones. That makes allowed keys a little likelier and blocks nothing: "
+            "add 0 and −∞.",
         ),
         "inverted": (
             lambda s, m: s.masked_fill(m, -math.inf).softmax(dim=-1),

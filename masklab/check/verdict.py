@@ -108,10 +108,14 @@ def compared(answer: Tensor, right: Tensor, *, kind: str, title: str, rows: str,
     }
     marks = torch.where(differs, MISSED, NOT_MARKED).to(torch.uint8)
     return [
-        Panel(name="yours", title=f"your {title}", values=answer, meaning=f"✗ marks {int(differs.sum())} cells that differ.",
-              marks=marks, blocked=_blocked(answer), **labels),
-        Panel(name="right", title=f"the {title} to find", values=right, meaning="By the definition, in a slow loop.",
-              blocked=_blocked(right), **labels),
+        Panel(
+            name="yours", title=f"your {title}", meaning=f"✗ marks {int(differs.sum())} cells that differ.",
+            values=answer, marks=marks, blocked=_blocked(answer), **labels,
+        ),
+        Panel(
+            name="right", title=f"the {title} to find", meaning="By the definition, in a slow loop.",
+            values=right, blocked=_blocked(right), **labels,
+        ),
     ]  # fmt: skip
 
 

@@ -237,7 +237,8 @@ def _summary(used: Tensor, answer: Tensor, guess: Tensor | None, reveal: bool) -
     """One line under the panels: how a guess did, or what to notice."""
     if guess is not None and reveal:
         found, missed, extra = int((guess & ~answer).sum()), int((~guess & ~answer).sum()), int((guess & answer).sum())
-        return f"You blocked {found} of the {found + missed} cells to block (✓ {found}, ✗ {missed} missed), and {extra} too many (!)."
+        right = f"You blocked {found} of the {found + missed} cells to block (✓ {found}, ✗ {missed} missed)"
+        return f"{right}, and {extra} too many (!)."
     if guess is not None:
         return f"Paint the cells that should be blocked: {int(guess.sum())} painted so far. Then reveal."
     empty = int((~used.any(dim=-1)).sum())
