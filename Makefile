@@ -1,0 +1,84 @@
+# masklab: `make lab` opens the course, `make test` proves it. `make` alone lists the rest.
+#
+# Both make the environment (.venv) when it is missing, or when pyproject.toml has changed.
+#   ARGS=…     is passed on:      make lab ARGS=--no-browser
+#   PYTHON=…   names a Python:    make lab PYTHON=/opt/python3.13/bin/python3
+
+PYTHON ?= python3.11 python3.12 python3.13 python3.14 python3
+ARGS ?=
+
+bin := .venv/bin
+stamp := .venv/.done
+
+# What the user's shell or home folder says must not change what a lesson shows.
+unexport MPLBACKEND
+export JUPYTER_PREFER_ENV_PATH := 1
+
+# The first of $(PYTHON) that runs and is new enough, or nothing.
+python = $(shell for p in $(PYTHON); do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+# What can go wrong on the way, one sentence each. $(call stop,sentence) says it and ends with an error.
+stop = { echo "$(1)" >&2; exit 1; }
+old_python = masklab needs Python 3.11 or newer, and none of these is: $(PYTHON). Install one, or name it: make PYTHON=/path/to/python3
+no_venv = $(python) cannot make a virtual environment: on Debian or Ubuntu, 'sudo apt install python3-venv' mends that.
+no_network = pip cannot reach the package index: check the network or the proxy, and run make again (details: .venv/pip.log).
+no_install = pip could not install the packages: $$(grep -m1 '^ERROR' .venv/pip.log || tail -n1 .venv/pip.log) (details: .venv/pip.log)
+no_format = Some code is not formatted: 'make format' mends it; a notebook's code has to be mended in notebooks/src.
+offline := ConnectionError|NewConnection|ConnectTimeout|ReadTimeout|ProxyError|name resolution|Network is unreachable
+
+.PHONY: help lab test lint format notebooks check-notebooks figures bench environment
+.DEFAULT_GOAL := help
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
+
+lab: $(stamp) ## open the course in JupyterLab (ARGS=--no-browser serves it only)
+	@echo "Opening JupyterLab on notebooks/00_start_here.ipynb (Control-C stops it) …"
+	@$(bin)/jupyter-lab $(if $(filter 0,$(shell id -u)),--allow-root) --ServerApp.root_dir="$(CURDIR)" \
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
+
+test: $(stamp) lint ## run everything: style, unit tests, doctests, notebooks, browser
+	@echo "Running all tests, two at a time …"
+	@$(bin)/python -m pytest -n 2 --dist loadscope --doctest-modules \
+		--nbval --nbval-current-env --nbval-sanitize-with=tests/notebooks/sanitize.cfg \
+		masklab tests $(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb) $(ARGS)
+
+lint: $(stamp) ## check the style of code and notebooks
+	@echo "Checking the style with ruff …"
+	@$(bin)/ruff format --check --quiet . || $(call stop,$(no_format))
+	@$(bin)/ruff check --quiet .
+
+format: $(stamp) ## format the Python code (not the lessons)
+	@$(bin)/ruff format --exclude '*.ipynb' .
+	@$(bin)/ruff check --fix --exclude '*.ipynb' .
+
+notebooks: $(stamp) ## write and run every notebook from its source in notebooks/src
+	@$(bin)/python notebooks/build.py $(ARGS)
+
+check-notebooks: $(stamp) ## say which notebook is not what its source gives (ARGS=--run runs them too)
+	@$(bin)/python notebooks/build.py --check $(ARGS)
+
+figures: $(stamp) ## draw every figure again
+	@for script in figures/*.py; do echo "Drawing $$script …"; $(bin)/python "$$script" || exit 1; done
+
+bench: $(stamp) ## measure speed and memory (some minutes)
+	@$(bin)/python -m tests.bench $(ARGS)
+
+environment: $(stamp) ## make the environment in .venv, and nothing else
+	@:
+
+# The stamp holds the folder that it was made for: a .venv that was copied or moved still points to the old one,
+# and one whose Python is gone is none.
+ifneq ($(shell test -x $(bin)/python && cat $(stamp) 2>/dev/null),$(CURDIR))
+.PHONY: $(stamp)
+endif
+
+$(stamp): pyproject.toml notebooks/overrides.json
+	@$(if $(python),,$(call stop,$(old_python)))
+	@echo "Making the environment in .venv with $(python) (the first time takes some minutes) …"
+	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" && test -x $(bin)/python || rm -rf .venv
+	@test -d .venv || $(python) -m venv .venv >/dev/null 2>&1 || { rm -rf .venv; $(call stop,$(no_venv)); }
+	@$(bin)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' >.venv/pip.log 2>&1 || { \
+		! grep -qE '$(offline)' .venv/pip.log || $(call stop,$(no_network)); $(call stop,$(no_install)); }
+	@echo "$(CURDIR)" >$@

@@ -1,0 +1,346 @@
+"""Write the notebooks of the course: from one text a lesson, two notebooks that were run.
+
+    python notebooks/build.py              write every notebook that has changed
+    python notebooks/build.py 05           only those whose name starts with 05
+    python notebooks/build.py --check      say which notebook is not what its source gives
+    python notebooks/build.py --check --run    the same, its outputs too
+
+``notebooks/src/NN_name.md`` is a MyST notebook, and all that an author edits. From it come
+``notebooks/NN_name.ipynb``, where the exercises are open, and ``notebooks/solutions/NN_name.ipynb``,
+where they are solved. In a code cell tagged ``exercise``, the lines between ``### BEGIN SOLUTION`` and
+``### END SOLUTION`` are the solution. A page with no exercise gets no solved notebook.
+
+``--check`` compares cells, order, types, tags, ids, text and metadata, and asks that every code cell was
+run, in order. It runs nothing: that the stored outputs are right is proven by nbval, which runs every
+notebook again and compares (``make test``).
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from traitlets import default
+
+HERE = Path(__file__).resolve().parent
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+SOLUTION = re.compile(rf"^(?P<indent>[ \t]*){BEGIN}[ \t]*\n(?P<lines>(?:.*\n)*?)[ \t]*{END}[ \t]*$", re.MULTILINE)
+STUB = "...  # your code here"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
+
+
+class SourceError(Exception):
+    """What an author has to mend, in one sentence that names the file and the cell."""
+
+
+# --- from a source to a notebook that was not run yet ------------------------------------------------------
+
+
+def read(source: Path) -> NotebookNode:
+    """Read a lesson's source as a notebook with our metadata and ids that do not change from run to run."""
+    notebook = jupytext.read(source, fmt="md:myst")
+    for cell, name in zip(notebook.cells, ids([cell.cell_type + cell.source for cell in notebook.cells]), strict=True):
+        cell.id = name
+    notebook.metadata = nbformat.from_dict(METADATA)
+    return notebook
+
+
+def ids(texts: list[str]) -> list[str]:
+    """Name each text by its content, so that a cell keeps its id when others come and go.
+
+    >>> ids(["a", "b", "a"])
+    ['ca978112', '3e23e816', 'ca978112-2']
+    """
+    names = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in texts]
+    repeats = [names[: i + 1].count(name) for i, name in enumerate(names)]
+    return [name if n == 1 else f"{name}-{n}" for name, n in zip(names, repeats, strict=True)]
+
+
+def prepare(source: Path, *, solved: bool) -> NotebookNode:
+    """Make the learner's or the solved notebook of a source, not run.
+
+    Raises SourceError for markers that don't fit, and for code that ruff would write in another way.
+    """
+    notebook = read(source)
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type == "code":
+            cell.source = cut(
+                cell.source, exercise=is_exercise(cell), solved=solved, where=f"{source.name}, cell {number}"
+            )
+        elif solved:
+            cell.source = one_folder_down(cell.source)
+    require_format(notebook, name=source.name)
+    return notebook
+
+
+def is_exercise(cell: NotebookNode) -> bool:
+    """Whether a cell is a code cell that a learner has to fill."""
+    return cell.cell_type == "code" and "exercise" in cell.metadata.get("tags", [])
+
+
+def cut(code: str, *, exercise: bool, solved: bool, where: str) -> str:
+    """Open an exercise, or keep its solution and drop the two markers.
+
+    Raises SourceError when the markers are not in pairs, or not in an exercise.
+
+    >>> code = "def f():\\n    ### BEGIN SOLUTION\\n    return 1\\n    ### END SOLUTION"
+    >>> print(cut(code, exercise=True, solved=False, where=""))
+    def f():
+        ...  # your code here
+    """
+    require_markers(code, exercise=exercise, where=where)
+    return SOLUTION.sub(lambda at: at["lines"].removesuffix("\n") if solved else at["indent"] + STUB, code)
+
+
+def require_markers(code: str, *, exercise: bool, where: str) -> None:
+    """Raise SourceError unless an exercise has its markers in pairs, and any other cell has none."""
+    markers = [line.strip() for line in code.splitlines() if line.strip() in (BEGIN, END)]
+    if markers and not exercise:
+        raise SourceError(f"{where}: '{markers[0]}' stands in a cell that is not tagged 'exercise'.")
+    if exercise and not markers:
+        raise SourceError(f"{where}: the cell is tagged 'exercise' and has no '{BEGIN}' … '{END}'.")
+    if markers != [BEGIN, END] * (len(markers) // 2):
+        raise SourceError(f"{where}: write '{BEGIN}' and '{END}' in pairs; here stand {', '.join(markers)}.")
+
+
+def one_folder_down(text: str) -> str:
+    """Mend the links of a page that moves from notebooks/ to notebooks/solutions/.
+
+    Only links to files (with an ending) move: ``f[i](x)`` in a formula is no link.
+
+    >>> one_folder_down("![p](../figures/p.svg) [next](06_causal.ipynb#a) [site](https://a.b/c.d) [above](#a) f[i](x)")
+    '![p](../../figures/p.svg) [next](../06_causal.ipynb#a) [site](https://a.b/c.d) [above](#a) f[i](x)'
+    """
+    return re.sub(r"""(\]\(|(?:src|href)=["'])(?![a-z]+:|[/#])(?=[^)\s"'#]*\.\w)""", r"\1../", text)
+
+
+def require_format(notebook: NotebookNode, *, name: str) -> None:
+    """Raise SourceError, with what ruff would write, if a code cell is not formatted."""
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "format",
+        "--diff",
+        "--quiet",
+        "--stdin-filename",
+        HERE / "cells.ipynb",
+        "-",
+    ]
+    ran = subprocess.run(command, input=nbformat.writes(notebook), text=True, capture_output=True)
+    if ran.returncode:
+        hint = "(An open exercise needs a docstring above it, or ruff puts '...' on the line of its def.)"
+        raise SourceError(f"{name}: ruff would write some code cells in another way. {hint}\n{ran.stdout}{ran.stderr}")
+
+
+# --- running, and keeping only what is the same on every machine ---------------------------------------------
+
+
+class ThisPython(AsyncKernelManager):
+    """Start the kernel of the Python that runs this script, whatever kernels the home folder holds."""
+
+    @default("kernel_spec_manager")
+    def _only_the_native_kernel(self):
+        return KernelSpecManager(kernel_dirs=[])
+
+
+def execute(notebook: NotebookNode, *, folder: Path, name: str) -> NotebookNode:
+    """Run a notebook from top to bottom in ``folder`` and keep its outputs, normalised.
+
+    Raises SourceError for an exception in a cell not tagged ``raises-exception``.
+    """
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=ThisPython,
+        timeout=300,
+        resources={"metadata": {"path": str(folder)}},
+        store_widget_state=False,
+        record_timing=False,
+    )
+    try:
+        client.execute(stderr=subprocess.DEVNULL)  # the kernel's own chatter, not the cells'
+    except CellExecutionError as error:
+        raise SourceError(f"{name}: a cell failed. {error}") from None
+    return normalise(notebook)
+
+
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """Keep what a reader sees and what is the same in every run: no times, no widget models, no versions."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        cell.execution_count = count
+        cell.metadata.pop("execution", None)
+        cell.outputs = [clean(output, count) for output in merged(cell.outputs)]
+    return notebook
+
+
+def merged(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """Join neighbouring pieces of one stream: where they break depends on timing. Drop what only a kernel can show."""
+    last = None
+    for output in outputs:
+        if set(output.get("data", {})) == {WIDGET}:
+            continue
+        if last is not None and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+            continue
+        if last is not None:
+            yield last
+        last = output
+    if last is not None:
+        yield last
+
+
+def clean(output: NotebookNode, count: int) -> NotebookNode:
+    """Take from one output what belongs to this machine or this kernel."""
+    output.get("data", {}).pop(WIDGET, None)
+    if output.output_type == "execute_result":
+        output.execution_count = count
+    if output.output_type == "error":  # the rest of a traceback is paths and line numbers of this machine
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+    return output
+
+
+# --- comparing -------------------------------------------------------------------------------------------------
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """A copy of a notebook as if it had not been run."""
+    bare = nbformat.from_dict(notebook)
+    for cell in bare.cells:
+        if cell.cell_type == "code":
+            cell.execution_count, cell.outputs = None, []
+    return bare
+
+
+def without_pixels(notebook: NotebookNode) -> NotebookNode:
+    """A copy that says only *that* there is a picture: fonts are drawn a little differently on each machine."""
+    masked = nbformat.from_dict(notebook)
+    for output in (output for cell in masked.cells for output in cell.get("outputs", [])):
+        if "image/png" in output.get("data", {}):
+            output.data["image/png"] = "a picture"
+    return masked
+
+
+def difference(stored: NotebookNode, expected: NotebookNode) -> str | None:
+    """Say where two notebooks differ first, or None."""
+    if len(stored.cells) != len(expected.cells):
+        return f"it has {len(stored.cells)} cells, and its source gives {len(expected.cells)}"
+    for number, (have, want) in enumerate(zip(stored.cells, expected.cells, strict=True), start=1):
+        for part in sorted({*have, *want}):
+            if have.get(part) != want.get(part):
+                return f"in cell {number} the {part.replace('_', ' ')} differs"
+    return None if stored == expected else "its metadata differs"
+
+
+def not_run(notebook: NotebookNode) -> str | None:
+    """Say which code cell was not run in its turn, or None. nbval compares nothing in a cell that was not run."""
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        if cell.execution_count != count:
+            return f"code cell {count} was not run in its turn (its count is {cell.execution_count})"
+    return None
+
+
+def check(target: Path, expected: NotebookNode, *, run: bool) -> str | None:
+    """Say in one sentence why a stored notebook is not what its source gives, or None."""
+    name = f"{target.parent.name}/{target.name}"
+    if not target.exists():
+        return f"{name} is missing."
+    stored = nbformat.read(target, as_version=4)
+    if run:
+        execute(expected, folder=target.parent, name=name)
+        problem = difference(without_pixels(stored), without_pixels(expected))
+    else:
+        problem = not_run(stored) or difference(without_outputs(stored), expected)
+    return f"{name} is not what its source gives: {problem}." if problem else None
+
+
+# --- all lessons -----------------------------------------------------------------------------------------------
+
+
+def targets(source: Path, *, out: Path) -> Iterator[tuple[Path, NotebookNode]]:
+    """Yield each notebook that a source gives, not run, and where it belongs under ``out``."""
+    name = f"{source.stem}.ipynb"
+    yield out / name, prepare(source, solved=False)
+    if any(is_exercise(cell) for cell in read(source).cells):
+        yield out / "solutions" / name, prepare(source, solved=True)
+
+
+def orphans(sources: list[Path], *, out: Path) -> list[Path]:
+    """List the notebooks that no source gives."""
+    wanted = {target for source in sources for target, _ in targets(source, out=out)}
+    return sorted({*out.glob("*.ipynb"), *out.glob("solutions/*.ipynb")} - wanted)
+
+
+def write(target: Path, notebook: NotebookNode) -> bool:
+    """Write a notebook if that changes the file, and say whether it did."""
+    text = nbformat.writes(notebook) + "\n"
+    if target.exists() and target.read_text(encoding="utf-8") == text:
+        return False
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text, encoding="utf-8")
+    return True
+
+
+def build(sources: list[Path], *, out: Path = HERE) -> None:
+    """Write and run the notebooks of some sources, and say what was done."""
+    for source in sources:
+        for target, notebook in targets(source, out=out):
+            print(f"{target.parent.name}/{target.name}: running … ", end="", flush=True)
+            target.parent.mkdir(exist_ok=True)
+            changed = write(target, execute(notebook, folder=target.parent, name=source.name))
+            print("written" if changed else "unchanged")
+
+
+def problems(sources: list[Path], *, out: Path = HERE, run: bool = False) -> list[str]:
+    """List, a sentence each, the stored notebooks that are not what their sources give."""
+    found = [check(target, expected, run=run) for source in sources for target, expected in targets(source, out=out)]
+    return [problem for problem in found if problem]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build or check, as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="only sources whose names start so (all by default)")
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    parser.add_argument("--run", action="store_true", help="with --check: run, and compare the outputs too")
+    options = parser.parse_args(arguments)
+    os.environ.pop("MPLBACKEND", None)  # figures go into the notebook, whatever this shell says
+    every = sorted((HERE / "src").glob("*.md"))
+    chosen = [source for source in every if source.name.startswith(tuple(options.names) or "")]
+    try:
+        if not options.check:
+            build(chosen)
+            return 0
+        found = problems(chosen, run=options.run)
+        found += [
+            f"{lost.parent.name}/{lost.name} has no source in notebooks/src." for lost in orphans(every, out=HERE)
+        ]
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join([*found, "Run 'make notebooks'."] if found else ["Every notebook is what its source gives."]))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
