@@ -39,7 +39,7 @@ SOLUTION = re.compile(rf"^(?P<indent>[ \t]*){BEGIN}[ \t]*\n(?P<lines>(?:.*\n)*?)
 STUB = "...  # your code here"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
         "file_extension": ".py",
         "mimetype": "text/x-python",

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import cache
 
 import pytest
 import torch
@@ -18,8 +19,8 @@ def fill(scores: Tensor, mask: Tensor) -> Tensor:
 
 RIGHT = {
     "word_mask": [
-        lambda lengths, total: torch.arange(total) < lengths[:, None],
-        lambda lengths, total: torch.stack([torch.arange(total) < n for n in lengths]),
+        lambda lengths, total: torch.arange(total) >= total - lengths[:, None],
+        lambda lengths, total: torch.stack([torch.arange(total) + n >= total for n in lengths]),
     ],
     "attention_mask": [
         lambda words: words[:, None, :].expand(-1, words.shape[1], -1),
@@ -46,14 +47,18 @@ RIGHT = {
 }
 WRONG = {
     "word_mask": {
-        "inverted": lambda lengths, total: torch.arange(total) >= lengths[:, None],
-        "one too many": lambda lengths, total: torch.arange(total) <= lengths[:, None],
-        "one too few": lambda lengths, total: torch.arange(total) < lengths[:, None] - 1,
-        "one length for all": lambda lengths, total: (torch.arange(total) < lengths.max()).expand(len(lengths), total),
+        "inverted": lambda lengths, total: torch.arange(total) < total - lengths[:, None],
+        "wrong side": lambda lengths, total: torch.arange(total) < lengths[:, None],
+        "one too many": lambda lengths, total: torch.arange(total) >= total - 1 - lengths[:, None],
+        "one too few": lambda lengths, total: torch.arange(total) > total - lengths[:, None],
+        "one length for all": lambda lengths, total: (torch.arange(total) >= total - max(lengths)).expand(
+            len(lengths), -1
+        ),
     },
     "attention_mask": {
         "rows": lambda words: words[:, :, None].expand(-1, -1, words.shape[1]),
         "rows and columns": lambda words: words[:, :, None] & words[:, None, :],
+        "rows or columns": lambda words: words[:, :, None] | words[:, None, :],
         "inverted": lambda words: ~words[:, None, :].expand(-1, words.shape[1], -1),
         "additive": lambda words: torch.where(words, 0.0, -math.inf)[:, None, :].expand(-1, words.shape[1], -1),
         "one row": lambda words: words[:, None, :],
@@ -62,6 +67,7 @@ WRONG = {
         "no mask": lambda scores, mask: scores.softmax(-1),
         "multiplies the scores": lambda scores, mask: (scores * mask).softmax(-1),
         "multiplies the weights": lambda scores, mask: scores.softmax(-1) * mask,
+        "−∞ too late": lambda scores, mask: fill(scores.softmax(-1), mask),
         "adds 0 and 1": lambda scores, mask: (scores + mask.float()).softmax(-1),
         "inverted": lambda scores, mask: fill(scores, ~mask).softmax(-1),
         "wrong axis": lambda scores, mask: fill(scores, mask).softmax(0),
@@ -70,11 +76,17 @@ WRONG = {
         "no mask": lambda layer, x, words: layer(x, x, x)[0],
         "inverted": lambda layer, x, words: layer(x, x, x, key_padding_mask=words)[0],
         "a float is added": lambda layer, x, words: layer(x, x, x, key_padding_mask=1.0 - words.float())[0],
+        "a float is added, inverted": lambda layer, x, words: layer(x, x, x, key_padding_mask=words.float())[0],
     },
     "safe_weights": {
         "nan": lambda scores, bias: (scores + bias).softmax(-1),
         "nan, filled": lambda scores, bias: scores.masked_fill(bias == -math.inf, -math.inf).softmax(-1),
         "uniform": lambda scores, bias: (scores + bias.clamp(min=torch.finfo(torch.float32).min)).softmax(-1),
+        "large number": lambda scores, bias: (scores + bias.clamp(min=-1e4)).softmax(-1),
+        "not zeroed": lambda scores, bias: (scores + bias.masked_fill((bias < 0).all(-1, keepdim=True), 0)).softmax(-1),
+        "no keepdim": lambda scores, bias: torch.where(
+            (bias < 0).all(-1), 0.0, (scores + bias.masked_fill((bias < 0).all(-1), 0)).softmax(-1)
+        ),
         "nan gradient": lambda scores, bias: torch.nan_to_num((scores + bias).softmax(-1), nan=0.0),
     },
 }
@@ -103,18 +115,20 @@ def test_the_stub_is_told_kindly_what_is_missing(name):
     assert repr(verdict) == f"○ {name}: not filled in yet. Replace the line with the three dots."
 
 
+@cache
+def verdict_on(name, misconception):
+    return getattr(check, name)(WRONG[name][misconception])
+
+
 @pytest.mark.parametrize(
     ("name", "misconception"), [(name, m) for name, answers in WRONG.items() for m in answers], ids=lambda value: value
 )
 def test_each_wrong_answer_gets_its_own_sentence(name, misconception):
-    verdict = getattr(check, name)(WRONG[name][misconception])
+    verdict = verdict_on(name, misconception)
     assert (verdict.state, verdict.misconception) == ("wrong", misconception), verdict
-    others = {
-        repr(getattr(check, name)(answer))
-        for m, answer in WRONG[name].items()
-        if m.split(",")[0] != misconception.split(",")[0]
-    }
-    assert repr(verdict) not in others
+    kind = misconception.split(",")[0]  # "nan" and "nan, filled" are one misconception, written in two ways
+    others = {verdict_on(name, m).message for m in WRONG[name] if m.split(",")[0] != kind}
+    assert verdict.message not in others
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -130,12 +144,12 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
         ("word_mask", lambda lengths, total: [True], "returned list"),
         (
             "word_mask",
-            lambda lengths, total: (torch.arange(total) < lengths[:, None]).float(),
+            lambda lengths, total: (torch.arange(total) >= total - lengths[:, None]).float(),
             "torch.bool was expected",
         ),
         ("word_mask", lambda lengths, total: torch.ones(1, total, dtype=torch.bool), r"shape \(2, 6\) was expected"),
-        ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words), "returned tuple"),
-        ("masked_weights", lambda scores, mask: scores.masked_fill_(~mask, -math.inf).softmax(-1), "edits its input"),
+        ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words), "returned a tuple of 2"),
+        ("masked_weights", lambda scores, mask: scores.masked_fill_(~mask, -math.inf).softmax(-1), "changes its input"),
         ("masked_weights", lambda scores, mask: scores * 0, "some cells differ"),
         ("safe_weights", lambda scores, bias: scores.detach(), "raised RuntimeError"),
     ],

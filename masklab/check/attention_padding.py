@@ -12,7 +12,7 @@ SEED = 5
 
 
 def word_mask(function) -> Verdict:
-    """Judge ``function(lengths, total)`` → (batch, total) bool, True = a word."""
+    """Judge ``function(lengths, total)`` → (batch, total) bool, True = a word; the padding is on the left."""
     return _WORD_MASK.judge(function)
 
 
@@ -43,7 +43,7 @@ def safe_weights(function) -> Verdict:
 
 
 def _slow_word_mask(lengths: Tensor, total: int) -> Tensor:
-    return torch.tensor([[position < length for position in range(total)] for length in lengths.tolist()])
+    return torch.tensor([[position >= total - length for position in range(total)] for length in lengths.tolist()])
 
 
 def _slow_attention_mask(words: Tensor) -> Tensor:
@@ -95,6 +95,16 @@ def _with_gradient(function, scores: Tensor, bias: Tensor):
     return torch.stack([weights.detach(), gradient])
 
 
+def _empty(bias: Tensor) -> Tensor:
+    """Which rows have no key. Shape: (query,)."""
+    return (bias < 0).all(dim=-1)
+
+
+def _without_empty(bias: Tensor) -> Tensor:
+    """The bias with its empty rows opened."""
+    return bias.masked_fill(_empty(bias)[:, None], 0.0)
+
+
 def _picture_word_mask(answer: Tensor, right: Tensor):
     return compared(answer, right, kind="mask", title="word mask", rows="sentence", columns="position")
 
@@ -135,7 +145,9 @@ def _lengths_cases(count: int) -> list[tuple[Tensor, int]]:
 
 
 def _words_cases(count: int) -> list[tuple[Tensor]]:
-    return [(_slow_word_mask(lengths, total),) for lengths, total in _lengths_cases(count)]
+    """Which positions are words; the padding on the left and on the right by turns."""
+    left = [_slow_word_mask(lengths, total) for lengths, total in _lengths_cases(count)]
+    return [(words.flip(-1) if i % 2 else words,) for i, words in enumerate(left)]
 
 
 def _scores_cases(count: int, *, empty_row: bool) -> list[tuple[Tensor, Tensor]]:
@@ -174,13 +186,17 @@ _WORD_MASK = Exercise(
             lambda n, t: ~_slow_word_mask(n, t),
             "inverted. You mark the padding; here True means a word.",
         ),
+        "wrong side": (
+            lambda n, t: _slow_word_mask(n, t).flip(-1),
+            "the wrong side. Your words stand at the start; here the padding is on the left and the words at the end.",
+        ),
         "one too many": (
             lambda n, t: _slow_word_mask(n + 1, t),
-            "off by one. A sentence of 3 words has positions 0, 1 and 2: position 3 is padding. Is it < or <= ?",
+            "off by one. Of 5 positions a sentence of 3 words fills 2, 3 and 4: position 1 is padding. Is it > or >= ?",
         ),
         "one too few": (
             lambda n, t: _slow_word_mask(n - 1, t),
-            "off by one. The last word of each sentence is lost: positions count from 0.",
+            "off by one. The first word of each sentence is lost. Is it > or >= ?",
         ),
         "one length for all": (
             lambda n, t: _slow_word_mask(n.max().expand_as(n), t),
@@ -203,6 +219,10 @@ _ATTENTION_MASK = Exercise(
         "rows and columns": (
             lambda w: _slow_attention_mask(w) & _slow_attention_mask(w).transpose(1, 2),
             "rows as well as columns. The padding rows have no key left, and their softmax is NaN. Columns are enough.",
+        ),
+        "rows or columns": (
+            lambda w: _slow_attention_mask(w) | _slow_attention_mask(w).transpose(1, 2),
+            "rows *or* columns. A padding key is still open to the words: only the key decides.",
         ),
         "inverted": (
             lambda w: ~_slow_attention_mask(w),
@@ -238,9 +258,13 @@ _MASKED_WEIGHTS = Exercise(
             lambda s, m: s.softmax(dim=-1) * m,
             "you mask after the softmax. The rows no longer sum to 1: mask the scores, then softmax.",
         ),
+        "−∞ too late": (
+            lambda s, m: s.softmax(dim=-1).masked_fill(~m, -math.inf),
+            "you put −∞ into the weights. It belongs into the scores: mask first, then softmax.",
+        ),
         "adds 0 and 1": (
             lambda s, m: (s + m.float()).softmax(dim=-1),
-            "you add a mask of zeros and ones. That makes allowed keys a little likelier and blocks nothing: "
+            "you add a mask of zeros and ones. That gives allowed keys a larger share and blocks nothing: "
             "add 0 and −∞.",
         ),
         "inverted": (
@@ -270,7 +294,12 @@ _RUN_LAYER = Exercise(
         ),
         "a float is added": (
             lambda layer, x, w: _words_only(layer(x, x, x, key_padding_mask=(~w).float())[0], w),
-            "a float mask is *added* to the scores: 1.0 makes the padding likelier. Hand over a bool.",
+            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool.",
+        ),
+        "a float is added, inverted": (
+            lambda layer, x, w: _words_only(layer(x, x, x, key_padding_mask=w.float())[0], w),
+            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool, "
+            "and mind what True means.",
         ),
     },
 )
@@ -293,6 +322,20 @@ _SAFE_WEIGHTS = Exercise(
             lambda s, b: _with_gradient(lambda s, b: (s + b.clamp(min=torch.finfo(s.dtype).min)).softmax(dim=-1), s, b),
             "uniform. With a large finite number in place of −∞, a row with no key shares its weight over "
             "blocked keys. It should be zero.",
+        ),
+        "large number": (
+            lambda s, b: _with_gradient(lambda s, b: (s + b.clamp(min=-1e4)).softmax(dim=-1), s, b),
+            "a large number is not −∞: a row with no key shares its weight over blocked keys. It should be zero.",
+        ),
+        "not zeroed": (
+            lambda s, b: _with_gradient(lambda s, b: (s + _without_empty(b)).softmax(dim=-1), s, b),
+            "no NaN any more, but the rows with no key still hold weights: set them to zero after the softmax.",
+        ),
+        "no keepdim": (
+            lambda s, b: _with_gradient(
+                lambda s, b: (s + b.masked_fill(_empty(b), 0.0)).softmax(dim=-1).masked_fill(_empty(b), 0.0), s, b
+            ),
+            "your rows became columns. all(dim=-1) has shape (L,), and lies along the keys: keepdim=True mends it.",
         ),
         "nan gradient": (
             lambda s, b: _with_gradient(lambda s, b: (s + b).softmax(dim=-1).nan_to_num(), s, b),

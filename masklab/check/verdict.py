@@ -80,7 +80,7 @@ class Exercise:
         if not all(_same(a, r, self.tolerance) for a, r in zip(answers, rights, strict=True)):
             return self._wrong("some cells differ; see the picture.", panels=self._picture(answers, rights))
         if _edits_its_input(function, self.cases[0]):
-            return self._wrong("right values, but your function edits its input: use masked_fill, not masked_fill_.")
+            return self._wrong("right values, but your function changes its input: work on a copy.")
         return Verdict(exercise=self.name, state="right", message=f"right, on {len(self.cases)} random inputs.")
 
     def _picture(self, answers: list, rights: list[Tensor]) -> Sequence[Panel]:
@@ -131,6 +131,8 @@ def _copy(case: tuple) -> tuple:
 
 def _form(answer, right: Tensor) -> str:
     """Say what is wrong with an answer's type, dtype or shape; nothing when they fit."""
+    if isinstance(answer, tuple):
+        return f"your function returned a tuple of {len(answer)}: return the one tensor that is asked for."
     if not isinstance(answer, Tensor):
         return f"a tensor was expected, and your function returned {type(answer).__name__}."
     if answer.shape != right.shape:
