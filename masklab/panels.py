@@ -9,7 +9,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from torch import Tensor
 
@@ -18,6 +18,10 @@ KINDS = {"ids": "plain", "mask": "plain", "score": "signed", "vector": "signed",
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
 SIGNS = {NOT_MARKED: "", RIGHT: "✓", MISSED: "✗", EXTRA: "!"}
+WHOLE = ("ids", "mask")  # kinds whose values are written without decimals
+LARGE, LARGE_ID = 1e5, 1e10  # from here on a number is written with a power of ten
+ROUNDED = Context(prec=2, rounding=ROUND_HALF_UP)
+TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 LABEL_LENGTH = 12
 TEXT_COLUMNS = 16  # wider panels are cut in the text twin
 
@@ -109,31 +113,46 @@ class Picture:
 def number(value: float, kind: str = "score") -> str:
     """Write one value as every renderer writes it: two decimals, ids whole, −∞ and NaN by name.
 
+    Large numbers get a power of ten, so that they fit into a cell. Halves
+    are rounded away from zero, as JavaScript does it.
+
     >>> number(0.125), number(-0.001), number(float("-inf")), number(float("nan")), number(4, "ids")
     ('0.13', '0.00', '−∞', 'NaN', '4')
+    >>> number(-1e9), number(3.4e38)
+    ('−1.0e9', '3.4e38')
     """
-    value = float(value)
-    if math.isnan(value):
+    size = abs(float(value))
+    sign = "−" if value < 0 else ""
+    if math.isnan(size):
         return "NaN"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if kind in ("ids", "mask"):
-        return f"{value:.0f}"
-    text = str(Decimal(value).quantize(Decimal("0.01"), ROUND_HALF_UP))  # ties away from zero, as in JavaScript
-    return "0.00" if text == "-0.00" else text.replace("-", "−")
+    if math.isinf(size):
+        return sign + "∞"
+    whole = kind in WHOLE
+    if size >= (LARGE_ID if whole else LARGE):
+        digits, power = f"{ROUNDED.create_decimal(size):e}".split("e+")
+        return f"{sign}{digits}e{power}"
+    text = str(Decimal(size).quantize(Decimal("1" if whole else "0.01"), ROUND_HALF_UP))
+    return sign + text if float(text) else text
 
 
-def label(token: str) -> str:
-    """Shorten a token for a header, and make characters visible that would disturb the page.
+def clean(token: str) -> str:
+    """Make characters visible that would disturb the page.
 
     Control characters, lone surrogates and marks that turn the writing direction become "�".
 
-    >>> label("understanding-everything"), label("a\\u202eb")
-    ('understandi…', 'a�b')
+    >>> clean("a\u202eb")
+    'a�b'
     """
-    turning = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    clean = "".join("�" if c in turning or unicodedata.category(c) in ("Cc", "Cs") else c for c in token)
-    return clean if len(clean) <= LABEL_LENGTH else clean[: LABEL_LENGTH - 1] + "…"
+    return "".join("�" if c in TURNING or unicodedata.category(c) in ("Cc", "Cs") else c for c in token)
+
+
+def label(token: str) -> str:
+    """Shorten a token for a header, and `clean` it.
+
+    >>> label("understanding-everything")
+    'understandi…'
+    """
+    return clean(token) if len(token) <= LABEL_LENGTH else clean(token[: LABEL_LENGTH - 1]) + "…"
 
 
 def cell(panel: Panel, row: int, column: int) -> str:

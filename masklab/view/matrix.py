@@ -1,0 +1,147 @@
+"""The live view: a row of linked heatmaps and the controls above them, in one widget."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from masklab import panels
+from masklab.panels import Panel, Picture, Sentence
+from masklab.view.palette import PALETTE
+
+HERE = Path(__file__).parent
+WORD_LENGTH = 200  # a word is shown in full up to here; the header has panels.LABEL_LENGTH
+
+
+class MatrixView(anywidget.AnyWidget):
+    """Show pictures live: the page draws and listens, the kernel computes.
+
+    ``picture`` is everything shown at one moment, in ONE trait, so that panels never
+    disagree (see `wire`). ``state`` holds the controls' values and is synced both ways;
+    observe it to answer. ``controls`` declares them: dicts with ``type`` ("sentences",
+    "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
+    ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true),
+    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}.
+    ``label`` is the accessible name of the whole.
+    """
+
+    _esm = HERE / "matrix.js"
+    _css = HERE / "matrix.css"
+
+    picture = traitlets.Dict().tag(sync=True)
+    # Not echoed: the page knows what it sent, and the echo would cost a message a keystroke.
+    state = traitlets.Dict().tag(sync=True, echo_update=False)
+    controls = traitlets.List().tag(sync=True)
+    label = traitlets.Unicode("masklab").tag(sync=True)
+    palette = traitlets.Dict(PALETTE).tag(sync=True)
+
+    _shown: Picture | None = None  # the last picture, for the text twin and the PNG
+    _serial = 0
+
+    def show(self, picture: Picture, *, text: str = "") -> None:
+        """Draw a picture; ``text`` is its text twin when the learner asked to see it."""
+        self._shown = picture
+        self._serial += 1
+        self.picture = wire(picture, serial=self._serial, text=text)
+
+    def __repr__(self) -> str:
+        """The text twin of the last picture: stable, so that stored notebooks compare equal."""
+        return panels.picture_text(self._shown) if self._shown is not None else f"{type(self).__name__}: no picture yet"
+
+    def _repr_mimebundle_(self, **kwargs):
+        """The live view, and for places without a kernel a PNG and the whole text twin.
+
+        anywidget cuts the text at 110 characters; here it is kept.
+        """
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        data = {**data, "text/plain": repr(self)}
+        if self._shown is not None:
+            from masklab import figures  # only here: matplotlib takes its time to import
+
+            data["image/png"] = figures.png(self._shown)
+        return data, metadata
+
+
+def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
+    """A picture as the page gets it: plain data, and the numbers of all panels as binary.
+
+    ``values`` is float32 little-endian, ``blocked`` and ``marks`` are one byte a cell; each
+    panel's cells are row by row, from its ``offset``. ipywidgets sends bytes as buffers.
+
+    >>> wire(Picture(panels=[]), serial=1)["values"]
+    b''
+    """
+    sizes = [len(panel.rows) * len(panel.columns) for panel in picture.panels]
+    offsets = [sum(sizes[:i]) for i in range(len(sizes))]
+    return {
+        "serial": serial,
+        "values": b"".join(_float_bytes(panel) for panel in picture.panels),
+        "blocked": b"".join(_flag_bytes(panel.blocked, n) for panel, n in zip(picture.panels, sizes, strict=True)),
+        "marks": b"".join(_flag_bytes(panel.marks, n) for panel, n in zip(picture.panels, sizes, strict=True)),
+        "panels": [_panel(panel, offset) for panel, offset in zip(picture.panels, offsets, strict=True)],
+        "sentences": [_sentence(sentence) for sentence in picture.sentences],
+        "shown": picture.shown,
+        "summary": picture.summary,
+        "problem": picture.problem,
+        "text": text,
+    }
+
+
+def _panel(panel: Panel, offset: int) -> dict:
+    """All of a panel but its numbers; ``…_words`` are the full words where a label is cut."""
+    return {
+        "name": panel.name,
+        "kind": panel.kind,
+        "scale": panel.scale,
+        "limits": list(panel.limits),
+        "title": panel.title,
+        "meaning": panel.meaning,
+        "axes": list(panel.axes),
+        "sign": panel.sign,
+        "say": panel.say,
+        "rows": [_label(row) for row in panel.rows],
+        "columns": [_label(column) for column in panel.columns],
+        "row_words": [_word(row) for row in panel.rows],
+        "column_words": [_word(column) for column in panel.columns],
+        "row_pads": [bool(pad) for pad in panel.row_pads],
+        "column_pads": [bool(pad) for pad in panel.column_pads],
+        "row_notes": list(panel.row_notes),
+        "notes_title": panel.notes_title,
+        "paintable": panel.paintable,
+        "shape": [len(panel.rows), len(panel.columns)],
+        "offset": offset,
+    }
+
+
+def _sentence(sentence: Sentence) -> dict:
+    """A sentence's chips: short labels, full words, which are pads, and the note."""
+    return {
+        "tokens": [_label(token) for token in sentence.tokens],
+        "words": [_word(token) for token in sentence.tokens],
+        "pads": [bool(pad) for pad in sentence.pads],
+        "note": sentence.note,
+    }
+
+
+_label = lru_cache(maxsize=4096)(panels.label)  # the same few words come in every panel and at every keystroke
+
+
+@lru_cache(maxsize=4096)
+def _word(token: str) -> str:
+    """A token in full, cleaned; only the endless is cut."""
+    return panels.clean(token) if len(token) <= WORD_LENGTH else panels.clean(token[: WORD_LENGTH - 1]) + "…"
+
+
+def _float_bytes(panel: Panel) -> bytes:
+    """The panel's values, row by row, as float32 little-endian."""
+    return panel.values.detach().float().contiguous().numpy().astype("<f4", copy=False).tobytes()
+
+
+def _flag_bytes(flags, count: int) -> bytes:
+    """One byte a cell; zeros when the panel has none."""
+    return bytes(count) if flags is None else flags.detach().contiguous().numpy().astype(np.uint8, copy=False).tobytes()

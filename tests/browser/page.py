@@ -1,0 +1,77 @@
+"""A plain page with the live view in it: no JupyterLab, no kernel, no network."""
+
+import base64
+import json
+from pathlib import Path
+
+from masklab.view import MatrixView, wire
+from masklab.view.palette import PALETTE
+
+ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
+
+# A stand-in for ipywidgets' model: get, set, on, off, save_changes, with change events.
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>view</title></head>
+<body><main><h1 style="font-size:1em">view</h1><div id="a"></div><div id="b"></div></main></body></html>"""
+STAND_IN = """
+window.makeModel = (values) => {
+  const listeners = {};
+  return {
+    saves: 0,
+    get: (name) => values[name],
+    set(name, value) { values[name] = value; (listeners[`change:${name}`] ?? []).forEach((f) => f()); },
+    on(name, f) { (listeners[name] ??= []).push(f); },
+    off(name, f) { listeners[name] = (listeners[name] ?? []).filter((g) => g !== f); },
+    count: () => Object.values(listeners).flat().length,
+    save_changes() { this.saves += 1; },
+  };
+};
+// Buffers come as DataViews that do not start at a multiple of four, as they may in JupyterLab.
+window.unpack = (picture) => {
+  for (const name of ["values", "blocked", "marks"]) {
+    const bytes = Uint8Array.from(atob(picture[name]), (c) => c.charCodeAt(0));
+    const padded = new Uint8Array(bytes.length + 3);
+    padded.set(bytes, 3);
+    picture[name] = new DataView(padded.buffer, 3, bytes.length);
+  }
+  return picture;
+};
+window.show = (picture) => model.set("picture", unpack(picture));
+window.start = async (source, values, css) => {
+  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
+  window.view = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  if (values.picture.panels) unpack(values.picture);
+  window.model = makeModel(values);
+  window.cleanup = view.default.render({ model, el: document.getElementById("a") });
+};
+"""
+
+
+def packed(picture, *, serial: int = 1, text: str = "") -> dict:
+    """A picture as `wire` makes it, with base64 in the place of bytes, so that it can go as JSON."""
+    data = wire(picture, serial=serial, text=text)
+    return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()}
+
+
+def open_view(page, picture=None, *, controls=(), state=None, text: str = "", label: str = "a lab") -> None:
+    """Draw a picture in a plain page; the page then has `model`, `view`, `show(picture)` and `cleanup()`."""
+    page.set_content(PAGE)
+    page.add_script_tag(content=STAND_IN)
+    values = {
+        "picture": packed(picture, text=text) if picture is not None else {},
+        "state": state or {},
+        "controls": list(controls),
+        "palette": PALETTE,
+        "label": label,
+    }
+    page.evaluate("([source, values, css]) => start(source, values, css)",
+                  [str(MatrixView._esm), json.loads(json.dumps(values)), str(MatrixView._css)])  # fmt: skip
+
+
+def show(page, picture, *, serial: int = 2, text: str = "") -> None:
+    """Send the next picture, as the kernel does."""
+    page.evaluate("picture => show(picture)", packed(picture, serial=serial, text=text))
+
+
+def state(page) -> dict:
+    """What the page has told the kernel."""
+    return page.evaluate("() => model.get('state')")

@@ -1,0 +1,473 @@
+"""The live view in a plain page with a stand-in model: drawing, words, keyboard, painting, controls."""
+
+import math
+import random
+import struct
+
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from masklab.panels import Panel, Picture, Sentence, number
+from tests.browser.example import CONTROLS, SPECIAL, STATE, attention_picture, one_panel
+from tests.browser.page import ARTEFACTS, open_view, show, state
+
+PAINTING = {**STATE, "predict": True, "painted": []}
+
+
+@pytest.fixture(params=["light"])
+def page(browser, request):
+    """A fresh page; a script error in it fails the test, and so does a request to the network."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=request.param)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda sent: sent.url.startswith("http") and errors.append(sent.url))
+    yield page
+    context.close()
+    assert errors == []
+
+
+def cell(page, panel, row, column, columns=5):
+    return page.locator(f"[data-name={panel}] .mlab-cell").nth(row * columns + column)
+
+
+def texts(page, panel):
+    return page.locator(f"[data-name={panel}] .mlab-cell").all_text_contents()
+
+
+def status(page):
+    return page.locator(".mlab-status").text_content()
+
+
+def lit_rows(page):
+    return page.evaluate("""() => [...document.querySelectorAll(".mlab-step")].map((step) =>
+        [...step.querySelectorAll("tbody tr")].findIndex((row) => row.dataset.lit))""")
+
+
+def lit_columns(page):
+    return page.evaluate("""() => [...document.querySelectorAll(".mlab-step")].map((step) =>
+        [...step.querySelectorAll("thead th")].findIndex((head) => head.dataset.lit))""")
+
+
+# ---- drawing
+
+
+def test_cells_and_headers_agree_with_the_panels(page):
+    picture = attention_picture()
+    open_view(page, picture, controls=CONTROLS, state=STATE)
+    for panel in picture.panels:
+        wanted = [number(v, panel.kind) for v in panel.values.flatten().tolist()]
+        assert texts(page, panel.name) == wanted
+        assert page.locator(f"[data-name={panel.name}] tbody th").all_text_contents() == list(panel.rows)
+    assert page.locator("[data-name=weights] td.mlab-note").all_text_contents() == ["1.00"] * 5
+    assert page.locator("[data-name=mask] [data-blocked]").count() == 10
+    assert page.locator("[data-name=mask] thead th[data-pad]").count() == 2
+    assert page.locator(".mlab-root").get_attribute("data-serial") == "1"
+
+
+def test_numbers_are_written_as_in_python(page):
+    open_view(page)
+    draw = random.Random(0)
+    single = [struct.unpack("f", struct.pack("f", draw.uniform(-4, 4)))[0] for _ in range(200)]
+    ties = [k / 8 for k in range(-40, 41)] + [0.005, -0.005, 1.005, 2.675, 5e-324, -0.0049]
+    large = [99_999.994, 1e5, -123_456.0, 1e9, 1e10, 1e15, -1e20, 3.4e38, 65_504.0]
+    for kind in ("score", "ids", "mask"):
+        values = single + ties + large + [0.0, -0.0, 1.0, 30521.0]
+        wanted = [number(v, kind) for v in values]
+        assert page.evaluate("([vs, kind]) => vs.map((v) => view.number(v, kind))", [values, kind]) == wanted
+    special = page.evaluate("() => [NaN, Infinity, -Infinity].map((v) => view.number(v, 'score'))")
+    assert special == [number(v) for v in (math.nan, math.inf, -math.inf)]
+
+
+def test_nan_and_infinity_have_a_pattern_or_no_colour(page):
+    open_view(page, one_panel(SPECIAL))
+    assert texts(page, "one") == ["NaN", "∞", "−∞", "0.00", "0.00", "1.00"]
+    assert page.locator("[data-nan]").count() == 1
+    assert cell(page, "one", 0, 1, 3).get_attribute("style") in (None, "")
+
+
+def test_marks_are_signs(page):
+    open_view(page, attention_picture(judged=True))
+    assert cell(page, "mask", 0, 3).get_attribute("data-mark") == "✗"
+    assert cell(page, "mask", 2, 1).get_attribute("data-mark") == "!"
+    assert page.locator("[data-mark='✓']").count() == 9
+    page.screenshot(path=ARTEFACTS / "view-judged.png", full_page=True)
+
+
+@pytest.mark.parametrize("values", [torch.zeros(0, 0), torch.zeros(3, 0), torch.zeros(0, 3)])
+def test_an_empty_panel_says_so(page, values):
+    open_view(page, one_panel(values))
+    expect(page.locator("[data-name=one] .mlab-empty")).to_contain_text("nothing to show")
+
+
+def test_one_token(page):
+    open_view(page, one_panel([[0.5]], kind="weight"))
+    cell(page, "one", 0, 0, 1).press("ArrowRight")
+    assert status(page) == "query r0 → key c0: value 0.50"
+
+
+def test_a_next_picture_uses_the_same_cells_and_marks_the_changed_ones(page):
+    open_view(page, one_panel([[0.1, 0.2], [0.3, 0.4]]))
+    page.evaluate("() => { window.before = [...document.querySelectorAll('.mlab-cell')]; }")
+    show(page, one_panel([[0.1, 0.9], [0.3, 0.4]]))
+    assert page.evaluate("() => [...document.querySelectorAll('.mlab-cell')].every((c, i) => c === before[i])")
+    assert page.evaluate("() => before.map((c) => c.classList.contains('mlab-changed'))") == [False, True, False, False]
+    assert texts(page, "one") == ["0.10", "0.90", "0.30", "0.40"]
+    expect(page.locator(".mlab-changed")).to_have_count(0)  # after a moment
+    show(page, one_panel([[0.1, 0.2, 0.3]]), serial=3)
+    assert texts(page, "one") == ["0.10", "0.20", "0.30"]
+
+
+def test_nothing_moves_with_reduced_motion(page):
+    page.emulate_media(reduced_motion="reduce")
+    open_view(page, one_panel([[0.1]]))
+    show(page, one_panel([[0.2]]))
+    assert page.locator(".mlab-changed").evaluate("(c) => getComputedStyle(c).animationName") == "none"
+
+
+def test_problem_and_summary_and_text_twin(page):
+    open_view(page, attention_picture(problem="Too long.", summary="4 of 6 right."), text="the twin")
+    assert page.locator(".mlab-problem").text_content() == "⚠ Too long."
+    assert page.locator(".mlab-summary").text_content() == "4 of 6 right."
+    expect(page.locator(".mlab-text-twin")).to_have_text("the twin")
+    show(page, attention_picture())
+    expect(page.locator(".mlab-text-twin")).to_be_hidden()
+    assert page.locator(".mlab-problem").text_content() == ""
+
+
+def test_markup_is_text(page):
+    bad = ["<script>window.hacked=1</script>", "<img src=x onerror='window.hacked=1'>"]
+    picture = Picture(panels=[Panel(name="one", kind="score", values=torch.zeros(2, 2), rows=bad, columns=bad,
+                                    title=bad[1], meaning=bad[1], say=bad[1])],
+                      sentences=[Sentence(tokens=bad, pads=[False, False], note=bad[1])],
+                      problem=bad[1], summary=bad[1])  # fmt: skip
+    open_view(page, picture, text=bad[1], controls=CONTROLS, state={**STATE, "sentences": bad[1:]})
+    cell(page, "one", 0, 1, 2).hover()
+    assert bad[1] in status(page)
+    assert page.evaluate("() => [window.hacked, document.querySelectorAll('.mlab-root :is(img, script)').length]") == [
+        None, 0]  # fmt: skip
+
+
+def test_right_to_left_words_stand_alone(page):
+    tokens = ["القط", "أكل", "[PAD]"]
+    picture = Picture(panels=[Panel(name="one", kind="score", values=torch.zeros(3, 3), rows=tokens, columns=tokens,
+                                    title="t", meaning="m")],
+                      sentences=[Sentence(tokens=tokens, pads=[False, False, True])])  # fmt: skip
+    open_view(page, picture, controls=CONTROLS[:1], state={"sentences": ["القط أكل"], "shown": 0})
+    assert page.locator(".mlab-chip bdi").all_text_contents() == tokens
+    assert page.locator("thead bdi").all_text_contents() == tokens
+    assert page.locator(".mlab-text").evaluate("(e) => getComputedStyle(e).direction") == "rtl"
+    assert page.locator(".mlab-chips").evaluate("(e) => getComputedStyle(e).direction") == "ltr"
+
+
+# ---- selection and words
+
+
+def test_hover_lights_row_and_column_everywhere(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    cell(page, "masked", 2, 3).hover()
+    # ids (sentence, key), scores, mask, masked, weights, output (query, feature)
+    assert lit_rows(page) == [-1, 2, 2, 2, 2, 2]
+    assert lit_columns(page) == [3, 3, 3, 3, 3, -1]
+    chips = page.locator("[data-shown] .mlab-chip")
+    assert (chips.nth(2).get_attribute("data-query"), chips.nth(3).get_attribute("data-key")) == ("Q", "K")
+    page.mouse.move(1270, 890)
+    assert lit_rows(page) == [-1] * 6
+
+
+def test_words_of_a_blocked_cell(page):
+    picture = attention_picture()
+    score = number(picture.panels[1].values[2, 3].item())
+    open_view(page, picture)
+    cell(page, "weights", 2, 3).hover()
+    assert status(page) == f"query ate → key [PAD]: blocked, score {score} → −∞, weight 0.00"
+    expect(page.locator(".mlab-spoken")).to_have_text(status(page))  # a moment later
+
+
+def test_words_of_other_cells(page):
+    picture = attention_picture()
+    open_view(page, picture)
+    cell(page, "output", 2, 1, 4).hover()
+    assert status(page) == f"query ate, feature 2: output {number(picture.panels[-1].values[2, 1].item())}"
+    cell(page, "ids", 0, 3).hover()
+    assert status(page) == "sentence 1, key 4 [PAD]: id 0"
+
+
+def test_a_click_stays_and_escape_clears(page):
+    open_view(page, attention_picture())
+    cell(page, "scores", 1, 2).click()
+    cell(page, "scores", 0, 0).hover()
+    assert status(page).startswith("query The → key The")
+    page.mouse.move(1270, 890)
+    assert status(page).startswith("query cat → key ate")
+    page.keyboard.press("Escape")
+    assert lit_rows(page) == [-1] * 6
+    assert "Point at a cell" in status(page)
+
+
+def test_chips_select_and_show_sentences(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    page.locator("[data-shown] .mlab-chip").nth(1).hover()
+    assert status(page).startswith("query cat → key cat")
+    page.locator("[data-shown] .mlab-chip").nth(1).click()
+    page.keyboard.press("ArrowRight")
+    page.mouse.move(1270, 890)
+    assert status(page).startswith("query ate → key ate")
+    page.locator(".mlab-sentence").nth(2).locator(".mlab-chip").first.click()
+    assert state(page)["shown"] == 2
+
+
+def test_a_selection_outside_the_next_picture_is_not_shown(page):
+    open_view(page, one_panel(torch.zeros(3, 3)))
+    cell(page, "one", 2, 2, 3).click()
+    show(page, one_panel(torch.zeros(1, 1)))
+    assert "Point at a cell" in status(page)
+
+
+# ---- keyboard
+
+
+def test_arrows_home_end_and_one_tab_stop_a_grid(page):
+    open_view(page, attention_picture())
+    assert page.locator("[role=grid] [tabindex='0']").count() == 6
+    cell(page, "scores", 0, 0).focus()
+    for key, wanted in [("ArrowRight", (0, 1)), ("ArrowDown", (1, 1)), ("End", (1, 4)), ("ArrowRight", (1, 4)),
+                        ("Home", (1, 0)), ("Control+End", (4, 4)), ("ArrowUp", (3, 4)), ("Control+Home", (0, 0)),
+                        ("ArrowLeft", (0, 0)), ("PageDown", (4, 0))]:  # fmt: skip
+        page.keyboard.press(key)
+        assert page.evaluate("() => Number(document.activeElement.dataset.i)") == wanted[0] * 5 + wanted[1], key
+        assert lit_rows(page)[1] == wanted[0]
+    assert page.locator("[role=grid] [tabindex='0']").count() == 6
+    page.keyboard.press("Tab")  # the next grid, at the same cell
+    assert page.evaluate("() => [document.activeElement.closest('.mlab-step').dataset.name,"
+                         " document.activeElement.dataset.i]") == ["mask", "20"]  # fmt: skip
+
+
+def test_no_key_leaves_the_view(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    assert page.locator(".mlab-root").get_attribute("data-lm-suppress-shortcuts") == "true"
+    page.evaluate("() => { window.keys = []; document.addEventListener('keydown', (e) => keys.push(e.key)); }")
+    cell(page, "scores", 0, 0).focus()
+    for key in ("ArrowDown", "x", "a", "Escape", "Control+Home", "Enter", " "):
+        page.keyboard.press(key)
+    page.locator(".mlab-text").first.focus()
+    for key in ("x", "Enter", "Escape", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.evaluate("() => keys.filter((k) => k !== 'Control')") == []
+
+
+def test_a_canvas_has_the_same_keyboard_and_the_same_words(page):
+    picture = attention_picture(words=200, total=256)
+    open_view(page, picture, controls=CONTROLS, state=STATE)
+    canvas = page.locator("[data-name=weights] canvas")
+    canvas.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "End"):
+        page.keyboard.press(key)
+    score = number(picture.panels[1].values[2, 255].item())
+    assert status(page) == f"query w → key [PAD]: blocked, score {score} → −∞, weight 0.00"
+    assert "key [PAD]: blocked" in page.evaluate("() => document.activeElement.nextSibling.textContent")
+    assert page.locator("[data-name=scores] .mlab-band-row").is_visible()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 6 + 10.5, box["y"] + 6 + 3.5)
+    assert page.evaluate("() => [...document.querySelectorAll('[data-name=weights] .mlab-band')].map("
+                         "(b) => b.style.left + b.style.top)") == ["6px9px", "16px6px", "16px9px"]  # fmt: skip
+    page.screenshot(path=ARTEFACTS / "view-256.png", full_page=True)
+
+
+def test_a_canvas_draws_colours_hatches_and_nan(page):
+    open_view(page, one_panel(torch.tensor([[0.0, 1.0] * 10, [math.nan, 0.5] * 10]), kind="weight",
+                              blocked=torch.tensor([[False] * 19 + [True], [False] * 20])))  # fmt: skip
+    pixel = """([x, y]) => [...document.querySelector("canvas").getContext("2d").getImageData(x, y, 1, 1).data]"""
+    assert page.evaluate(pixel, [6 + 4, 6 + 4]) == [0, 34, 78, 255]
+    assert page.evaluate(pixel, [6 + 14 + 4, 6 + 4]) == [254, 232, 56, 255]
+    opaque = """([x, y]) => document.querySelector("canvas").getContext("2d").getImageData(x, y, 14, 18).data
+        .filter((_, i) => i % 4 === 3 && i).reduce((n, a) => n + (a > 0), 0)"""
+    assert 30 < page.evaluate(opaque, [6 + 19 * 14, 6]) < 220  # hatched: some pixels, not all
+    assert 30 < page.evaluate(opaque, [6, 6 + 18]) < 220  # dots
+
+
+# ---- painting
+
+
+def test_space_enter_and_click_paint(page):
+    open_view(page, attention_picture(predict=True), controls=CONTROLS, state=PAINTING)
+    cell(page, "mask", 0, 3).click()
+    assert state(page)["painted"] == [[0, 3]]
+    assert cell(page, "mask", 0, 3).get_attribute("data-blocked") == "true"  # at once, the kernel has not answered
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    assert state(page)["painted"] == [[0, 3], [1, 3]]
+    page.keyboard.press("Enter")
+    assert state(page)["painted"] == [[0, 3]]
+    cell(page, "scores", 2, 2).click()  # not paintable
+    page.keyboard.press(" ")
+    assert state(page)["painted"] == [[0, 3]]
+    page.screenshot(path=ARTEFACTS / "view-paint.png", full_page=True)
+
+
+def test_a_sweep_paints_one_value(page):
+    open_view(page, attention_picture(predict=True), controls=CONTROLS, state={**PAINTING, "painted": [[1, 3]]})
+    cell(page, "mask", 0, 3).hover()
+    page.mouse.down()
+    for row in (1, 2):
+        cell(page, "mask", row, 3).hover()
+    page.mouse.up()
+    cell(page, "mask", 4, 4).hover()
+    assert sorted(state(page)["painted"]) == [[0, 3], [1, 3], [2, 3]]
+    cell(page, "mask", 0, 3).hover()
+    page.mouse.down()
+    cell(page, "mask", 1, 3).hover()
+    page.mouse.up()
+    assert state(page)["painted"] == [[2, 3]]
+
+
+def test_a_canvas_can_be_painted(page):
+    open_view(page, one_panel(torch.zeros(20, 20), paintable=True), state={"painted": []})
+    page.locator("canvas").focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    assert state(page)["painted"] == [[1, 1]]
+    assert "blocked" in status(page)
+
+
+# ---- controls
+
+
+def test_typing_is_never_lost(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    box = page.locator(".mlab-text").first
+    box.focus()
+    page.keyboard.press("Home")
+    page.keyboard.type("Oh ")
+    assert state(page)["sentences"][0] == "Oh The cat ate"
+    show(page, attention_picture(seed=1))
+    page.evaluate("() => model.set('state', { ...model.get('state'), sentences: ['late', 'b', 'c'] })")
+    assert box.input_value() == "Oh The cat ate"
+    assert box.evaluate("(e) => [e === document.activeElement, e.selectionStart]") == [True, 3]
+    assert page.locator(".mlab-text").nth(1).input_value() == "b"  # others follow the kernel
+
+
+def test_sentences_are_added_removed_and_reset(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state={**STATE, "shown": 2})
+    add = page.get_by_role("button", name="+ add sentence")
+    for _ in range(3):
+        add.click()
+    expect(add).to_be_hidden()  # six are the most
+    page.keyboard.type("hi")
+    assert state(page)["sentences"][3:] == ["", "", "hi"]
+    page.get_by_role("button", name="remove sentence 1").click()
+    assert (state(page)["sentences"][0], state(page)["shown"]) == ("The cat ate fish pie", 1)
+    assert page.locator(".mlab-text").first.input_value() == "The cat ate fish pie"
+    page.get_by_role("button", name="reset").click()
+    assert state(page)["sentences"] == STATE["sentences"]
+    assert page.locator(".mlab-text").all()[0].input_value() == "The cat ate"
+    page.get_by_role("radio", name="show sentence 2").check()
+    assert state(page)["shown"] == 1
+
+
+def test_choice_slider_number_toggle_and_button(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE | {"painted": [[0, 0]]})
+    page.get_by_role("radio", name="rows and columns").check()
+    page.get_by_label("[PAD]'s embedding").fill("-2")
+    page.get_by_label("seed").fill("7")
+    reveal = page.get_by_role("button", name="reveal")
+    expect(reveal).to_be_hidden()
+    page.get_by_role("switch", name="predict first").check()
+    told = state(page)
+    assert (told["mask"], told["pad"], told["seed"], told["predict"]) == ("both", -2, 7, True)
+    assert told["painted"] == []  # the switch sets more than itself
+    reveal.click()
+    assert state(page)["predict"] is False
+    expect(reveal).to_be_hidden()
+    page.get_by_label("seed").fill("1000")
+    assert state(page)["seed"] == 99
+    page.evaluate("() => model.set('state', { ...model.get('state'), mask: 'none', pad: 3 })")
+    assert page.get_by_role("radio", name="none").is_checked()
+    assert page.get_by_label("[PAD]'s embedding").input_value() == "3"
+
+
+def test_every_control_is_reached_by_tab(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    page.locator(".mlab-root input").first.focus()
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("() => document.activeElement.type ?? document.activeElement.tagName"))
+    assert {"text", "radio", "range", "number", "checkbox", "button", "TD"} <= seen
+
+
+def test_two_views_of_one_model_and_cleanup(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    listeners = page.evaluate("() => model.count()")
+    page.evaluate("() => { window.second = view.default.render({ model, el: document.getElementById('b') }); }")
+    page.get_by_label("seed").first.fill("5")
+    assert page.get_by_label("seed").nth(1).input_value() == "5"
+    cell(page, "scores", 0, 0).hover()
+    assert "Point at a cell" in page.locator(".mlab-status").nth(1).text_content()
+    page.evaluate("() => second()")
+    assert page.evaluate("() => [model.count(), document.getElementById('b').childElementCount]") == [listeners, 0]
+    page.evaluate("() => cleanup()")
+    assert page.evaluate("() => model.count()") == 0
+
+
+def test_without_a_sentence_control_the_chips_are_shown_alone(page):
+    open_view(page, attention_picture())
+    assert page.locator(".mlab-text").count() == 0
+    assert page.locator(".mlab-sentence").count() == 3
+
+
+# ---- for every reader
+
+
+CONTRAST = """() => {
+  const channel = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d",
+    { willReadFrequently: true });
+  const rgb = (colours) => { pen.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); }
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3); };
+  const light = (c) => 0.2126 * channel(c[0]) + 0.7152 * channel(c[1]) + 0.0722 * channel(c[2]);
+  const behind = (node) => { const all = [];
+    for (let n = node; n; n = n.parentElement) all.unshift(getComputedStyle(n).backgroundColor);
+    return all; };
+  const ratios = [...document.querySelectorAll(".mlab-root :is(bdi, span, p, label, button, input, th, td)")]
+    .filter((n) => n.checkVisibility() && n.matches(":not(:disabled)") && (n.value || [...n.childNodes].some((c) => c.nodeType === 3 && c.data.trim())))
+    .map((node) => { const back = behind(node);
+      const [a, b] = [light(rgb([...back, getComputedStyle(node).color])), light(rgb(back))].sort((x, y) => y - x);
+      return [(a + 0.05) / (b + 0.05), node.outerHTML.slice(0, 80)]; });
+  return ratios.sort((x, y) => x[0] - y[0])[0];
+}"""  # noqa: E501
+JUPYTERLAB_DARK = """() => { document.body.dataset.jpThemeLight = "false";
+  document.body.style.cssText = "background:#111; --jp-layout-color1:#111; --jp-ui-font-color1:rgba(255,255,255,1)" }"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "jupyterlab dark"])
+@pytest.mark.parametrize("kind", ["weight", "score", "mask"])
+def test_text_contrast(browser, theme, kind):
+    page = browser.new_page(color_scheme="dark" if theme == "dark" else "light")
+    values = torch.linspace(0 if kind == "weight" else -1, 1, 256).reshape(16, 16)
+    values[0, :3] = torch.tensor(SPECIAL[0])
+    blocked = torch.zeros(16, 16, dtype=torch.bool)
+    blocked[:, 12:] = True
+    pads = [False] * 12 + [True] * 4
+    picture = one_panel(values, kind=kind, blocked=blocked, row_pads=pads, column_pads=pads, row_notes=["1.00"] * 16)
+    sentence = Sentence(tokens=["a", "[PAD]"], pads=[False, True], note="1 of 2 are words")
+    open_view(page, Picture(panels=picture.panels, sentences=[sentence], problem="No."), controls=CONTROLS, state=STATE)
+    if theme == "jupyterlab dark":
+        page.evaluate(JUPYTERLAB_DARK)
+    cell(page, "one", 3, 13, 16).hover()
+    lowest, where = page.evaluate(CONTRAST)
+    page.close()
+    assert lowest >= 4.5, where
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("total", [5, 20])
+def test_axe_finds_nothing_serious(page, total):
+    open_view(page, attention_picture(total=total, judged=total == 5, problem="No.", summary="4 of 6."),
+              controls=CONTROLS, state=PAINTING, text="the twin")  # fmt: skip
+    if total == 5:
+        cell(page, "weights", 2, 3).click()
+    violations = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in violations if v["impact"] in ("serious", "critical")] == []
