@@ -1,0 +1,201 @@
+"""notebooks/build.py: what it makes of a source, and what it says about a source that is wrong."""
+
+import build
+import nbformat
+import pytest
+
+LESSON = '''---
+kernelspec:
+  name: python3
+  display_name: Python 3
+---
+
+# A lesson
+
+![a picture](../figures/a.svg) and [the next lesson](06_causal.ipynb#start), see [a site](https://example.org/a.html).
+
+```{code-cell}
+import sys
+
+import matplotlib.pyplot as plt
+
+print("one")
+sys.stdout.flush()
+print("two")
+```
+
+```{code-cell}
+:tags: [exercise]
+
+def padding_mask(ids):
+    """Mark the words."""
+    ### BEGIN SOLUTION
+    return ids > 0
+    ### END SOLUTION
+
+
+padding_mask(3)
+```
+
+```{code-cell}
+figure, axes = plt.subplots(figsize=(1, 1))
+axes.plot([1, 2]);
+```
+
+```{code-cell}
+:tags: [raises-exception]
+
+1 / 0
+```
+
+```{code-cell}
+import ipywidgets
+
+ipywidgets.IntSlider(3)
+```
+'''
+
+
+@pytest.fixture
+def course(tmp_path):
+    """An empty course whose src folder holds one lesson."""
+    (tmp_path / "notebooks" / "src").mkdir(parents=True)
+    (tmp_path / "notebooks" / "src" / "05_lesson.md").write_text(LESSON, encoding="utf-8")
+    return tmp_path / "notebooks"
+
+
+def source(course):
+    return course / "src" / "05_lesson.md"
+
+
+def cut(code, *, exercise=True, solved=False):
+    return build.cut(code, exercise=exercise, solved=solved, where="05_x.md, cell 3")
+
+
+def test_a_build_writes_both_notebooks_the_same_in_every_run(course):
+    build.build([source(course)], out=course)
+    first = {path: path.read_bytes() for path in course.glob("**/*.ipynb")}
+    stamps = {path: path.stat().st_mtime_ns for path in first}
+    assert sorted(path.relative_to(course).as_posix() for path in first) == [
+        "05_lesson.ipynb",
+        "solutions/05_lesson.ipynb",
+    ]
+    build.build([source(course)], out=course)
+    assert {path: path.stat().st_mtime_ns for path in first} == stamps, "a second build must not touch the files"
+
+    learner = nbformat.read(course / "05_lesson.ipynb", as_version=4)
+    nbformat.validate(learner)
+    text, stream, exercise, figure, error, widget = learner.cells
+    assert "](../figures/a.svg)" in text.source
+    assert [output.text for output in stream.outputs] == ["one\ntwo\n"], "the pieces of one stream are joined"
+    assert exercise.source.splitlines()[2] == "    ...  # your code here"
+    assert exercise.outputs == []
+    assert [set(output.data) for output in figure.outputs] == [{"text/plain", "image/png"}]
+    assert error.outputs[0].traceback == ["ZeroDivisionError: division by zero"]
+    assert [set(output.data) for output in widget.outputs] == [{"text/plain"}]
+    assert [cell.get("execution_count") for cell in learner.cells] == [None, 1, 2, 3, 4, 5]
+    assert learner.metadata == build.METADATA
+
+    solved = nbformat.read(course / "solutions" / "05_lesson.ipynb", as_version=4)
+    assert "](../../figures/a.svg)" in solved.cells[0].source
+    assert "](../06_causal.ipynb#start)" in solved.cells[0].source
+    assert "](https://example.org/a.html)" in solved.cells[0].source
+    assert "SOLUTION" not in solved.cells[2].source
+    assert solved.cells[2].outputs[0].data["text/plain"] == "True"
+    assert [cell.id for cell in solved.cells] == [cell.id for cell in learner.cells]
+
+    assert build.problems([source(course)], out=course) == []
+    assert build.orphans([source(course)], out=course) == []
+
+
+@pytest.fixture
+def stored(course):
+    """The same course with notebooks that look as if they had been run; running them is not the point here."""
+    for target, notebook in build.targets(source(course), out=course):
+        build.write(target, build.normalise(notebook))
+    return course
+
+
+def test_a_stored_notebook_that_is_what_its_source_gives_is_no_problem(stored):
+    assert build.problems([source(stored)], out=stored) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("A lesson", "The lesson", "in cell 1 the source differs"),
+        ("your code here", "my code", "in cell 3 the source differs"),
+        ('"exercise"', '"exercises"', "in cell 3 the metadata differs"),
+        ('"execution_count": 3', '"execution_count": null', "code cell 3 was not run in its turn"),
+        ('"execution_count": 3', '"execution_count": 7', "code cell 3 was not run in its turn"),
+        ("Python 3 (ipykernel)", "Julia", "its metadata differs"),
+    ],
+)
+def test_the_check_says_what_differs(stored, old, new, sentence):
+    target = stored / "05_lesson.ipynb"
+    target.write_text(target.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    (problem,) = build.problems([source(stored)], out=stored)
+    assert "notebooks/05_lesson.ipynb is not what its source gives" in problem
+    assert sentence in problem
+
+
+def test_the_check_counts_cells_and_misses_files(stored):
+    notebook = nbformat.read(stored / "05_lesson.ipynb", as_version=4)
+    del notebook.cells[-1]
+    build.write(stored / "05_lesson.ipynb", notebook)
+    (stored / "solutions" / "05_lesson.ipynb").unlink()
+    fewer, missing = build.problems([source(stored)], out=stored)
+    assert "it has 5 cells, and its source gives 6" in fewer
+    assert missing == "solutions/05_lesson.ipynb is missing."
+
+
+def test_a_notebook_without_a_source_is_an_orphan(stored):
+    (stored / "06_old.ipynb").write_text("{}", encoding="utf-8")
+    assert [path.name for path in build.orphans([source(stored)], out=stored)] == ["06_old.ipynb"]
+
+
+def test_pictures_are_compared_by_being_there_only():
+    def notebook(data):
+        output = nbformat.v4.new_output("display_data", data=data)
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[output], id="a")])
+
+    one, other, none = map(notebook, ({"image/png": "AAAA"}, {"image/png": "BBBB"}, {"text/plain": "x"}))
+    assert build.difference(build.without_pixels(one), build.without_pixels(other)) is None
+    assert build.difference(build.without_pixels(one), build.without_pixels(none)) == "in cell 1 the outputs differs"
+    assert one.cells[0].outputs[0].data["image/png"] == "AAAA", "the notebook itself stays as it was"
+
+
+def test_an_exercise_keeps_what_stands_around_its_solution():
+    code = "def f(x):\n    y = 1\n    ### BEGIN SOLUTION\n    y = 2\n\n    ### END SOLUTION\n    return y"
+    assert cut(code) == "def f(x):\n    y = 1\n    ...  # your code here\n    return y"
+    assert cut(code, solved=True) == "def f(x):\n    y = 1\n    y = 2\n\n    return y"
+
+
+@pytest.mark.parametrize(
+    ("code", "exercise", "sentence"),
+    [
+        ("### BEGIN SOLUTION\nx", True, "write '### BEGIN SOLUTION' and '### END SOLUTION' in pairs"),
+        ("x\n### END SOLUTION", True, "in pairs"),
+        ("### END SOLUTION\n### BEGIN SOLUTION", True, "in pairs"),
+        ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", True, "in pairs"),
+        ("### BEGIN SOLUTION\nx\n### END SOLUTION", False, "a cell that is not tagged 'exercise'"),
+        ("x", True, "is tagged 'exercise' and has no '### BEGIN SOLUTION'"),
+    ],
+)
+def test_wrong_markers_are_named_with_file_and_cell(code, exercise, sentence):
+    with pytest.raises(build.SourceError) as error:
+        cut(code, exercise=exercise)
+    assert str(error.value).startswith("05_x.md, cell 3: ")
+    assert sentence in str(error.value)
+
+
+def test_code_that_ruff_would_write_otherwise_is_shown(course):
+    source(course).write_text(LESSON.replace('print("one")', "print( 'one' )"), encoding="utf-8")
+    with pytest.raises(build.SourceError, match=r'(?s)05_lesson.md: ruff would write.*\+print\("one"\)'):
+        build.prepare(source(course), solved=False)
+
+
+def test_a_cell_that_fails_is_named(course):
+    source(course).write_text("# x\n\n```{code-cell}\nundefined_name\n```\n", encoding="utf-8")
+    with pytest.raises(build.SourceError, match=r"(?s)05_lesson.md: a cell failed.*undefined_name"):
+        build.build([source(course)], out=course)

@@ -1,0 +1,176 @@
+"""What stands around the course: the two commands, conda and Binder, JupyterLab's settings."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
+NEW_PYTHON = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'
+OLD_PYTHON = "#!/bin/sh\nexit 1\n"  # what `sys.exit(sys.version_info < (3, 11))` gives in Python 3.9
+NO_VENV = '#!/bin/sh\ncase "$*" in "-m venv"*) mkdir .venv; echo no ensurepip; exit 1;; esac\n' + NEW_PYTHON
+# Makes a .venv in no time, whose pip says what a real one says when nothing answers, or what $PIP_SAYS holds.
+FAKE_VENV = f"""#!/bin/sh
+[ "$1 $2" = "-m venv" ] || exec "{sys.executable}" "$@"
+mkdir -p .venv/bin
+cat > .venv/bin/python <<'END'
+#!/bin/sh
+[ -z "$PIP_SAYS" ] || {{ echo "$PIP_SAYS"; exit 1; }}
+END
+chmod +x .venv/bin/python
+"""
+
+
+def make(folder, *, python, target="environment", **environment):
+    """Run make in a folder with a stand-in for Python."""
+    stand_in = folder / "stand-in-python"
+    stand_in.write_text(python)
+    stand_in.chmod(0o755)
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", target, f"PYTHON={stand_in}"]
+    return subprocess.run(command, cwd=folder, env=outer | environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The part of a fresh clone that the environment is made from."""
+    for name in ("Makefile", "pyproject.toml", "notebooks/overrides.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def sentences(ran):
+    """What was said on stderr, without make's own line."""
+    return [line for line in ran.stderr.splitlines() if not line.startswith("make")]
+
+
+@pytest.mark.parametrize(
+    ("python", "pip_says", "sentence"),
+    [
+        (OLD_PYTHON, "", "masklab needs Python 3.11 or newer"),
+        (NO_VENV, "", "'sudo apt install python3-venv' mends that"),
+        (FAKE_VENV, "NewConnectionError: Connection refused", "pip cannot reach the package index"),
+        (FAKE_VENV, "ERROR: No space left on device", "pip could not install the packages: ERROR: No space left"),
+    ],
+)
+def test_what_can_go_wrong_is_one_sentence_and_leaves_nothing_to_believe_in(clone, python, pip_says, sentence):
+    ran = make(clone, python=python, PIP_SAYS=pip_says)
+    assert ran.returncode != 0
+    (said,) = sentences(ran)
+    assert sentence in said
+    assert not (clone / ".venv" / ".done").exists()
+    again = make(clone, python=FAKE_VENV)
+    assert again.returncode == 0, "a second try starts anew"
+
+
+def test_a_pip_that_cannot_reach_its_index_says_what_make_looks_for():
+    """The words that `offline` in the Makefile looks for are those of the pip that is installed here."""
+    pip = [sys.executable, "-m", "pip", "--isolated", "download", "--no-deps", "--retries=1", "--dest", os.devnull]
+    ran = subprocess.run([*pip, "--index-url=http://127.0.0.1:9/", "masklab-none"], capture_output=True, text=True)
+    pattern = re.search(r"^offline := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+    assert re.search(pattern, ran.stdout + ran.stderr)
+
+
+def test_the_environment_is_made_once_and_again_when_asked_for_more(clone):
+    first = make(clone, python=FAKE_VENV)
+    assert first.stdout.startswith("Making the environment in .venv"), first
+    assert len(first.stdout.splitlines()) == 1
+    assert make(clone, python=FAKE_VENV).stdout == "", "nothing changed, so nothing is said"
+    later = (clone / ".venv" / ".done").stat().st_mtime + 5
+    os.utime(clone / "pyproject.toml", (later, later))
+    assert make(clone, python=FAKE_VENV).stdout == first.stdout
+
+
+def test_an_environment_from_another_folder_is_not_believed(clone):
+    make(clone, python=FAKE_VENV)
+    (clone / ".venv" / ".done").write_text("/another/folder\n")
+    assert "Making the environment" in make(clone, python=FAKE_VENV).stdout
+
+
+def test_help_comes_first_and_names_every_command(clone):
+    ran = subprocess.run(["make"], cwd=clone, capture_output=True, text=True, check=True)
+    for target in ("lab", "test", "lint", "notebooks", "check-notebooks", "figures", "bench"):
+        assert re.search(rf"^make {target} ", ran.stdout, re.MULTILINE)
+
+
+# --- conda and Binder ------------------------------------------------------------------------------------------
+
+
+def conda_wants():
+    """Name → version in environment.yml, without Python and pip."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    wants = dict(entry.partition("=")[::2] for entry in listed)
+    return {name: version for name, version in wants.items() if name not in ("python", "pip")}
+
+
+def pip_wants():
+    """Conda's name → version in pyproject.toml: ``torch==2.13.0`` gives pytorch-cpu 2.13.0, ``x==4.6.*`` gives 4.6."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    wants = dict(entry.split("==") for entry in listed)
+    return {CONDA_NAMES.get(name, name): version.removesuffix(".*") for name, version in wants.items()}
+
+
+def test_conda_and_pip_ask_for_the_same_versions():
+    assert conda_wants() == pip_wants()
+
+
+@pytest.fixture(scope="module")
+def dockerfile():
+    """What repo2docker would do with this checkout: its no-build mode, with no Docker and no network."""
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(ROOT)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Building conda environment for python=3.11",
+        'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"',
+        "RUN ./postBuild",
+        'ENV R2D_ENTRYPOINT="${REPO_DIR}/start"',
+    ],
+)
+def test_binder_finds_conda_python_post_build_and_start(dockerfile, line):
+    assert line in dockerfile
+
+
+@pytest.mark.parametrize("name", ["postBuild", "start", ".ci/run"])
+def test_scripts_can_be_run(name):
+    assert os.access(ROOT / name, os.X_OK)
+    subprocess.run(["bash", "-n", ROOT / name], check=True)
+
+
+def test_start_hands_over_to_what_binder_wants_to_start():
+    ran = subprocess.run([ROOT / "start", "echo", "a b"], capture_output=True, text=True, check=True)
+    assert ran.stdout == "a b\n"
+
+
+# --- JupyterLab's settings -------------------------------------------------------------------------------------
+
+
+def test_the_course_settings_stand_where_jupyterlab_reads_them():
+    from jupyterlab.commands import get_app_dir
+
+    ours = json.loads((ROOT / "notebooks" / "overrides.json").read_text())
+    assert json.loads((Path(get_app_dir()) / "settings" / "overrides.json").read_text()) == ours
+
+
+def test_every_course_setting_exists_in_jupyterlab_and_has_the_right_type():
+    import jsonschema
+    from jupyterlab.commands import get_app_dir
+
+    for plugin, settings in json.loads((ROOT / "notebooks" / "overrides.json").read_text()).items():
+        schema = json.loads((Path(get_app_dir()) / "schemas" / f"{plugin.replace(':', '/')}.json").read_text())
+        assert set(settings) <= set(schema["properties"]), plugin
+        jsonschema.validate(settings, schema)
