@@ -61,7 +61,7 @@ check-notebooks: $(stamp) ## say which notebook is not what its source gives (AR
 	@$(bin)/python notebooks/build.py --check $(ARGS)
 
 figures: $(stamp) ## draw every figure again
-	@for script in figures/*.py; do echo "Drawing $$script …"; $(bin)/python "$$script" || exit 1; done
+	@for script in figures/*.py; do echo "Drawing $$script …"; PYTHONPATH=. $(bin)/python "$$script" || exit 1; done
 
 bench: $(stamp) ## measure speed and memory (some minutes)
 	@$(bin)/python -m tests.bench $(ARGS)

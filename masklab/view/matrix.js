@@ -598,7 +598,10 @@ function toggle(view, spec) {
 
 function button(view, spec) {
   const node = make("button", "mlab-button", { type: "button", textContent: spec.label, title: spec.help ?? "" });
-  view.on(node, "click", () => setState(view, structuredClone(spec.sets), { force: true }));
+  view.on(node, "click", () => {
+    select(view, "chosen", null);
+    setState(view, structuredClone(spec.sets), { force: true });
+  });
   return { node: make("div", "mlab-control", {}, node), sync() {} };
 }
 
@@ -749,6 +752,8 @@ function showPicture(view) {
   setText(view.summary, picture.summary);
   setText(view.text, picture.text);
   view.textBox.hidden = !picture.text;
+  const { axes, source } = selection(view);
+  if (!selectionWords(view, axes, source)) view.pointed = view.chosen = null; // what it chose is no longer there
   showSelection(view, { speak: false });
   view.root.dataset.serial = picture.serial; // last: who waits for it may look at the page now
 }
@@ -792,7 +797,7 @@ function render({ model, el }) {
   listenToPanels(view, view.row, on);
   on(view.root, "keydown", (event) => {
     if (event.key === "Escape") view.pointed = null, select(view, "chosen", null);
-    if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+    event.stopPropagation(); // Control+Enter, too, would run the cell again; copy and paste are the browser's own
   });
   const listeners = { "change:picture": () => showPicture(view), "change:state": () => showState(view), "change:controls": () => showControls(view) };
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);

@@ -72,6 +72,14 @@ TOO_WIDE = """(root) => {
   });
   return [...over, ...scrolled].map((node) => `${node.tagName}.${node.className}: ${node.textContent.slice(0, 40)}`);
 }"""
+# Numbers that reach over the edges of their cells: [panel, number, width, the cell's width].
+SPILLED = """(root) => [...root.querySelectorAll(".mlab-cell")].flatMap((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  const [text, box] = [range.getBoundingClientRect(), cell.getBoundingClientRect()];
+  const isInside = text.left >= box.left && text.right <= box.right;
+  return isInside ? [] : [[cell.closest(".mlab-step").dataset.name, cell.textContent, text.width, box.width]];
+})"""
 SETTLED = """(root) => root.querySelectorAll(".mlab-changed").length === 0"""
 
 
