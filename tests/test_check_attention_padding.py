@@ -173,3 +173,13 @@ def test_a_check_leaves_the_learners_random_numbers_alone():
     torch.manual_seed(3)
     check.run_layer(RIGHT["run_layer"][0])
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_wrong_answer_shows_its_sentence_and_a_picture_in_words_too(monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    verdict = verdict_on("masked_weights", "wrong axis")
+    verdict._ipython_display_()
+    assert capsys.readouterr().out == f"{verdict}\n"
+    assert shown[0].data.startswith(b"\x89PNG")
+    assert shown[0].alt.startswith(f"{verdict}: ") and "cells that differ" in shown[0].alt

@@ -1,0 +1,95 @@
+"""`make bench`: one run, tables, and the README's part.
+
+make bench                         everything, and the README's part is written
+make bench ARGS=--quick            fewer widths and repetitions; the README stays as it is
+make bench ARGS="--only imports"   one part; the README stays as it is
+make bench ARGS="--profile 128"    what the kernel does for one answer, function by function
+"""
+
+import argparse
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench import imports, keystrokes, notebooks, report, stages
+
+README = Path(__file__).parents[2] / "README.md"
+PARTS = ("keystrokes", "stages", "imports", "notebooks")
+STAGE_SIZES = (5, 16, 32, 128)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what the command line asks for, and print it."""
+    options = parsed(arguments)
+    if options.profile:
+        print(stages.profile(options.profile))
+        return 0
+    tables = measure(options.only or PARTS, quick=options.quick)
+    print("\n\n".join(map(report.plain, tables.values())))
+    if not options.quick and not options.only:
+        write_readme([table for part, table in tables.items() if part != "stages"])
+    return 0
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer widths and repetitions")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="only these parts")
+    parser.add_argument("--profile", type=int, metavar="TOKENS", help="profile the kernel's part of an answer")
+    return parser.parse_args(arguments)
+
+
+def measure(parts, *, quick: bool) -> dict[str, report.Table]:
+    """One table for each part, in the order in which they are printed."""
+    tables = {}
+    if {"keystrokes", "stages"} & set(parts):
+        tables |= in_the_browser(parts, quick=quick)
+    if "imports" in parts:
+        say("importing")
+        tables["imports"] = report.imports(imports.measure(3 if quick else 9))
+    if "notebooks" in parts:
+        tables["notebooks"] = report.notebooks(notebooks.measure(1 if quick else 3, say))
+    return tables
+
+
+def in_the_browser(parts, *, quick: bool) -> dict[str, report.Table]:
+    """What needs a JupyterLab and a Chromium."""
+    tables = {}
+    with keystrokes.lab_server() as (server, browser):
+        facts = machine(browser.version)
+        if "keystrokes" in parts:
+            plan = keystrokes.QUICK if quick else keystrokes.FULL
+            tables["keystrokes"] = report.keystrokes(keystrokes.measure(server, browser, plan, say), machine=facts)
+        if "stages" in parts:
+            tables["stages"] = report.stages(stages.measure(server, browser, STAGE_SIZES, 8 if quick else 20, say))
+    return tables
+
+
+def machine(chromium: str) -> str:
+    """What the numbers were measured on, as far as it matters."""
+    lab = ".".join(version("jupyterlab").split(".")[:2])
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"{os.cpu_count()} cores, headless Chromium {chromium.split('.')[0]}, JupyterLab {lab}, Python {python}"
+
+
+def write_readme(tables: list[report.Table]) -> None:
+    """Put the tables between the README's markers, or say that there are none."""
+    text = report.placed(README.read_text(encoding="utf-8"), "\n\n".join(map(report.markdown, tables)))
+    if text is None:
+        print(f"\nREADME.md is as it was: it has no lines {report.START} and {report.END}.")
+        return
+    README.write_text(text, encoding="utf-8")
+    print("\nThe README's part is written.")
+
+
+def say(what: str) -> None:
+    """Say what is going on, apart from the results."""
+    print(f"… {what}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

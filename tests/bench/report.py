@@ -1,0 +1,137 @@
+"""The results as tables, for the terminal and for the README; what is met, and what is not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+FLOOR_AT_MOST = {5: 1.25, 8: 1.25, 16: 1.25, 32: 1.5, 128: 3.0}  # tokens: times the floor
+FASTER_AT_LEAST = {5: 6.0, 16: 20.0}  # tokens: times faster than matplotlib
+IMPORT_SECONDS, IMPORT_MB = 0.15, 40.0  # added to torch
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, a line of headers, and lines of cells, all as text."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The value that so many percent don't exceed, on straight lines between the sorted values.
+
+    >>> percentile([4.0, 1.0, 2.0, 3.0, 5.0], 95)
+    4.8
+    """
+    ordered = sorted(values)
+    at = (len(ordered) - 1) * percent / 100
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return round(ordered[low] + (at - low) * (ordered[high] - ordered[low]), 9)
+
+
+def verdict(value: float, *, at_most: float | None = None, at_least: float | None = None) -> str:
+    """A ratio, and whether it meets its target.
+
+    >>> verdict(1.2, at_most=1.25), verdict(1.3, at_most=1.25), verdict(7, at_least=6), verdict(2)
+    ('1.20 (≤ 1.25 met)', '1.30 (≤ 1.25 missed)', '7.00 (≥ 6 met)', '2.00')
+    """
+    for sign, limit, met in (("≤", at_most, lambda x: value <= x), ("≥", at_least, lambda x: value >= x)):
+        if limit is not None:
+            return f"{value:.2f} ({sign} {limit:g} {'met' if met(limit) else 'missed'})"
+    return f"{value:.2f}"
+
+
+def keystrokes(results: Mapping[tuple, Sequence[float]], *, machine: str) -> Table:
+    """One line for each width: the three kinds and the two ratios. ``machine`` says what they were measured on."""
+    rows = []
+    for tokens, edit in dict.fromkeys((tokens, edit) for _, tokens, edit in results):
+        lab, echo, pyplot = (results[kind, tokens, edit] for kind in ("lab", "echo", "pyplot"))
+        letter = edit == "letter"  # the targets are for shapes that stay
+        floor = verdict(median(lab) / median(echo), at_most=FLOOR_AT_MOST.get(tokens) if letter else None)
+        faster = verdict(median(pyplot) / median(lab), at_least=FASTER_AT_LEAST.get(tokens) if letter else None)
+        name = str(tokens) if letter else f"{tokens} ± a word"
+        rows.append([name, spread(lab), spread(echo), floor, spread(pyplot), faster])
+    header = ["tokens", "lab", "floor", "lab ÷ floor", "matplotlib", "matplotlib ÷ lab"]
+    return Table(f"Keystroke to painted pixels, in ms: median (p95), on {machine}", header, rows)
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median, and the 95th percentile in brackets.
+
+    >>> spread([50.0, 40.0, 60.0])
+    '50 (59)'
+    """
+    return f"{median(values):.0f} ({percentile(values, 95):.0f})"
+
+
+def stages(results: Mapping[int, Mapping[str, float]]) -> Table:
+    """One line for each width, one column for each stage."""
+    names = list(next(iter(results.values())))
+    rows = [[str(tokens), *(f"{one[name]:.1f}" for name in names)] for tokens, one in results.items()]
+    return Table("Where the lab's time goes: ms, medians", ["tokens", *names], rows)
+
+
+def imports(results: Mapping[str, tuple[float, float]]) -> Table:
+    """What torch costs, and what masklab adds."""
+    seconds, size = results["core"]
+    met = "met" if seconds < IMPORT_SECONDS and size < IMPORT_MB else "missed"
+    target = f"{IMPORT_SECONDS:g} s and {IMPORT_MB:g} MB: {met}"
+    lines = {"torch": ("import torch", ""), "core": ("masklab adds", target), "lab": ("the lab of lesson 05 adds", "")}
+    rows = [[name, f"{results[key][0]:.2f}", f"{results[key][1]:.0f}", goal] for key, (name, goal) in lines.items()]
+    return Table("Import: medians", ["", "seconds", "MB", "target: under"], rows)
+
+
+def notebooks(results: Mapping[str, float]) -> Table:
+    """How long each notebook takes."""
+    return Table(
+        "Running a notebook, its kernel's start included",
+        ["notebook", "seconds"],
+        [[name, f"{seconds:.1f}"] for name, seconds in results.items()],
+    )
+
+
+def plain(table: Table) -> str:
+    """A table for the terminal.
+
+    >>> print(plain(Table("Ages", ["name", "age"], [["Ann", "7"], ["Bo", "12"]])))
+    Ages
+    name  age
+    Ann     7
+    Bo     12
+    """
+    lines = [table.header, *table.rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    texts = [
+        "  ".join([first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+        for first, *rest in lines
+    ]
+    return "\n".join([table.title, *map(str.rstrip, texts)])
+
+
+def markdown(table: Table) -> str:
+    """A table for the README.
+
+    >>> print(markdown(Table("Ages", ["name", "age"], [["Ann", "7"]])))
+    Ages:
+    <BLANKLINE>
+    | name | age |
+    |---|--:|
+    | Ann | 7 |
+    """
+    rule = "|---|" + "--:|" * (len(table.header) - 1)
+    lines = ["| " + " | ".join(row) + " |" for row in (table.header, *table.rows)]
+    return "\n".join([f"{table.title}:", "", lines[0], rule, *lines[1:]])
+
+
+def placed(readme: str, part: str) -> str | None:
+    """The README with ``part`` between its two markers; None when they are missing or in the wrong order.
+
+    >>> placed("a\\n<!-- bench:start -->\\nold\\n<!-- bench:end -->\\nz", "new")
+    'a\\n<!-- bench:start -->\\nnew\\n<!-- bench:end -->\\nz'
+    """
+    before, start, rest = readme.partition(START)
+    _, end, after = rest.partition(END)
+    return f"{before}{start}\n{part}\n{end}{after}" if start and end else None
