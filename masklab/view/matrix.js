@@ -5,22 +5,22 @@
  * What is selected is known to this page alone. No imports, no build step: the same
  * file runs in JupyterLab and in a plain page with a stand-in model.
  *
- *   1 small helpers      4 a panel as a table     7 pointer and keyboard
- *   2 numbers, colours   5 a panel as a canvas    8 controls
- *   3 reading a picture  6 selection and words    9 putting it together
+ *   1 small helpers      4 a panel with numbers     7 pointer and keyboard
+ *   2 numbers, colours   5 a panel without          8 controls
+ *   3 reading a picture  6 selection and words      9 putting it together
+ *
+ * Every panel is painted on a canvas, because a browser needs 60 to 130 ms to restyle, lay out
+ * and paint 16-word tables of numbers, and a canvas some 10 (`make bench`). Where numbers fit, a
+ * semantic table lies over it, clear as glass: it is what a screen reader reads, what the
+ * keyboard walks in and what the pointer meets. It is written once the eye has its picture.
  */
 
-/* Up to this many rows and columns a panel is a table with numbers, beyond it a canvas.
- * Measured: ms from a new picture to the end of layout, five panels with every number new,
- * 2 cores shared with other work (an edit of one word changes far less):
- *   tokens    8   16   24   32   48   64  128
- *   table    14   47   57  171  285  896        (48 and 64 before cells had boxes of their own size)
- *   canvas    4    5    4    5    6    6   12
- * and at 16 columns a panel of numbers is as wide as a notebook. */
+// Up to this many rows and columns a panel has numbers: wider, it would not fit a notebook.
 export const LIMITS = { table: 16 };
 const CHANGED_MS = 600; // how long a changed cell stays marked
-const CHANGED_MAX = 400; // more changed cells than this are not marked: it would say nothing, and cost a third of the update
+const CHANGED_MAX = 400; // more changed cells than this are not marked
 const SPEAK_MS = 150; // a screen reader hears the words once the selection rests
+const TELL_MS = 100; // the table follows the canvas once typing rests
 
 // ---------------------------------------------------------------- 1 small helpers
 
@@ -63,17 +63,16 @@ export function number(value, kind) {
 const SHADES = 256;
 const NO_SHADE = SHADES; // neutral: no number, no finite number, or no colour scale
 
-/* A palette's anchors → 256 colours, each as a style and as the four bytes of a pixel. */
-function shadesOf(anchors) {
-  const styles = [];
-  const pixels = new Uint8ClampedArray(4 * SHADES);
+/* A palette's anchors → 256 colours: to fill with, to write on them with, and as the four bytes of a pixel. */
+export function shadesOf(anchors) {
+  const [fills, inks, pixels] = [[], [], new Uint8ClampedArray(4 * SHADES)];
   for (let i = 0; i < SHADES; i++) {
     const rgb = between(anchors, (i / (SHADES - 1)) * (anchors.length - 1));
-    const ink = luminance(rgb) > 0.179 ? "#000" : "#fff"; // where black and white contrast alike
-    styles.push(`background-color:rgb(${rgb.join(",")});color:${ink}`);
+    fills.push(`rgb(${rgb.join(",")})`);
+    inks.push(luminance(rgb) > 0.179 ? "#000" : "#fff"); // where black and white contrast alike
     pixels.set([...rgb, 255], 4 * i);
   }
-  return { styles, pixels };
+  return { fills, inks, pixels };
 }
 
 function between(anchors, at) {
@@ -91,6 +90,43 @@ function luminance(rgb) {
 function shade(value, scale, [low, high]) {
   if (scale === "plain" || !Number.isFinite(value)) return NO_SHADE;
   return Math.round(clamp((value - low) / (high - low), 0, 1) * (SHADES - 1));
+}
+
+/* A canvas knows no style sheet: read what the theme gives. True if anything is new. */
+const NAMES = ["bg", "ink", "muted", "line", "neutral", "hatch", "edge", "key", "right", "wrong"];
+
+/* Until the page is there: any theme will do. */
+const PLAIN = { colours: Object.fromEntries(NAMES.map((name) => [name, "#888"])), family: "sans-serif", em: 13, ratio: 1 };
+
+function readTheme(view) {
+  if (!view.root.isConnected) return false;
+  const colours = {};
+  for (const name of NAMES) {
+    view.probe.style.color = `var(--mlab-${name})`;
+    colours[name] = getComputedStyle(view.probe).color;
+  }
+  const { fontFamily: family, fontSize } = getComputedStyle(view.probe);
+  const theme = { colours, family, em: parseFloat(fontSize), ratio: globalThis.devicePixelRatio || 1 };
+  if (JSON.stringify(theme) === JSON.stringify(view.theme)) return false;
+  view.theme = theme;
+  view.patterns = {};
+  return true;
+}
+
+/* A pattern of diagonal lines or of dots, made once a theme. */
+function pattern(view, pen, which) {
+  return (view.patterns[which] ??= pen.createPattern(tile(view.theme.colours.hatch, which), "repeat"));
+}
+
+function tile(colour, which) {
+  const [size, node] = [6, make("canvas", "", { width: 6, height: 6 })];
+  const pen = node.getContext("2d");
+  pen.fillStyle = pen.strokeStyle = colour;
+  pen.lineWidth = 1.4;
+  for (const at of which === "hatch" ? [-size, 0, size] : []) pen.moveTo(at, size), pen.lineTo(at + size, 0);
+  pen.stroke();
+  if (which === "dots") pen.arc(size / 2, size / 2, 1.3, 0, 7), pen.fill();
+  return node;
 }
 
 // ---------------------------------------------------------------- 3 reading a picture
@@ -131,14 +167,14 @@ function wayOf(data) {
 /* What must agree for the nodes of one panel to be used again for the next. */
 const formOf = (data) => JSON.stringify([data.name, wayOf(data), data.shape, data.row_notes.length > 0, data.paintable, data.axes]);
 
-/* One panel: { data, form, step (its outermost node), the nodes below it, draw, light, focus }. */
+/* One panel: { data, form, step (its outermost node), changed, the nodes below it, paint, tell, light, focus }. */
 function buildPanel(data) {
   const title = make("figcaption", "mlab-title", { id: newId() });
   const meaning = make("p", "mlab-meaning", { id: newId() });
   const sign = make("span", "mlab-sign");
   const way = wayOf(data);
   const build = { table: buildTable, canvas: buildCanvas, empty: buildEmpty }[way];
-  const panel = { data, form: formOf(data), title, meaning, sign, active: 0, lit: [-1, -1], ...build(data) };
+  const panel = { data, form: formOf(data), title, meaning, sign, texts: [], changed: new Set(), active: 0, lit: [-1, -1], ...build(data) };
   attributes(panel.grid, { "aria-labelledby": title.id, "aria-describedby": meaning.id });
   const figure = make("figure", "mlab-panel", {}, title, panel.body, meaning);
   panel.step = make("div", "mlab-step", {}, sign, figure);
@@ -148,122 +184,252 @@ function buildPanel(data) {
 
 function buildEmpty(data) {
   const body = make("p", "mlab-empty", { textContent: `${data.rowCount} × ${data.columnCount}: nothing to show` });
-  return { body, grid: body, draw: () => [], light() {}, focus() {} };
+  return { body, grid: body, paint() {}, tell() {}, light() {}, focus() {} };
 }
 
-function drawPanel(panel, data, shades) {
+/* What lies over a canvas where the selection is: a row, a column, and the cell where they meet. */
+const buildBands = () => ["row", "column", "here"].map((which) => make("div", `mlab-band mlab-band-${which}`, { hidden: true }));
+
+function placeBand(band, on, x, y, width, height) {
+  band.hidden = !on;
+  if (on) band.style.cssText = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
+}
+
+/* Take in the next data, and note which numbers are written differently now. */
+function update(panel, data) {
   panel.data = data;
   setText(panel.title, data.title);
   setText(panel.meaning, data.meaning);
   setText(panel.sign, data.sign);
-  return panel.draw(panel, shades);
+  if (wayOf(data) !== "table") return;
+  const before = panel.texts;
+  panel.texts = Array.from(data.values, (value) => number(value, data.kind));
+  panel.changed = new Set(panel.texts.flatMap((text, i) => (before.length && text !== before[i] ? [i] : [])));
 }
 
-// ---------------------------------------------------------------- 4 a panel as a table
+/* Give a canvas the size of a plan in CSS pixels, and hand out its cleared pen. */
+function clearPen(canvas, { width, height }, ratio) {
+  const [fullWidth, fullHeight] = [Math.ceil(width * ratio), Math.ceil(height * ratio)];
+  if (canvas.width !== fullWidth || canvas.height !== fullHeight) {
+    Object.assign(canvas, { width: fullWidth, height: fullHeight });
+    canvas.style.cssText = `width:${width}px;height:${height}px`;
+  }
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  return pen;
+}
 
-function buildTable(data) {
-  const { rowCount, columnCount } = data;
-  const notes = data.row_notes.length > 0;
-  const columnHeads = Array.from({ length: columnCount }, () => attributes(make("th", "mlab-head", {}, isolated("")), { scope: "col" }));
-  const corner = make("td", "mlab-corner", {}, make("span", "", { textContent: `${data.axes[1]} →` }), make("span", "", { textContent: `${data.axes[0]} ↓` }));
-  const top = make("tr", "", {}, corner, ...columnHeads);
-  const noteHead = attributes(make("th", "mlab-note"), { scope: "col" });
-  if (notes) top.append(noteHead);
-  const grid = make("table", "mlab-table", {}, make("thead", "", {}, top), make("tbody", ""));
-  attributes(grid, { role: "grid" });
+// ---------------------------------------------------------------- 4 a panel with numbers
+
+function buildTable() {
+  const paper = attributes(make("canvas", "mlab-paper"), { "aria-hidden": "true" });
+  const grid = attributes(make("table", "mlab-table"), { role: "grid" });
+  const bands = buildBands();
+  const body = make("div", "mlab-scroll", {}, make("div", "mlab-sheet", {}, paper, ...bands, grid));
+  return { body, grid, paper, bands, cells: [], painted: { looks: [], texts: [] }, told: { heads: "" }, paint: paintTable, tell: tellTable, light: lightTable, focus: focusCell };
+}
+
+/* Where everything stands, in whole CSS pixels. Planned again only when words, widths or the theme change. */
+function planTable(panel, { em, family, ratio }) {
+  const { data } = panel;
+  const longest = panel.texts.reduce((most, text) => Math.max(most, text.length), 0);
+  const key = JSON.stringify([em, family, ratio, longest, data.rows, data.columns, data.row_notes, data.notes_title]);
+  if (panel.plan?.key === key) return;
+  const pen = panel.paper.getContext("2d");
+  const widest = (size, words) => ((pen.font = `${size * em}px ${family}`), Math.max(0, ...words.map((word) => pen.measureText(word).width)));
+  const px = (ems) => Math.round(ems * em);
+  const first = Math.ceil(Math.max(widest(1, data.rows), widest(0.85, cornerWords(data))) + 0.75 * em);
+  const widths = data.columns.map((word) => Math.max(px(3.5), px(0.65 * longest + 0.3), Math.ceil(widest(1, [word]) + 0.5 * em)));
+  const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
+  const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
+  const [head, row, inner] = [px(2.4), px(2.15), widths.reduce((sum, width) => sum + width, first)];
+  panel.plan = { key, first, widths, xs, notes, head, row, inner, width: inner + notes, height: head + row * data.rowCount };
+}
+
+const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
+
+/* Paint all of a panel the first time, and then only the cells that look different. */
+function paintTable(panel, view) {
+  const { data, paper, painted } = panel;
+  planTable(panel, view.theme);
+  const frame = JSON.stringify([panel.plan.key, data.row_pads, data.column_pads]);
+  const anew = painted.frame !== frame || painted.theme !== view.theme;
+  if (anew) paintFrame(panel, view);
+  const pen = paper.getContext("2d");
+  for (let r = 0; r < data.rowCount; r++) paintRow(pen, panel, view, r, anew);
+  Object.assign(painted, { frame, theme: view.theme });
+  placeTable(panel);
+}
+
+/* All but the cells: the corner, the words above and beside, the notes. */
+function paintFrame({ data, paper, plan }, { theme }) {
+  const pen = clearPen(paper, plan, theme.ratio);
+  pen.textBaseline = "middle";
+  paintCorner(pen, { data, plan }, theme);
+  data.columns.forEach((word, c) => paintHead(pen, theme, word, data.column_pads[c], plan.xs[c] + (plan.widths[c] - 1) / 2, plan.head - 0.85 * theme.em, "center"));
+  data.rows.forEach((word, r) => {
+    const middle = plan.head + r * plan.row + (plan.row - 1) / 2;
+    paintHead(pen, theme, word, data.row_pads[r], plan.first - 0.45 * theme.em, middle, "right");
+    pen.font = `${theme.em}px ${theme.family}`;
+    pen.fillStyle = theme.colours.muted;
+    if (plan.notes) pen.fillText(data.row_notes[r], plan.width - 2, middle);
+  });
+  pen.textAlign = "center";
+}
+
+function paintCorner(pen, { data, plan }, { em, family, colours }) {
+  pen.font = `${0.85 * em}px ${family}`;
+  pen.fillStyle = colours.muted;
+  pen.textAlign = "right";
+  cornerWords(data).forEach((word, i) => pen.fillText(word, plan.first - 0.45 * em, (0.65 + 0.95 * i) * em));
+  if (!plan.notes) return;
+  pen.font = `${em}px ${family}`;
+  pen.fillText(data.notes_title, plan.width - 2, plan.head - 0.85 * em);
+}
+
+/* A word beside its row or above its column; padding is slanted, grey, and underlined with dots. */
+function paintHead(pen, { em, family, colours }, word, pad, x, y, align) {
+  pen.font = `${pad ? "italic " : ""}${em}px ${family}`;
+  pen.fillStyle = pad ? colours.muted : colours.ink;
+  pen.textAlign = align;
+  pen.fillText(word, x, y);
+  if (!pad) return;
+  const width = pen.measureText(word).width;
+  const left = align === "right" ? x - width : x - width / 2;
+  for (let dot = 0; dot < width; dot += 3) pen.fillRect(left + dot, y + 0.65 * em, 1.5, 1.5);
+}
+
+function paintRow(pen, panel, view, r, anew) {
+  const { data, plan, texts, painted } = panel;
+  const [y, pad] = [plan.head + r * plan.row, data.row_pads[r]];
+  pen.font = `${pad ? "italic " : ""}${view.theme.em}px ${view.theme.family}`;
+  for (let c = 0; c < data.columnCount; c++) {
+    const i = r * data.columnCount + c;
+    const look = lookOf(panel, i);
+    if (!anew && look === painted.looks[i] && texts[i] === painted.texts[i]) continue;
+    paintCell(pen, panel, view, i, { x: plan.xs[c], y, w: plan.widths[c] - 1, h: plan.row - 1, pad });
+    [painted.looks[i], painted.texts[i]] = [look, texts[i]];
+  }
+}
+
+/* All that a cell's look depends on but its text, as one number: its shade, then a bit or two for each sign. */
+function lookOf({ data, changed }, i) {
+  const colour = shade(data.values[i], data.scale, data.limits);
+  return colour | (data.blocked[i] << 9) | (data.marks[i] << 10) | (Number.isNaN(data.values[i]) << 12) | (changed.has(i) << 13);
+}
+
+/* A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged. */
+function paintCell(pen, { data, texts, changed }, view, i, { x, y, w, h, pad }) {
+  const { colours } = view.theme;
+  const [blocked, mark, isNaN] = [data.blocked[i], SIGNS[data.marks[i]], Number.isNaN(data.values[i])];
+  const colour = blocked ? NO_SHADE : shade(data.values[i], data.scale, data.limits);
+  const shades = view.shades[data.scale];
+  const fill = (style, inset = 0) => ((pen.fillStyle = style), pen.fillRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset));
+  const frame = (style, inset) => ((pen.strokeStyle = style), (pen.lineWidth = 2), pen.strokeRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset));
+  fill(colour === NO_SHADE ? colours.neutral : shades.fills[colour]);
+  if (blocked || isNaN) fill(pattern(view, pen, isNaN ? "dots" : "hatch")), fill(colours.bg, 4);
+  if (pad) frame(colours.line, 1);
+  if (changed.has(i)) frame(colours.key, 1);
+  pen.fillStyle = colour === NO_SHADE ? colours.ink : shades.inks[colour];
+  pen.fillText(texts[i], x + w / 2 - (mark ? 6 : 0), y + h / 2 + 0.5);
+  if (mark) paintMark(pen, view.theme, mark, x + w, y);
+}
+
+function paintMark(pen, { em, colours }, mark, right, top) {
+  pen.fillStyle = colours.bg;
+  pen.fillRect(right - 1.05 * em, top + 1, em, 1.15 * em);
+  const font = pen.font;
+  pen.font = font.replace("italic ", "bold ");
+  pen.fillStyle = mark === "✓" ? colours.right : colours.wrong;
+  pen.fillText(mark, right - 0.55 * em, top + 0.65 * em);
+  pen.font = font;
+}
+
+/* The table's rows and columns lie exactly over the painted ones. */
+function placeTable({ grid, plan, told }) {
+  if (told.plan === plan || !grid.rows.length) return;
+  told.plan = plan;
+  grid.style.cssText = `width:${plan.width}px;--mlab-head:${plan.head}px;--mlab-row:${plan.row}px`;
+  const widths = [plan.first, ...plan.widths, plan.notes];
+  [...grid.querySelectorAll("col")].forEach((column, c) => (column.style.width = `${widths[c]}px`));
+}
+
+/* Write into the table what the canvas shows. */
+function tellTable(panel) {
+  const { data, told, grid } = panel;
+  if (!panel.cells.length) fillTable(panel);
+  placeTable(panel);
   setFlag(grid, "data-paintable", data.paintable);
-  const rows = [], rowHeads = [], cells = [], numbers = [], noteCells = [];
-  for (let r = 0; r < rowCount; r++) {
-    const head = attributes(make("th", "mlab-head", {}, isolated("")), { scope: "row" });
-    const row = make("tr", "", {}, head);
-    for (let c = 0; c < columnCount; c++) {
-      const text = document.createTextNode("");
-      const cell = make("td", "mlab-cell", { tabIndex: -1 }, make("span", "", {}, text));
-      cell.dataset.i = r * columnCount + c;
-      row.append(cell), cells.push(cell), numbers.push(text);
-    }
-    const note = make("td", "mlab-note");
-    if (notes) row.append(note);
-    grid.tBodies[0].append(row);
-    rows.push(row), rowHeads.push(head), noteCells.push(note);
-  }
-  cells[0].tabIndex = 0; // the one tab stop; arrow keys move it
-  const body = make("div", "mlab-scroll", {}, grid);
-  const memory = { texts: [], looks: new Int32Array(cells.length).fill(-1), heads: "" };
-  return { body, grid, rows, rowHeads, columnHeads, cells, numbers, noteHead, noteCells, memory, draw: drawTable, light: lightTable, focus: focusCell };
+  tellHeads(panel);
+  panel.cells.forEach((cell, i) => {
+    setText(cell, panel.texts[i]);
+    const look = (data.blocked[i] ? 1 : 0) | (data.marks[i] << 1) | (Number.isNaN(data.values[i]) << 3);
+    if (look === (told.looks[i] ?? 0)) return;
+    told.looks[i] = look;
+    setFlag(cell, "data-blocked", data.blocked[i]);
+    setFlag(cell, "data-nan", Number.isNaN(data.values[i]));
+    data.marks[i] ? (cell.dataset.mark = SIGNS[data.marks[i]]) : delete cell.dataset.mark;
+  });
 }
 
-/* Write what changed into the cells; return the cells whose number changed. */
-function drawTable(panel, shades) {
-  const { data, cells, numbers, memory } = panel;
-  const { values, blocked, marks, kind, scale, limits } = data;
-  const first = memory.texts.length === 0;
-  const changed = [];
-  drawHeads(panel);
-  for (let i = 0; i < values.length; i++) {
-    const text = number(values[i], kind);
-    if (text !== memory.texts[i]) {
-      memory.texts[i] = numbers[i].data = text;
-      if (!first) changed.push(cells[i]);
-    }
-    const look = shade(values[i], scale, limits) | (blocked[i] << 9) | (marks[i] << 10) | (Number.isNaN(values[i]) << 12);
-    if (look !== memory.looks[i]) dress(cells[i], look, memory.looks[i], shades[scale]);
-    memory.looks[i] = look;
-  }
-  const longest = memory.texts.reduce((most, text) => Math.max(most, text.length), 0);
-  if (longest !== memory.longest) panel.grid.style.setProperty("--mlab-chars", (memory.longest = longest));
-  return changed;
+/* The nodes of the table: all rows, headers and cells, with nothing written in them yet. */
+function fillTable(panel) {
+  const { data, grid, told } = panel;
+  const head = (scope) => attributes(make("th", "mlab-head", {}, isolated("")), { scope });
+  const note = (tag) => (data.row_notes.length ? [make(tag, "mlab-note")] : []);
+  const corner = make("td", "mlab-corner", {}, ...cornerWords(data).map((word) => make("span", "", { textContent: word })));
+  const columns = [corner, ...data.columns, ...note("td")].map(() => make("col", ""));
+  const columnHeads = data.columns.map(() => head("col"));
+  const rowHeads = data.rows.map(() => head("row"));
+  const cells = Array.from(data.values, (_, i) => make("td", "mlab-cell", { tabIndex: i === panel.active ? 0 : -1 }));
+  cells.forEach((cell, i) => (cell.dataset.i = i));
+  const rowOf = (r) => make("tr", "", {}, rowHeads[r], ...cells.slice(r * data.columnCount, (r + 1) * data.columnCount), ...note("td"));
+  const top = make("tr", "", {}, corner, ...columnHeads, ...note("th"));
+  grid.replaceChildren(make("colgroup", "", {}, ...columns), make("thead", "", {}, top), make("tbody", "", {}, ...data.rows.map((_, r) => rowOf(r))));
+  Object.assign(panel, { cells, rowHeads, columnHeads, rows: [...grid.tBodies[0].rows], notes: [...grid.querySelectorAll(".mlab-note")] });
+  told.looks = [];
 }
 
-/* A cell's look is one number: its shade, then a bit for blocked, two for the mark, one for NaN. */
-function dress(cell, look, before, shades) {
-  const difference = before < 0 ? -1 : look ^ before;
-  const [colour, isBlocked, mark] = [look & 511, (look >> 9) & 1, (look >> 10) & 3];
-  if (difference & 1023) cell.style.cssText = colour === NO_SHADE || isBlocked ? "" : shades.styles[colour];
-  if (difference & (1 << 9)) setFlag(cell, "data-blocked", isBlocked);
-  if (difference & (3 << 10)) mark ? (cell.dataset.mark = SIGNS[mark]) : delete cell.dataset.mark;
-  if (difference & (1 << 12)) setFlag(cell, "data-nan", look & (1 << 12));
+function tellHeads({ data, rows, rowHeads, columnHeads, notes, told }) {
+  const heads = JSON.stringify([data.row_words, data.column_words, data.row_pads, data.column_pads, data.row_notes]);
+  if (heads === told.heads) return;
+  told.heads = heads;
+  rowHeads.forEach((head, r) => tellHead(head, data.rows[r], data.row_words[r], data.row_pads[r]));
+  columnHeads.forEach((head, c) => tellHead(head, data.columns[c], data.column_words[c], data.column_pads[c]));
+  rows.forEach((row, r) => setFlag(row, "data-pad", data.row_pads[r]));
+  notes.forEach((note, i) => setText(note, [data.notes_title, ...data.row_notes][i]));
 }
 
-function drawHeads(panel) {
-  const { data, rows, rowHeads, columnHeads, noteHead, noteCells, memory } = panel;
-  const heads = JSON.stringify([data.row_words, data.column_words, data.row_pads, data.column_pads]);
-  if (heads !== memory.heads) {
-    rowHeads.forEach((head, r) => drawHead(head, data.rows[r], data.row_words[r], data.row_pads[r]));
-    columnHeads.forEach((head, c) => drawHead(head, data.columns[c], data.column_words[c], data.column_pads[c]));
-    rows.forEach((row, r) => setFlag(row, "data-pad", data.row_pads[r]));
-    memory.heads = heads;
-  }
-  if (data.row_notes.length === 0) return;
-  setText(noteHead, data.notes_title);
-  noteCells.forEach((note, r) => setText(note, data.row_notes[r]));
-}
-
-function drawHead(head, label, word, pad) {
+function tellHead(head, label, word, pad) {
   setText(head.firstChild, label);
   head.title = word === label ? "" : word;
   setFlag(head, "data-pad", pad);
 }
 
 function lightTable(panel, row, column) {
-  const { rows, rowHeads, columnHeads, cells, lit, data } = panel;
-  const paint = ([r, c], on) => {
-    if (r >= 0) setFlag(rows[r], "data-lit", on), setFlag(rowHeads[r], "data-lit", on);
-    if (c >= 0) setFlag(columnHeads[c], "data-lit", on);
-    for (let i = c; c >= 0 && i < cells.length; i += data.columnCount) setFlag(cells[i], "data-lit", on);
-    if (r >= 0 && c >= 0) setFlag(cells[r * data.columnCount + c], "data-here", on);
-  };
-  paint(lit, false);
-  paint([row, column], true);
+  const { plan, bands, lit, rows, columnHeads, cells } = panel;
+  if (plan) {
+    const [x, y] = [plan.xs[column], plan.head + row * plan.row];
+    placeBand(bands[0], row >= 0, 0, y, plan.width, plan.row - 1);
+    placeBand(bands[1], column >= 0, x, 0, plan.widths[column] - 1, plan.height - 1);
+    placeBand(bands[2], row >= 0 && column >= 0, x, y, plan.widths[column] - 1, plan.row - 1);
+  }
+  if (!cells.length) return;
+  if (lit[0] >= 0) setFlag(rows[lit[0]], "data-lit", false);
+  if (lit[1] >= 0) setFlag(columnHeads[lit[1]], "data-lit", false);
+  if (row >= 0) setFlag(rows[row], "data-lit", true);
+  if (column >= 0) setFlag(columnHeads[column], "data-lit", true);
 }
 
-function focusCell(panel, i, { really }) {
-  panel.cells[panel.active].tabIndex = -1;
-  panel.cells[i].tabIndex = 0;
-  if (really) panel.cells[i].focus();
+function focusCell({ cells, active }, i, { really }) {
+  if (!cells.length) return;
+  cells[active].tabIndex = -1;
+  cells[i].tabIndex = 0;
+  if (really) cells[i].focus();
 }
 
-// ---------------------------------------------------------------- 5 a panel as a canvas
+// ---------------------------------------------------------------- 5 a panel without numbers
 
 const SIDE = 288; // about the longest side of a canvas, in CSS pixels
 const EDGE = 6; // room above and to the left: a bar for each word, none for a pad
@@ -273,39 +439,33 @@ const GREY = "rgb(128,128,128)"; // seen on light and on dark
 function buildCanvas(data) {
   const width = clamp(Math.floor(SIDE / data.columnCount), 1, 18);
   const height = clamp(Math.floor(SIDE / data.rowCount), 1, 18);
-  const [fullWidth, fullHeight] = [EDGE + width * data.columnCount, EDGE + height * data.rowCount];
-  const ratio = globalThis.devicePixelRatio || 1;
-  const grid = make("canvas", "mlab-canvas", { width: fullWidth * ratio, height: fullHeight * ratio, tabIndex: 0 });
+  const grid = make("canvas", "mlab-canvas", { tabIndex: 0 });
   attributes(grid, { role: "application", "aria-roledescription": "heatmap, walk with the arrow keys" });
   setFlag(grid, "data-paintable", data.paintable);
-  grid.style.cssText = `width:${fullWidth}px;height:${fullHeight}px`;
   const name = make("span", "mlab-hidden", { id: newId() });
-  const bands = ["row", "column", "here"].map((which) => make("div", `mlab-band mlab-band-${which}`, { hidden: true }));
-  const body = make("div", "mlab-scroll mlab-canvas-box", {}, grid, name, ...bands);
+  const bands = buildBands();
+  const body = make("div", "mlab-scroll", {}, make("div", "mlab-sheet", {}, grid, name, ...bands));
+  const plan = { width: EDGE + width * data.columnCount, height: EDGE + height * data.rowCount };
   const small = make("canvas", "", { width: data.columnCount, height: data.rowCount });
-  return { body, grid, name, bands, width, height, ratio, small, draw: drawCanvas, light: lightCanvas, focus: focusCanvas };
+  return { body, grid, name, bands, width, height, plan, small, paint: paintCanvas, tell: nameCanvas, light: lightCanvas, focus: focusCanvas };
 }
 
-function drawCanvas(panel, shades) {
-  const { data, grid, small, width, height, ratio } = panel;
+function paintCanvas(panel, view) {
+  const { data, grid, small, width, height, plan } = panel;
   const { values, blocked, scale, limits } = data;
   const pixels = small.getContext("2d").createImageData(small.width, small.height);
   for (let i = 0; i < values.length; i++) {
     const colour = blocked[i] ? NO_SHADE : shade(values[i], scale, limits);
-    if (colour !== NO_SHADE) pixels.data.set(shades[scale].pixels.subarray(4 * colour, 4 * colour + 4), 4 * i);
+    if (colour !== NO_SHADE) pixels.data.set(view.shades[scale].pixels.subarray(4 * colour, 4 * colour + 4), 4 * i);
   }
   small.getContext("2d").putImageData(pixels, 0, 0);
-  const pen = grid.getContext("2d");
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, grid.width, grid.height);
+  const pen = clearPen(grid, plan, view.theme.ratio);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, EDGE, EDGE, width * small.width, height * small.height); // neutral cells stay clear: CSS fills them
-  fillCells(pen, panel, (i) => blocked[i], Math.min(width, height) >= HATCH_MIN ? pattern(pen, "hatch") : GREY);
-  fillCells(pen, panel, (i) => Number.isNaN(values[i]), pattern(pen, "dots"));
+  fillCells(pen, panel, (i) => blocked[i], Math.min(width, height) >= HATCH_MIN ? pattern(view, pen, "hatch") : GREY);
+  fillCells(pen, panel, (i) => Number.isNaN(values[i]), pattern(view, pen, "dots"));
   drawMarks(pen, panel);
   drawEdges(pen, panel);
-  nameCanvas(panel);
-  return [];
 }
 
 /* Fill the cells that `test` picks, neighbours in a row in one go. */
@@ -319,15 +479,6 @@ function fillCells(pen, { data, width, height }, test, style) {
     }
   }
   pen.fill();
-}
-
-function pattern(pen, which) {
-  const tile = make("canvas", "", { width: 4, height: 4 });
-  const tilePen = tile.getContext("2d");
-  tilePen.fillStyle = GREY;
-  if (which === "hatch") for (let k = 0; k < 4; k++) tilePen.fillRect(k, 3 - k, 1.5, 1);
-  else tilePen.fillRect(1, 1, 2, 2);
-  return pen.createPattern(tile, "repeat");
 }
 
 function drawMarks(pen, { data, width, height }) {
@@ -360,14 +511,10 @@ function nameCanvas({ data, grid, name, active, title }) {
 }
 
 function lightCanvas({ bands, width, height, data }, row, column) {
-  const place = (band, x, y, w, h, on) => {
-    band.hidden = !on;
-    if (on) band.style.cssText = `left:${x}px;top:${y}px;width:${w}px;height:${h}px`;
-  };
   const [x, y] = [EDGE + column * width, EDGE + row * height];
-  place(bands[0], EDGE, y, data.columnCount * width, height, row >= 0);
-  place(bands[1], x, EDGE, width, data.rowCount * height, column >= 0);
-  place(bands[2], x, y, width, height, row >= 0 && column >= 0);
+  placeBand(bands[0], row >= 0, EDGE, y, data.columnCount * width, height);
+  placeBand(bands[1], column >= 0, x, EDGE, width, data.rowCount * height);
+  placeBand(bands[2], row >= 0 && column >= 0, x, y, width, height);
 }
 
 function focusCanvas(panel, i, { really }) {
@@ -520,11 +667,12 @@ function paint(view, { panel, i }, blocked) {
   if (Boolean(panel.data.blocked[i]) !== blocked) setState(view, { painted: blocked ? [...others, cell] : others });
 }
 
-/* The state says what is painted; draw it. */
+/* The state says what is painted; show it. */
 function showPainted(view) {
   for (const panel of view.panels.filter(({ data }) => data.paintable)) {
     panel.data.blocked = paintedCells(view.model.get("state").painted, panel.data);
-    panel.draw(panel, view.shades);
+    panel.paint(panel, view);
+    panel.tell(panel);
   }
 }
 
@@ -745,7 +893,9 @@ function showPicture(view) {
   const steps = view.panels.map((panel) => panel.step);
   const same = steps.length === view.row.children.length && steps.every((step, i) => step === view.row.children[i]);
   if (!same) view.row.replaceChildren(...steps);
-  markChanged(view, view.panels.flatMap((panel, i) => drawPanel(panel, all[i], view.shades)));
+  view.panels.forEach((panel, i) => update(panel, all[i]));
+  markChanged(view);
+  view.panels.forEach((panel) => panel.paint(panel, view));
   const state = view.model.get("state");
   for (const { spec, control } of view.controls) if (spec.type === "sentences") control.sync(state);
   setText(view.problem, picture.problem && `⚠ ${picture.problem}`);
@@ -756,22 +906,41 @@ function showPicture(view) {
   if (!selectionWords(view, axes, source)) view.pointed = view.chosen = null; // what it chose is no longer there
   showSelection(view, { speak: false });
   view.root.dataset.serial = picture.serial; // last: who waits for it may look at the page now
+  clearTimeout(view.telling);
+  view.telling = setTimeout(tell, TELL_MS, view);
 }
 
-function markChanged(view, cells) {
-  const unmark = () => view.changed.splice(0).forEach((cell) => cell.classList.remove("mlab-changed"));
+/* The eye has its picture; now the tables say the same to those who read them. */
+function tell(view) {
+  view.panels.forEach((panel) => panel.tell(panel));
+  for (const panel of view.panels) panel.light(panel, ...panel.lit);
+  view.root.dataset.told = view.root.dataset.serial;
+}
+
+function repaint(view) {
+  for (const panel of view.panels) panel.paint(panel, view), panel.light(panel, ...panel.lit);
+}
+
+/* Mark the changed cells for a moment: not many at once, and not for those who want no motion. */
+function markChanged(view) {
+  const count = view.panels.reduce((sum, panel) => sum + panel.changed.size, 0);
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (count > CHANGED_MAX || calm) view.panels.forEach((panel) => panel.changed.clear());
+  view.root.dataset.changed = view.panels.reduce((sum, panel) => sum + panel.changed.size, 0);
   clearTimeout(view.unmarking);
-  unmark();
-  if (cells.length > CHANGED_MAX) return;
-  cells.forEach((cell) => cell.classList.add("mlab-changed"));
-  view.changed = cells;
-  view.unmarking = setTimeout(unmark, CHANGED_MS);
+  if (count) view.unmarking = setTimeout(unmark, CHANGED_MS, view);
+}
+
+function unmark(view) {
+  view.root.dataset.changed = 0;
+  for (const panel of view.panels.filter(({ changed }) => changed.size)) panel.changed.clear(), panel.paint(panel, view);
 }
 
 function frame(view) {
   const labelId = newId();
   Object.assign(view, {
     root: make("div", "mlab-root"),
+    probe: attributes(make("span", "mlab-probe", { hidden: true }), { "aria-hidden": "true" }), // to read the theme from
     sentencesNode: make("div", ""),
     problem: attributes(make("p", "mlab-problem"), { role: "status" }),
     controlsNode: make("div", "mlab-controls"),
@@ -784,13 +953,13 @@ function frame(view) {
   view.textBox = make("div", "mlab-text-box", { hidden: true }, make("p", "mlab-control-name", { id: labelId, textContent: "the same as text" }), view.text);
   // JupyterLab's shortcuts would fire from inside: `x` cuts the learner's cell. This keeps them off.
   attributes(view.root, { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": view.model.get("label") || "masklab" });
-  view.root.append(view.sentencesNode, view.problem, view.controlsNode, view.summary, view.row, view.status, view.spoken, view.textBox);
+  view.root.append(view.probe, view.sentencesNode, view.problem, view.controlsNode, view.summary, view.row, view.status, view.spoken, view.textBox);
 }
 
 function render({ model, el }) {
   const end = new AbortController();
   const on = (node, type, listener) => node.addEventListener(type, listener, { signal: end.signal });
-  const view = { model, on, picture: null, panels: [], controls: [], chipRows: [], litChips: [], changed: [], shown: 0, pointed: null, chosen: null, painting: null };
+  const view = { model, on, picture: null, panels: [], controls: [], chipRows: [], litChips: [], theme: PLAIN, patterns: {}, shown: 0, pointed: null, chosen: null, painting: null };
   const palette = model.get("palette");
   view.shades = { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) };
   frame(view);
@@ -799,15 +968,23 @@ function render({ model, el }) {
     if (event.key === "Escape") view.pointed = null, select(view, "chosen", null);
     event.stopPropagation(); // Control+Enter, too, would run the cell again; copy and paste are the browser's own
   });
+  // The page may come later than the picture, the theme may change, the page may be zoomed.
+  const look = () => readTheme(view) && repaint(view);
+  const resized = new ResizeObserver(look);
+  resized.observe(view.root);
+  on(view.root, "transitionend", (event) => event.target === view.root && look()); // the style sheet gives its colour a moment
   const listeners = { "change:picture": () => showPicture(view), "change:state": () => showState(view), "change:controls": () => showControls(view) };
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
+  el.append(view.root);
+  readTheme(view);
   showControls(view);
   showPicture(view);
-  el.append(view.root);
+  if (view.picture) tell(view);
   return () => {
     end.abort();
+    resized.disconnect();
     for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
-    clearTimeout(view.speaking), clearTimeout(view.unmarking);
+    [view.speaking, view.unmarking, view.telling].forEach(clearTimeout);
     view.root.remove();
   };
 }

@@ -51,7 +51,8 @@ CONTRAST = """(root) => {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !node.checkVisibility({ visibilityProperty: true })) continue;
+    if (!walker.currentNode.data.trim()) continue;
+    if (!node.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
     if (node.closest(".mlab-hidden")) continue; // for a screen reader
     const behind = [];
     for (let at = node; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
@@ -80,7 +81,7 @@ SPILLED = """(root) => [...root.querySelectorAll(".mlab-cell")].flatMap((cell) =
   const isInside = text.left >= box.left && text.right <= box.right;
   return isInside ? [] : [[cell.closest(".mlab-step").dataset.name, cell.textContent, text.width, box.width]];
 })"""
-SETTLED = """(root) => root.querySelectorAll(".mlab-changed").length === 0"""
+SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.told === root.dataset.serial"""
 
 
 def state_with(**changes) -> dict:

@@ -40,6 +40,15 @@ def status(page):
     return page.locator(".mlab-status").text_content()
 
 
+def pixel(page, panel, row, column, columns=5):
+    """The colour painted in a cell's upper left corner, where the table says that the cell is."""
+    return cell(page, panel, row, column, columns).evaluate("""(cell) => {
+        const paper = cell.closest(".mlab-sheet").querySelector("canvas");
+        const [at, from] = [cell.getBoundingClientRect(), paper.getBoundingClientRect()];
+        const pen = paper.getContext("2d");
+        return [...pen.getImageData(at.left - from.left + 3, at.top - from.top + 3, 1, 1).data].slice(0, 3); }""")
+
+
 def lit_rows(page):
     return page.evaluate("""() => [...document.querySelectorAll(".mlab-step")].map((step) =>
         [...step.querySelectorAll("tbody tr")].findIndex((row) => row.dataset.lit))""")
@@ -84,7 +93,8 @@ def test_nan_and_infinity_have_a_pattern_or_no_colour(page):
     open_view(page, one_panel(SPECIAL))
     assert texts(page, "one") == ["NaN", "∞", "−∞", "0.00", "0.00", "1.00"]
     assert page.locator("[data-nan]").count() == 1
-    assert cell(page, "one", 0, 1, 3).get_attribute("style") in (None, "")
+    infinite, minus, zero = (pixel(page, "one", *at, 3) for at in ((0, 1), (0, 2), (1, 0)))
+    assert infinite == minus != zero  # no colour, and a colour
 
 
 def test_marks_are_signs(page):
@@ -112,18 +122,34 @@ def test_a_next_picture_uses_the_same_cells_and_marks_the_changed_ones(page):
     page.evaluate("() => { window.before = [...document.querySelectorAll('.mlab-cell')]; }")
     show(page, one_panel([[0.1, 0.9], [0.3, 0.4]]))
     assert page.evaluate("() => [...document.querySelectorAll('.mlab-cell')].every((c, i) => c === before[i])")
-    assert page.evaluate("() => before.map((c) => c.classList.contains('mlab-changed'))") == [False, True, False, False]
     assert texts(page, "one") == ["0.10", "0.90", "0.30", "0.40"]
-    expect(page.locator(".mlab-changed")).to_have_count(0)  # after a moment
+    root = page.locator(".mlab-root")
+    expect(root).to_have_attribute("data-changed", "1")
+    expect(root).to_have_attribute("data-changed", "0")  # after a moment
     show(page, one_panel([[0.1, 0.2, 0.3]]), serial=3)
     assert texts(page, "one") == ["0.10", "0.20", "0.30"]
 
 
-def test_nothing_moves_with_reduced_motion(page):
+def test_a_changed_cell_has_a_frame_for_a_moment_but_not_with_reduced_motion(page):
+    frame = (
+        """() => [...document.querySelector(".mlab-paper").getContext("2d").getImageData(0, 0, 999, 99).data].join()"""
+    )
+    open_view(page, one_panel([[0.1, 0.2]]))
+    show(page, one_panel([[0.1, 0.3]]))
+    framed = page.evaluate(frame)
+    expect(page.locator(".mlab-root")).to_have_attribute("data-changed", "0")
+    calm = page.evaluate(frame)
+    assert framed != calm
     page.emulate_media(reduced_motion="reduce")
-    open_view(page, one_panel([[0.1]]))
-    show(page, one_panel([[0.2]]))
-    assert page.locator(".mlab-changed").evaluate("(c) => getComputedStyle(c).animationName") == "none"
+    show(page, one_panel([[0.1, 0.2]]), serial=3)
+    show(page, one_panel([[0.1, 0.3]]), serial=4)
+    assert page.evaluate(frame) == calm
+
+
+def test_painted_colours_stand_where_the_table_says(page):
+    open_view(page, one_panel([[0.0, 1.0, 0.5], [1.0, 0.0, 0.5]], kind="weight", rows=["a word", "another"]))
+    dark, light = [0, 34, 78], [254, 232, 56]  # the ends of cividis
+    assert [pixel(page, "one", r, c, 3) for r, c in ((0, 0), (0, 1), (1, 0), (1, 1))] == [dark, light, light, dark]
 
 
 def test_problem_and_summary_and_text_twin(page):
@@ -432,10 +458,20 @@ CONTRAST = """() => {
     for (let n = node; n; n = n.parentElement) all.unshift(getComputedStyle(n).backgroundColor);
     return all; };
   const ratios = [...document.querySelectorAll(".mlab-root :is(bdi, span, p, label, button, input, th, td)")]
-    .filter((n) => n.checkVisibility() && n.matches(":not(:disabled)") && (n.value || [...n.childNodes].some((c) => c.nodeType === 3 && c.data.trim())))
+    .filter((n) => n.checkVisibility({ opacityProperty: true }) && n.matches(":not(:disabled)") && (n.value || [...n.childNodes].some((c) => c.nodeType === 3 && c.data.trim())))
     .map((node) => { const back = behind(node);
       const [a, b] = [light(rgb([...back, getComputedStyle(node).color])), light(rgb(back))].sort((x, y) => y - x);
       return [(a + 0.05) / (b + 0.05), node.outerHTML.slice(0, 80)]; });
+  // What canvases are painted with: each shade and its ink, and the theme's own pairs.
+  const ratio = (one, other) => { const [a, b] = [light(one), light(other)].sort((x, y) => y - x); return (a + 0.05) / (b + 0.05); };
+  for (const anchors of Object.values(model.get("palette"))) {
+    const { fills, inks } = view.shadesOf(anchors);
+    fills.forEach((fill, i) => ratios.push([ratio(rgb([fill]), rgb([inks[i]])), `${inks[i]} on ${fill}`]));
+  }
+  const probe = document.querySelector(".mlab-probe");
+  const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
+  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
+    ratios.push([ratio(rgb([colour("bg"), colour(ink)]), rgb([colour("bg"), colour(back)])), `${ink} on ${back}`]);
   return ratios.sort((x, y) => x[0] - y[0])[0];
 }"""  # noqa: E501
 JUPYTERLAB_DARK = """() => { document.body.dataset.jpThemeLight = "false";
