@@ -244,27 +244,30 @@ function planTable(panel, { em, family, ratio }) {
   const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
   const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
   const [head, row, inner] = [px(2.4), px(2.15), widths.reduce((sum, width) => sum + width, first)];
-  panel.plan = { key, first, widths, xs, notes, head, row, inner, width: inner + notes, height: head + row * data.rowCount };
+  const shape = JSON.stringify([first, widths, notes, head, row]);
+  panel.plan = { key, shape, first, widths, xs, notes, head, row, inner, width: inner + notes, height: head + row * data.rowCount };
 }
 
 const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
 
-/* Paint all of a panel the first time, and then only the cells that look different. */
+/* Paint a panel: all of it the first time, then the words if they are new, and the cells that look different. */
 function paintTable(panel, view) {
   const { data, paper, painted } = panel;
   planTable(panel, view.theme);
   const frame = JSON.stringify([panel.plan.key, data.row_pads, data.column_pads]);
-  const anew = painted.frame !== frame || painted.theme !== view.theme;
-  if (anew) paintFrame(panel, view);
-  const pen = paper.getContext("2d");
+  const anew = painted.shape !== panel.plan.shape || painted.theme !== view.theme;
+  const pen = anew ? clearPen(paper, panel.plan, view.theme.ratio) : paper.getContext("2d");
+  if (anew || painted.frame !== frame) paintFrame(pen, panel, view.theme);
   for (let r = 0; r < data.rowCount; r++) paintRow(pen, panel, view, r, anew);
-  Object.assign(painted, { frame, theme: view.theme });
+  Object.assign(painted, { frame, shape: panel.plan.shape, theme: view.theme });
   placeTable(panel);
 }
 
 /* All but the cells: the corner, the words above and beside, the notes. */
-function paintFrame({ data, paper, plan }, { theme }) {
-  const pen = clearPen(paper, plan, theme.ratio);
+function paintFrame(pen, { data, plan }, theme) {
+  pen.clearRect(0, 0, plan.width, plan.head);
+  pen.clearRect(0, 0, plan.first, plan.height);
+  pen.clearRect(plan.inner, 0, plan.notes, plan.height);
   pen.textBaseline = "middle";
   paintCorner(pen, { data, plan }, theme);
   data.columns.forEach((word, c) => paintHead(pen, theme, word, data.column_pads[c], plan.xs[c] + (plan.widths[c] - 1) / 2, plan.head - 0.85 * theme.em, "center"));
@@ -313,10 +316,11 @@ function paintRow(pen, panel, view, r, anew) {
   }
 }
 
-/* All that a cell's look depends on but its text, as one number: its shade, then a bit or two for each sign. */
+/* All that a cell's look depends on but its text, as one number: its shade, then a bit for each sign. */
 function lookOf({ data, changed }, i) {
-  const colour = shade(data.values[i], data.scale, data.limits);
-  return colour | (data.blocked[i] << 9) | (data.marks[i] << 10) | (Number.isNaN(data.values[i]) << 12) | (changed.has(i) << 13);
+  const [colour, pad] = [shade(data.values[i], data.scale, data.limits), data.row_pads[Math.floor(i / data.columnCount)]];
+  const bits = [data.blocked[i], data.marks[i] & 1, data.marks[i] >> 1, Number.isNaN(data.values[i]), changed.has(i), pad];
+  return bits.reduce((look, bit, k) => look | (bit ? 512 << k : 0), colour);
 }
 
 /* A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged. */
@@ -348,8 +352,8 @@ function paintMark(pen, { em, colours }, mark, right, top) {
 
 /* The table's rows and columns lie exactly over the painted ones. */
 function placeTable({ grid, plan, told }) {
-  if (told.plan === plan || !grid.rows.length) return;
-  told.plan = plan;
+  if (told.shape === plan.shape || !grid.rows.length) return;
+  told.shape = plan.shape;
   grid.style.cssText = `width:${plan.width}px;--mlab-head:${plan.head}px;--mlab-row:${plan.row}px`;
   const widths = [plan.first, ...plan.widths, plan.notes];
   [...grid.querySelectorAll("col")].forEach((column, c) => (column.style.width = `${widths[c]}px`));

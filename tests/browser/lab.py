@@ -60,6 +60,38 @@ CONTRAST = """(root) => {
     const ratio = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
     found.push([ratio, walker.currentNode.data, node.outerHTML.slice(0, 120)]);
   }
+  // What the canvases are written with. (The palettes' own inks are tested in the plain page.)
+  const probe = root.appendChild(document.createElement("i"));
+  const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
+  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]]) {
+    const both = [layered([colour("bg"), colour(back)]), layered([colour("bg"), colour(ink)])].map(light);
+    found.push([(Math.max(...both) + 0.05) / (Math.min(...both) + 0.05), `painted: ${ink} on ${back}`, ""]);
+  }
+  probe.remove();
+  return found;
+}"""
+# The theme as it was painted and as the style sheet says: a plain cell, and the chip in a blocked one.
+PAINTED = """(root) => {
+  const pixel = (cell, inset) => {
+    const paper = cell.closest(".mlab-sheet").querySelector("canvas");
+    const [at, from] = [cell.getBoundingClientRect(), paper.getBoundingClientRect()];
+    const [x, y] = [at.left - from.left + inset, at.top - from.top + inset].map((v) => v * (paper.width / from.width));
+    return [...paper.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+  };
+  const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const probe = root.appendChild(document.createElement("i"));
+  const themed = (name) => {
+    probe.style.color = `var(--mlab-${name})`;
+    pen.fillStyle = getComputedStyle(probe).color;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const cells = [...root.querySelectorAll("[data-name=mask] .mlab-cell")];
+  const found = [
+    [pixel(cells.find((cell) => !cell.dataset.blocked), 3), themed("neutral")],
+    [pixel(cells.find((cell) => cell.dataset.blocked), 6), themed("bg")],
+  ];
+  probe.remove();
   return found;
 }"""
 # What is wider than its place: the lab in the page, or a part of the lab in the lab.
