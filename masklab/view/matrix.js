@@ -20,7 +20,7 @@ export const LIMITS = { table: 16 };
 const CHANGED_MS = 600; // how long a changed cell stays marked
 const CHANGED_MAX = 400; // more changed cells than this are not marked
 const SPEAK_MS = 150; // a screen reader hears the words once the selection rests
-const TELL_MS = 100; // the table follows the canvas once typing rests
+const TELL_MS = 200; // the table follows the canvas once typing rests
 
 // ---------------------------------------------------------------- 1 small helpers
 
@@ -93,7 +93,7 @@ function shade(value, scale, [low, high]) {
 }
 
 /* A canvas knows no style sheet: read what the theme gives. True if anything is new. */
-const NAMES = ["bg", "ink", "muted", "line", "neutral", "hatch", "edge", "key", "right", "wrong"];
+const NAMES = ["bg", "ink", "muted", "line", "neutral", "hatch", "key", "right", "wrong"];
 
 /* Until the page is there: any theme will do. */
 const PLAIN = { colours: Object.fromEntries(NAMES.map((name) => [name, "#888"])), family: "sans-serif", em: 13, ratio: 1 };
