@@ -19,9 +19,10 @@ def main() -> None:
     state = attention_padding.INITIAL
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
-        page = chromium.new_page(viewport={"width": 1000, "height": 900}, device_scale_factor=1.5)
+        page = chromium.new_page(viewport={"width": 1080, "height": 1000}, device_scale_factor=1.5)
         open_view(page, attention_padding.draw(state), controls=attention_padding.CONTROLS, state=state)
         page.locator("[data-name=weights] .mlab-cell").nth(2 * 5 + 3).click()
+        page.mouse.move(0, 0)  # what was clicked stays chosen
         page.locator(".mlab-root").screenshot(path=TARGET)
         chromium.close()
     print(f"figures/{TARGET.name}: the lab of lesson 05")

@@ -152,6 +152,14 @@ def test_painted_colours_stand_where_the_table_says(page):
     assert [pixel(page, "one", r, c, 3) for r, c in ((0, 0), (0, 1), (1, 0), (1, 1))] == [dark, light, light, dark]
 
 
+def test_the_table_lies_over_the_painted_cells_to_the_last_one(page):
+    values, names = torch.zeros(16, 16), ["w", "understanding", "[PAD]", "12345.67"] * 4
+    values[15, 15] = 1.0
+    open_view(page, one_panel(values, kind="weight", rows=names, columns=names, row_notes=["1.00"] * 16))
+    assert [pixel(page, "one", *at, 16) for at in ((15, 15), (14, 15), (15, 14))] == [
+        [254, 232, 56], [0, 34, 78], [0, 34, 78]]  # fmt: skip
+
+
 def test_problem_and_summary_and_text_twin(page):
     open_view(page, attention_picture(problem="Too long.", summary="4 of 6 right."), text="the twin")
     assert page.locator(".mlab-problem").text_content() == "⚠ Too long."
