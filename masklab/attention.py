@@ -17,7 +17,7 @@ class Attention:
 
     scores: Tensor  # q·k/√d
     bias: Tensor  # 0 where the query may attend, −∞ where it may not
-    masked: Tensor  # scores + bias
+    masked: Tensor  # scores + bias, and −∞ in a blocked cell even if its score is NaN
     weights: Tensor  # softmax of each row of `masked`
     output: Tensor  # weights · v
 

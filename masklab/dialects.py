@@ -25,12 +25,17 @@ def to_bias(mask: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
 def from_bias(bias: Tensor) -> Tensor:
     """The mask that an additive bias of zeros and −∞ stands for.
 
-    Shape: as ``bias``. Raises ValueError for any other value: 0 and 1, or a
-    large finite number, do not block anything.
+    Shape: as ``bias``. Raises TypeError for a bias that is not floating-point, ValueError
+    for any other value: 0 and 1, or a large finite number, do not block anything.
 
     >>> from_bias(torch.tensor([[0.0, -math.inf]]))
     tensor([[ True, False]])
     """
+    if not bias.is_floating_point():
+        raise TypeError(
+            f"a bias must be floating-point, 0 and −∞, and is {bias.dtype} of shape {tuple(bias.shape)}. "
+            "A bool mask needs no change; integers become one with (mask == 1) if 1 means keep."
+        )
     allowed = bias == 0
     if not (allowed | (bias == -math.inf)).all():
         strange = bias[~(allowed | (bias == -math.inf))][0].item()

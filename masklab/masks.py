@@ -20,7 +20,8 @@ class Mask:
 
     ``allows(b, h, q, k)`` takes index tensors that broadcast, and gives a bool
     tensor, True = may attend. The same signature as FlexAttention's ``mask_mod``.
-    ``meaning`` says the rule in words. Rules compose with ``&``, ``|`` and ``~``.
+    ``meaning`` says the rule in words; ``batch`` is how many sentences it knows, None for any
+    number. Rules compose with ``&``, ``|`` and ``~``; ValueError if they know different batches.
 
     >>> both = causal() & padding(torch.tensor([2]), total=4)
     >>> both.tensor(batch=1, queries=4, keys=4).int()[0, 0]
@@ -34,16 +35,19 @@ class Mask:
 
     allows: Predicate
     meaning: str
+    batch: int | None = None
 
-    def tensor(self, *, batch: int = 1, heads: int = 1, queries: int, keys: int) -> Tensor:
+    def tensor(self, *, batch: int | None = None, heads: int = 1, queries: int, keys: int) -> Tensor:
         """The rule for every pair of positions.
 
-        Shape: (batch, heads, queries, keys) bool, True = may attend.
+        Shape: (batch, heads, queries, keys) bool, True = may attend; ``batch`` is by default
+        what the rule knows, or 1. Raises ValueError for another batch than the rule knows.
 
         >>> causal().tensor(queries=2, keys=2)
         tensor([[[[ True, False],
                   [ True,  True]]]])
         """
+        batch = _one_batch(self.batch, batch) or 1
         b = torch.arange(batch)[:, None, None, None]
         h = torch.arange(heads)[None, :, None, None]
         q = torch.arange(queries)[None, None, :, None]
@@ -53,16 +57,25 @@ class Mask:
     def __and__(self, other: "Mask") -> "Mask":
         """Allowed by both rules."""
         meaning = f"{self.meaning} and {other.meaning}"
-        return Mask(lambda b, h, q, k: self.allows(b, h, q, k) & other.allows(b, h, q, k), meaning)
+        batch = _one_batch(self.batch, other.batch)
+        return Mask(lambda b, h, q, k: self.allows(b, h, q, k) & other.allows(b, h, q, k), meaning, batch)
 
     def __or__(self, other: "Mask") -> "Mask":
         """Allowed by either rule."""
         meaning = f"({self.meaning} or {other.meaning})"
-        return Mask(lambda b, h, q, k: self.allows(b, h, q, k) | other.allows(b, h, q, k), meaning)
+        batch = _one_batch(self.batch, other.batch)
+        return Mask(lambda b, h, q, k: self.allows(b, h, q, k) | other.allows(b, h, q, k), meaning, batch)
 
     def __invert__(self) -> "Mask":
         """Allowed where the rule blocks, and the other way round."""
-        return Mask(lambda b, h, q, k: ~self.allows(b, h, q, k), f"not ({self.meaning})")
+        return Mask(lambda b, h, q, k: ~self.allows(b, h, q, k), f"not ({self.meaning})", self.batch)
+
+
+def _one_batch(first: int | None, second: int | None) -> int | None:
+    """The one number of sentences that two parts agree on; None agrees with any."""
+    if None not in (first, second) and first != second:
+        raise ValueError(f"a rule for {first} sentences does not fit a batch of {second}.")
+    return second if first is None else first
 
 
 def everything() -> Mask:
@@ -86,7 +99,7 @@ def padding(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
             [1, 1, 0]], dtype=torch.int32)
     """
     word = word_positions(lengths, total=total, side=side)
-    return Mask(lambda b, h, q, k: word[b, k], "the key is a word")
+    return Mask(lambda b, h, q, k: word[b, k], "the key is a word", batch=len(lengths))
 
 
 def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
@@ -101,14 +114,14 @@ def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Mask
             [0, 0, 0]], dtype=torch.int32)
     """
     word = word_positions(lengths, total=total, side=side)
-    return Mask(lambda b, h, q, k: word[b, q], "the query is a word")
+    return Mask(lambda b, h, q, k: word[b, q], "the query is a word", batch=len(lengths))
 
 
 def causal(*, offset: int = 0) -> Mask:
     """A query sees itself and what came before, never what comes after.
 
-    ``offset`` is the position of query 0 among the keys: with 6 cached keys and
-    one new query, ``offset=5``. Source: Vaswani et al. 2017, arXiv 1706.03762, §3.2.3.
+    ``offset`` is the position of query 0 among the keys: with 6 keys, 5 of them
+    cached, and one new query, ``offset=5``. Source: Vaswani et al. 2017, arXiv 1706.03762, §3.2.3.
 
     >>> causal().tensor(queries=3, keys=3)[0, 0].int()
     tensor([[1, 0, 0],

@@ -36,7 +36,7 @@ class Panel:
     ``axes`` names the two axes ("query", "key", "feature", "sentence"): panels that
     share a name light up together. ``sign`` stands between the panel before and this one.
     ``say`` is this panel's part of the spoken line; ``{}`` is the value. A ``paintable`` panel's cells can be toggled.
-    ``limit`` fixes the ends of a signed colour scale.
+    ``limit`` fixes the ends of a signed colour scale. Panels shown together need different names.
     Raises ValueError when a part doesn't fit the values.
     """
 
@@ -181,9 +181,10 @@ def text(panel: Panel) -> str:
     """
     shown = min(len(panel.columns), TEXT_COLUMNS)
     notes = [panel.notes_title, *panel.row_notes] if panel.row_notes else []
-    table = [["", *map(label, panel.columns[:shown])]]
-    for i, row in enumerate(panel.rows[:TEXT_COLUMNS]):
-        table.append([label(row), *(cell(panel, i, j) for j in range(shown))])
+    columns, rows = _heads(panel.columns, panel.column_pads), _heads(panel.rows, panel.row_pads)
+    table = [["", *columns[:shown]]]
+    for i, row in enumerate(rows[:TEXT_COLUMNS]):
+        table.append([row, *(cell(panel, i, j) for j in range(shown))])
     if notes:
         table = [line + [note] for line, note in zip(table, notes, strict=False)]
     lines = [f"{panel.sign}  {panel.title}: {panel.meaning}".strip(), *_aligned(table)]
@@ -203,12 +204,15 @@ def picture_text(picture: Picture) -> str:
     """
     lines = []
     for i, sentence in enumerate(picture.sentences):
-        words = " ".join(
-            f"·{label(t)}·" if pad else label(t) for t, pad in zip(sentence.tokens, sentence.pads, strict=True)
-        )
+        words = " ".join(_heads(sentence.tokens, sentence.pads))
         lines.append(f"{'▸' if i == picture.shown else ' '} {words}   {sentence.note}".rstrip())
     parts = ["\n".join(lines), *map(text, picture.panels), picture.summary, picture.problem]
     return "\n\n".join(part for part in parts if part)
+
+
+def _heads(tokens: Sequence[str], pads: Sequence[bool]) -> list[str]:
+    """Labels as text, padding between dots: a word that is spelt like padding is none."""
+    return [f"·{label(t)}·" if pad else label(t) for t, pad in zip(tokens, pads or [False] * len(tokens), strict=True)]
 
 
 def _aligned(table: list[list[str]]) -> list[str]:

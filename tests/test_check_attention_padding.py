@@ -17,6 +17,14 @@ def fill(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask, -math.inf)
 
 
+def last_positions(lengths: Tensor, total: int) -> Tensor:
+    """Right but for a sentence without a word: -0 is 0."""
+    mask = torch.zeros(len(lengths), total, dtype=torch.bool)
+    for i, length in enumerate(lengths):
+        mask[i, -length:] = True
+    return mask
+
+
 RIGHT = {
     "word_mask": [
         lambda lengths, total: torch.arange(total) >= total - lengths[:, None],
@@ -112,7 +120,7 @@ def test_a_right_answer_passes_however_it_is_written(name, answer):
 def test_the_stub_is_told_kindly_what_is_missing(name):
     verdict = getattr(check, name)(lambda *arguments: None)
     assert verdict.state == "open"
-    assert repr(verdict) == f"○ {name}: not filled in yet. Replace the line with the three dots."
+    assert repr(verdict) == f"○ {name}: not filled in yet. Replace the line with the three dots, and end with a return."
 
 
 @cache
@@ -151,7 +159,13 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
         ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words), "returned a tuple of 2"),
         ("masked_weights", lambda scores, mask: scores.masked_fill_(~mask, -math.inf).softmax(-1), "changes its input"),
         ("masked_weights", lambda scores, mask: scores * 0, "some cells differ"),
-        ("safe_weights", lambda scores, bias: scores.detach(), "raised RuntimeError"),
+        ("safe_weights", lambda scores, bias: scores.detach(), "the gradient is cut"),
+        ("safe_weights", lambda scores, bias: scores[0], r"weights of shape \(4, 4\).*you gave shape \(4,\)"),
+        ("safe_weights", lambda scores, bias: scores.add_(bias).softmax(-1), "changes its input"),
+        ("safe_weights", lambda scores, bias: scores.double() * 1, "some cells differ"),
+        ("run_layer", lambda layer, x, words: x.double(), "some cells differ"),
+        ("masked_weights", lambda scores, mask: scores.to_sparse(), "a plain tensor"),
+        ("word_mask", last_positions, "some cells differ"),
     ],
 )
 def test_other_answers_get_a_sentence_too(name, answer, words):
@@ -163,7 +177,8 @@ def test_other_answers_get_a_sentence_too(name, answer, words):
 def test_a_difference_is_drawn():
     verdict = check.masked_weights(WRONG["masked_weights"]["wrong axis"])
     yours, right = verdict.panels
-    assert yours.marks.any() and right.marks is None or not right.marks.any()
+    assert yours.marks.any()
+    assert right.marks is None
     assert torch.allclose(right.values.sum(-1), torch.ones(right.values.shape[0]))
 
 

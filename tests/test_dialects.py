@@ -54,6 +54,12 @@ def test_shapes_that_do_not_fit_are_refused():
         dialects.to_mha_attn_mask(torch.ones(2, 2, dtype=torch.bool), heads=2)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
+def test_a_bias_that_is_not_floating_point_is_refused(dtype):
+    with pytest.raises(TypeError, match="must be floating-point"):
+        dialects.from_bias(torch.zeros(1, 2, dtype=dtype))  # all blocked as a bool, all allowed as a bias
+
+
 @pytest.mark.parametrize("value", [1.0, -1e9, float("nan"), float("inf")])
 def test_a_bias_with_other_numbers_is_refused(value):
     with pytest.raises(ValueError, match="holds"):

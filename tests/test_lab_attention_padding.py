@@ -126,9 +126,35 @@ def test_a_typed_pad_is_a_word_and_the_lab_says_so():
     assert picture.sentences[0].note == "2 of 3 are words; a [PAD] that you type is a word, too"
 
 
-def test_unknown_setting_is_refused():
+def test_settings_that_the_lab_does_not_have_are_refused():
     with pytest.raises(TypeError, match="no setting 'colour'"):
         lesson.lab(colour="red")
+    with pytest.raises(ValueError, match="mask must be one of none, columns, both, and is 'bth'"):
+        lesson.lab(mask="bth")
+    with pytest.raises(ValueError, match="side must be one of right, left"):
+        lesson.lab(side="middle")
+
+
+def test_reset_goes_back_to_the_state_that_the_lab_began_with():
+    lab = lesson.lab(mask="none", shown=1)
+    reset = next(spec for spec in lab.controls if spec["name"] == "reset")
+    assert reset["sets"] == lesson.INITIAL | {"mask": "none", "shown": 1}
+
+
+def test_a_lab_may_begin_with_nothing_to_draw():
+    lab = lesson.lab(sentences=[""])
+    assert lab.picture["problem"].startswith("There is no word yet")
+    lab.state = state()
+    assert lab.picture["problem"] == "" and len(lab.picture["panels"]) == 6
+
+
+def test_a_fault_of_ours_is_said_and_logged_and_the_lab_lives_on(caplog):
+    lab = lesson.lab()
+    lab.state = state(mask="unheard of")
+    assert lab.picture["problem"].startswith("The lab could not draw this (KeyError).") and caplog.records
+    assert len(lab.picture["panels"]) == 6
+    lab.state = state()
+    assert lab.picture["problem"] == ""
 
 
 def test_the_repr_is_the_text_twin_and_stable():
@@ -151,9 +177,15 @@ LAB = lesson.lab()
     painted=st.lists(st.tuples(st.integers(-1, 8), st.integers(-1, 8)).map(list), max_size=4),
 )
 def test_a_thousand_strings_never_break_the_lab(**changes):
-    serial = LAB.picture["serial"]
+    before = LAB.picture
     LAB.state = state(**changes)
-    assert LAB.picture["serial"] >= serial
-    assert LAB.picture["panels"] and LAB.state["sentences"] == changes["sentences"]  # a picture, and nothing lost
+    lengths = [len(sentence.split()) for sentence in changes["sentences"][:6]]
+    drawable = 0 < max(lengths, default=0) <= 256
+    assert (LAB.picture["problem"] == "") == drawable
+    assert LAB.picture["panels"]
+    if drawable:
+        assert [row["pads"].count(False) for row in LAB.picture["sentences"]] == lengths
+    else:
+        assert LAB.picture["panels"] == before["panels"]  # the last good one
     text_only = {key: value for key, value in LAB.picture.items() if not isinstance(value, bytes)}
     json.dumps(text_only, ensure_ascii=False).encode("utf-8")  # it can travel to the page

@@ -1,5 +1,6 @@
 """A mask is a rule on indices and the tensor that it gives; both compose."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,15 @@ def test_the_rule_is_a_mask_mod_of_flex_attention(case):
     rule = masks.padding(found, total=total) & masks.causal()
     flex = create_mask(rule.allows, len(found), 2, total, total, device="cpu")
     assert torch.equal(rule.tensor(batch=len(found), heads=2, queries=total, keys=total), flex)
+
+
+def test_a_rule_for_some_sentences_is_never_used_for_others():
+    two = masks.padding(torch.tensor([1, 2]), total=2)
+    assert two.tensor(queries=2, keys=2).shape == (2, 1, 2, 2)  # it knows its batch
+    with pytest.raises(ValueError, match="a rule for 2 sentences does not fit a batch of 1"):
+        two.tensor(batch=1, queries=2, keys=2)
+    with pytest.raises(ValueError, match="a rule for 2 sentences does not fit a batch of 3"):
+        two & masks.padding(torch.tensor([1, 2, 2]), total=2)
 
 
 def test_a_rule_says_what_it_means():

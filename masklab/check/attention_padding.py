@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from masklab.check.verdict import Exercise, Verdict, compared
+from masklab.check.verdict import Complaint, Exercise, Verdict, compared
 from masklab.dialects import to_bias
 
 SEED = 5
@@ -88,11 +88,26 @@ def _with_gradient(function, scores: Tensor, bias: Tensor):
     """Stack the weights and the gradient of the sum of their squares. Shape: (2, query, key)."""
     with torch.enable_grad():
         leaf = scores.clone().requires_grad_()
-        weights = function(leaf * 1.0, bias)
-        if not isinstance(weights, Tensor) or weights.shape != scores.shape:
-            return weights
-        (gradient,) = torch.autograd.grad(weights.pow(2).sum(), leaf)
-    return torch.stack([weights.detach(), gradient])
+        given = leaf * 1.0
+        weights = function(given, bias)
+        _check_weights(weights, scores, given)
+        (gradient,) = torch.autograd.grad(weights.pow(2).sum(), leaf) if weights is not None else (None,)
+    return weights if weights is None else torch.stack([weights.detach().to(gradient.dtype), gradient])
+
+
+def _check_weights(weights, scores: Tensor, given: Tensor) -> None:
+    """Raise Complaint for what has no gradient to look at, and for scores that were written into."""
+    if weights is None:
+        return
+    if not isinstance(weights, Tensor) or weights.shape != scores.shape:
+        what = f"shape {tuple(weights.shape)}" if isinstance(weights, Tensor) else type(weights).__name__
+        raise Complaint(
+            f"weights of shape {tuple(scores.shape)}, one for each score, were expected, and you gave {what}."
+        )
+    if not torch.equal(given.detach(), scores):
+        raise Complaint("your function changes its input: work on a copy.")
+    if not weights.requires_grad:
+        raise Complaint("the gradient is cut: without detach and no_grad the weights can learn.")
 
 
 def _empty(bias: Tensor) -> Tensor:
@@ -119,14 +134,20 @@ def _picture_weights(answer: Tensor, right: Tensor):
 
 
 def _picture_output(answer: Tensor, right: Tensor):
-    i = int((~torch.isclose(answer, right, atol=1e-5, equal_nan=True)).flatten(1).any(dim=1).int().argmax())
+    i = int(
+        (~torch.isclose(answer.double(), right.double(), atol=1e-5, equal_nan=True))
+        .flatten(1)
+        .any(dim=1)
+        .int()
+        .argmax()
+    )
     return compared(
         answer[i], right[i], kind="output", title=f"output of sentence {i}", rows="query", columns="feature"
     )
 
 
 def _picture_safe(answer: Tensor, right: Tensor):
-    if not torch.allclose(answer[0], right[0], atol=1e-5, equal_nan=True):
+    if not torch.allclose(answer[0].double(), right[0].double(), atol=1e-5, equal_nan=True):
         return _picture_weights(answer[0], right[0])
     return compared(answer[1], right[1], kind="output", title="gradient", rows="query", columns="key")
 
@@ -139,7 +160,7 @@ def _generator() -> torch.Generator:
 
 
 def _lengths_cases(count: int) -> list[tuple[Tensor, int]]:
-    """Batches of 2 to 4 different lengths up to 6; the last position is padding in some, a word in others."""
+    """Batches of 2 to 4 different lengths up to 6, padded to 6 or 7 by turns."""
     g = _generator()
     return [(torch.randperm(6, generator=g)[: 2 + i % 3] + 1, 6 + i % 2) for i in range(count)]
 
@@ -178,7 +199,8 @@ def _layer_cases(count: int) -> list[tuple[nn.MultiheadAttention, Tensor, Tensor
 
 _WORD_MASK = Exercise(
     name="word_mask",
-    cases=_lengths_cases(20),
+    # A batch of one, and a sentence without a word: `mask[i, -length:]` would take all of it.
+    cases=[*_lengths_cases(18), (torch.tensor([4]), 5), (torch.tensor([0, 3]), 5)],
     oracle=_slow_word_mask,
     picture=_picture_word_mask,
     wrong={

@@ -39,6 +39,10 @@ class Verdict:
             display(Image(figures.png(self.panels), alt=f"{self}: {figures.alt(self.panels)}"))
 
 
+class Complaint(Exception):
+    """What is wrong with an answer before it can be compared; the message is the sentence for the learner."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exercise:
     """One exercise: its random inputs, the definition as a slow loop, and the wrong answers that have a name.
@@ -60,13 +64,16 @@ class Exercise:
         """Run the function on every case and say what it does; never raises on a learner's error."""
         try:
             answers = [function(*_copy(case)) for case in self.cases]
-        except Exception as error:  # noqa: BLE001  whatever a learner's code raises becomes a sentence
+            return self._open() if answers[0] is None else self._compare(function, answers)
+        except Complaint as complaint:
+            return self._wrong(str(complaint))
+        except Exception as error:  # whatever a learner's code raises becomes a sentence
             return self._wrong(f"your function raised {type(error).__name__}: {error}")
-        if answers[0] is None:
-            return Verdict(
-                exercise=self.name, state="open", message="not filled in yet. Replace the line with the three dots."
-            )
-        return self._compare(function, answers)
+
+    def _open(self) -> Verdict:
+        """Say that the function gives nothing yet."""
+        message = "not filled in yet. Replace the line with the three dots, and end with a return."
+        return Verdict(exercise=self.name, state="open", message=message)
 
     def _compare(self, function: Callable, answers: list) -> Verdict:
         """Compare the answers with the definition: form first, then values."""
@@ -135,6 +142,8 @@ def _form(answer, right: Tensor) -> str:
         return f"your function returned a tuple of {len(answer)}: return the one tensor that is asked for."
     if not isinstance(answer, Tensor):
         return f"a tensor was expected, and your function returned {type(answer).__name__}."
+    if answer.layout != torch.strided or answer.is_complex():
+        return f"a plain tensor was expected, and yours is {answer.dtype}, {answer.layout}."
     if answer.shape != right.shape:
         return f"shape {tuple(right.shape)} was expected, and yours is {tuple(answer.shape)}."
     if (answer.dtype == torch.bool) != (right.dtype == torch.bool):

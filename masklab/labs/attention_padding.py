@@ -29,20 +29,22 @@ INITIAL = {
     "reveal": False,
     "painted": [],
 }
+NO_GUESS = {"painted": [], "reveal": False}  # another sentence or side has another mask: a guess starts anew
+CHOICES = {"mask": ("none", "columns", "both"), "side": ("right", "left")}
 CONTROLS = (
-    {"type": "sentences", "name": "sentences", "label": "Sentences", "max": MAX_SENTENCES},
+    {"type": "sentences", "name": "sentences", "label": "Sentences", "max": MAX_SENTENCES, "sets": NO_GUESS},
     {"type": "choice", "name": "mask", "label": "Mask",
      "options": [["none", "no mask"], ["columns", "mask columns"], ["both", "mask rows and columns"]]},
-    {"type": "choice", "name": "side", "label": "Padding side", "options": [["right", "right"], ["left", "left"]]},
+    {"type": "choice", "name": "side", "label": "Padding side", "sets": NO_GUESS,
+     "options": [["right", "right"], ["left", "left"]]},
     {"type": "slider", "name": "pad", "label": "Embedding of [PAD]", "min": -3, "max": 3, "step": 0.1,
      "help": "Drag it, and watch the words' outputs."},
     {"type": "number", "name": "seed", "label": "Seed", "min": 0, "max": 999, "step": 1},
     {"type": "toggle", "name": "qkv", "label": "Show Q, K and V"},
     {"type": "toggle", "name": "text", "label": "Show as text"},
-    {"type": "toggle", "name": "predict", "label": "Predict first", "sets": {"painted": [], "reveal": False},
+    {"type": "toggle", "name": "predict", "label": "Predict first", "sets": NO_GUESS,
      "help": "Paint what should be blocked, then reveal."},
     {"type": "toggle", "name": "reveal", "label": "Reveal", "when": "predict"},
-    {"type": "button", "name": "reset", "label": "Reset", "sets": INITIAL},
 )  # fmt: skip
 
 
@@ -58,12 +60,23 @@ class Projected:
 def lab(**changes) -> Lab:
     """The lab of lesson 05; keywords change the first state, for example ``mask="none"``.
 
-    Raises TypeError for a keyword that is no part of the state.
+    Reset goes back to that state. Raises TypeError for a keyword that is no part of the
+    state, ValueError for a mask or a side that the lab does not have.
     """
+    _check_settings(changes)
+    initial = INITIAL | changes
+    reset = {"type": "button", "name": "reset", "label": "Reset", "sets": initial}
+    return Lab(draw, initial=initial, controls=[*CONTROLS, reset], label="Lab: padding in attention")
+
+
+def _check_settings(changes: Mapping) -> None:
+    """Refuse what the lab does not have, in a sentence that says what it has."""
     unknown = sorted(set(changes) - set(INITIAL))
     if unknown:
         raise TypeError(f"the lab has no setting {unknown[0]!r}; it has {', '.join(INITIAL)}.")
-    return Lab(draw, initial=INITIAL | changes, controls=CONTROLS, label="Lab: padding in attention")
+    for name, choices in CHOICES.items():
+        if changes.get(name, choices[0]) not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, and is {changes[name]!r}.")
 
 
 def draw(state: Mapping) -> Picture:
@@ -105,7 +118,7 @@ def mask_of(batch: Batch, *, kind: str) -> Tensor:
     total = batch.ids.shape[1]
     columns = masks.padding(batch.lengths, total=total, side=batch.side)
     rows = masks.padding_queries(batch.lengths, total=total, side=batch.side)
-    mask = {"none": masks.everything(), "both": rows & columns}.get(kind, columns)
+    mask = {"none": masks.everything(), "columns": columns, "both": rows & columns}[kind]
     return mask.tensor(batch=len(batch.tokens), queries=total, keys=total)
 
 
@@ -179,7 +192,7 @@ def _panels(
         Panel(
             name="ids", kind="ids", values=batch.ids, axes=("sentence", "key"), title="ids", say="id {}",
             meaning="One number a word; 0 is padding.",
-            rows=[str(i + 1) for i in range(len(batch.tokens))], columns=[str(i) for i in range(len(tokens))],
+            rows=[str(i + 1) for i in range(len(batch.tokens))], columns=[str(i + 1) for i in range(len(tokens))],
         ),
         *_projections(projected, wide),
         Panel(

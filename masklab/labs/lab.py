@@ -1,5 +1,6 @@
 """What every lab shares: a state comes in, a picture goes out, and a lab never dies."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from masklab.panels import Picture, picture_text
 from masklab.view.matrix import MatrixView
 
 Draw = Callable[[Mapping], Picture]
+log = logging.getLogger(__name__)
 
 
 class BadInput(ValueError):
@@ -21,12 +23,12 @@ class Lab(MatrixView):
 
     ``draw`` is pure: the same state gives the same picture. When it raises BadInput,
     the last good picture stays and the sentence stands under the boxes.
-    ``initial`` is the state at first sight, and has to be drawable.
+    ``initial`` is the state at first sight.
     """
 
     def __init__(self, draw: Draw, *, initial: Mapping, controls: Sequence[Mapping], label: str):
         self._draw = draw
-        self._lock = threading.Lock()  # callbacks run on a thread of their own
+        self._lock = threading.RLock()  # callbacks run on a thread of their own
         super().__init__(state=dict(initial), controls=list(controls), label=label)
         self._update(None)
         self.observe(self._update, names="state")
@@ -34,8 +36,13 @@ class Lab(MatrixView):
     def _update(self, _change) -> None:
         """Draw the present state; on bad input keep the last picture and say what is wrong."""
         with self._lock, torch.no_grad():  # no_grad holds for one thread only, so it is entered here
+            state = self.state
             try:
-                picture = self._draw(self.state)
+                picture = self._draw(state)
             except BadInput as problem:
-                picture = replace(self._shown, problem=str(problem))
-            self.show(picture, text=picture_text(picture) if self.state.get("text") else "")
+                picture = replace(self._shown or Picture(panels=[]), problem=str(problem))
+            except Exception as error:  # a lab never dies: a fault of ours is said, and logged
+                log.exception("the lab could not draw %r", state)
+                problem = f"The lab could not draw this ({type(error).__name__}). Your text is kept; Reset goes back."
+                picture = replace(self._shown or Picture(panels=[]), problem=problem)
+            self.show(picture, text=picture_text(picture) if state.get("text") else "")

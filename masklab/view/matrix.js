@@ -9,14 +9,14 @@
  *   2 numbers, colours   5 a panel without          8 controls
  *   3 reading a picture  6 selection and words      9 putting it together
  *
- * Every panel is painted on a canvas, because a browser needs 60 to 130 ms to restyle, lay out
- * and paint 16-word tables of numbers, and a canvas some 10 (`make bench`). Where numbers fit, a
+ * Every panel is painted on a canvas, because a browser needs longer to restyle, lay out and
+ * paint tables of numbers: at 16 words a key was answered after 164 to 181 ms, and after 56 with canvases. Where numbers fit, a
  * semantic table lies over it, clear as glass: it is what a screen reader reads, what the
  * keyboard walks in and what the pointer meets. It is written once the eye has its picture.
  */
 
 // Up to this many rows and columns a panel has numbers: wider, it would not fit a notebook.
-export const LIMITS = { table: 16 };
+const NUMBERS_MAX = 16;
 const CHANGED_MS = 600; // how long a changed cell stays marked
 const CHANGED_MAX = 400; // more changed cells than this are not marked
 const SPEAK_MS = 150; // a screen reader hears the words once the selection rests
@@ -161,7 +161,7 @@ const isPair = (panel) => panel.axes[0] === "query" && panel.axes[1] === "key";
 
 function wayOf(data) {
   if (data.values.length === 0) return "empty";
-  return Math.max(...data.shape) <= LIMITS.table ? "table" : "canvas";
+  return Math.max(...data.shape) <= NUMBERS_MAX ? "table" : "canvas";
 }
 
 /* What must agree for the nodes of one panel to be used again for the next. */
@@ -412,18 +412,12 @@ function tellHead(head, label, word, pad) {
 }
 
 function lightTable(panel, row, column) {
-  const { plan, bands, lit, rows, columnHeads, cells } = panel;
-  if (plan) {
-    const [x, y] = [plan.xs[column], plan.head + row * plan.row];
-    placeBand(bands[0], row >= 0, 0, y, plan.width, plan.row - 1);
-    placeBand(bands[1], column >= 0, x, 0, plan.widths[column] - 1, plan.height - 1);
-    placeBand(bands[2], row >= 0 && column >= 0, x, y, plan.widths[column] - 1, plan.row - 1);
-  }
-  if (!cells.length) return;
-  if (lit[0] >= 0) setFlag(rows[lit[0]], "data-lit", false);
-  if (lit[1] >= 0) setFlag(columnHeads[lit[1]], "data-lit", false);
-  if (row >= 0) setFlag(rows[row], "data-lit", true);
-  if (column >= 0) setFlag(columnHeads[column], "data-lit", true);
+  const { plan, bands } = panel;
+  if (!plan) return;
+  const [x, y] = [plan.xs[column], plan.head + row * plan.row];
+  placeBand(bands[0], row >= 0, 0, y, plan.width, plan.row - 1);
+  placeBand(bands[1], column >= 0, x, 0, plan.widths[column] - 1, plan.height - 1);
+  placeBand(bands[2], row >= 0 && column >= 0, x, y, plan.widths[column] - 1, plan.row - 1);
 }
 
 function focusCell({ cells, active }, i, { really }) {
@@ -523,7 +517,8 @@ function lightCanvas({ bands, width, height, data }, row, column) {
 
 function focusCanvas(panel, i, { really }) {
   panel.active = i;
-  if (really) panel.grid.focus(), nameCanvas(panel);
+  nameCanvas(panel);
+  if (really) panel.grid.focus();
 }
 
 // ---------------------------------------------------------------- 6 selection and words
@@ -628,6 +623,7 @@ function listenToPanels(view, node, on) {
   on(node, "focusin", (event) => {
     const panel = panelOf(view, event.target);
     const isCell = event.target.matches(".mlab-cell, canvas");
+    if (event.target.matches(":focus-visible")) view.pointed = null; // the keyboard spoke last
     if (panel && isCell) selectCell(view, "chosen", panel, Number(event.target.dataset.i ?? panel.active));
   });
   on(node, "keydown", (event) => walk(view, event));
@@ -636,6 +632,7 @@ function listenToPanels(view, node, on) {
 function pointAt(view, event) {
   const at = cellAt(view, event);
   if (!at) return;
+  if (!(event.buttons & 1)) view.painting = null; // the button was let go elsewhere
   selectCell(view, "pointed", at.panel, at.i);
   if (typeof view.painting === "boolean" && at.panel.data.paintable) paint(view, at, view.painting);
 }
@@ -650,7 +647,7 @@ function walk(view, event) {
     Home: [event.ctrlKey ? 0 : r, 0], End: [event.ctrlKey ? rowCount - 1 : r, columnCount - 1],
     PageUp: [0, c], PageDown: [rowCount - 1, c],
   };
-  if (event.key in moves) {
+  if (event.key in moves && !event.altKey) {
     const [row, column] = moves[event.key];
     const i = clamp(row, 0, rowCount - 1) * columnCount + clamp(column, 0, columnCount - 1);
     view.pointed = null; // the keyboard spoke last
@@ -708,7 +705,7 @@ function choice(view, spec) {
   const group = newId();
   const radios = spec.options.map(([value]) => {
     const radio = make("input", "", { type: "radio", name: group });
-    view.on(radio, "change", () => setState(view, { [spec.name]: value }));
+    view.on(radio, "change", () => setState(view, { ...structuredClone(spec.sets ?? {}), [spec.name]: value }));
     return radio;
   });
   const labels = spec.options.map(([, text], i) => make("label", "", {}, radios[i], make("span", "", { textContent: text })));
@@ -758,7 +755,7 @@ function button(view, spec) {
 }
 
 /* Boxes to type sentences in, each with its chips; without `name`, the chips alone. */
-function sentenceBoxes(view, { name, label = "sentences", max = 6 }) {
+function sentenceBoxes(view, { name, label = "sentences", max = 6, sets = {} }) {
   const list = make("div", "mlab-sentences");
   const add = make("button", "mlab-button mlab-add", { type: "button", textContent: "+ add sentence" });
   const node = attributes(make("div", "mlab-sentence-box", {}, list), { role: "group", "aria-label": label });
@@ -767,7 +764,7 @@ function sentenceBoxes(view, { name, label = "sentences", max = 6 }) {
   const texts = () => view.model.get("state")[name] ?? [];
   const rows = [];
   const addRow = () => {
-    rows.push(sentenceRow(view, rows.length, { name, group, texts }));
+    rows.push(sentenceRow(view, rows.length, { name, group, texts, sets, rows }));
     list.append(rows.at(-1).node);
   };
   view.on(add, "click", () => {
@@ -779,7 +776,7 @@ function sentenceBoxes(view, { name, label = "sentences", max = 6 }) {
     const count = name ? texts().length : sentences.length;
     while (rows.length < count) addRow();
     while (rows.length > count) rows.pop().node.remove();
-    view.shown = state.shown ?? view.picture?.shown ?? 0;
+    view.shown = clamp(state.shown ?? view.picture?.shown ?? 0, 0, Math.max(count - 1, 0));
     view.chipRows = rows.map((row) => row.chips);
     rows.forEach((row, i) => {
       setFlag(row.node, "data-shown", i === view.shown);
@@ -794,19 +791,20 @@ function sentenceBoxes(view, { name, label = "sentences", max = 6 }) {
   return { node, sync };
 }
 
-function sentenceRow(view, i, { name, group, texts }) {
+function sentenceRow(view, i, { name, group, texts, sets, rows }) {
   const radio = attributes(make("input", "", { type: "radio", name: group }), { "aria-label": `show sentence ${i + 1}` });
   const input = attributes(make("input", "mlab-text", { type: "text", dir: "auto", spellcheck: false, autocomplete: "off" }), { "aria-label": `sentence ${i + 1}` });
   const strip = attributes(make("div", "mlab-chips"), { role: "toolbar", "aria-label": `words of sentence ${i + 1}` });
   const note = make("span", "mlab-sentence-note");
   const remove = attributes(make("button", "mlab-button mlab-remove", { type: "button", textContent: "×" }), { "aria-label": `remove sentence ${i + 1}` });
   const chips = { node: strip, buttons: [], active: 0, drawn: "" };
-  const show = () => setState(view, { shown: i });
+  const show = () => setState(view, { ...structuredClone(sets), shown: i });
   view.on(radio, "change", show);
   view.on(input, "input", () => setState(view, { [name]: texts().with(i, input.value) }));
   view.on(remove, "click", () => {
     const shown = view.shown > i || view.shown === texts().length - 1 ? Math.max(view.shown - 1, 0) : view.shown;
     setState(view, { [name]: texts().filter((_, k) => k !== i), shown }, { force: true });
+    rows[Math.min(i, rows.length - 1)].input.focus(); // the button is gone, and the focus would be, too
   });
   listenToChips(view, chips, i, show);
   const parts = name ? [radio, input, strip, note, remove] : [radio, strip, note];

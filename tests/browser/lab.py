@@ -7,6 +7,7 @@ from playwright.sync_api import TimeoutError as Late
 
 from masklab import panels
 from masklab.labs.attention_padding import INITIAL, draw
+from tests.browser.page import LIT as PANEL_LIT
 
 ROOT = ".mlab-root"
 WAIT_MS = 20_000  # nothing takes so long but on a machine with much else to do
@@ -25,17 +26,15 @@ READ = """(root) => {
   };
 }"""
 # Every lit row and column, by panel, and the words marked as query and key.
-LIT = """(root) => {
-  const lit = (nodes) => [...nodes].map((node, i) => (node.dataset.lit ? i : -1)).filter((i) => i >= 0);
+LIT = f"""(root) => {{
   const chips = [...root.querySelectorAll("[data-shown] .mlab-chip")];
-  return {
-    panels: Object.fromEntries([...root.querySelectorAll(".mlab-step")].map((step) => [step.dataset.name, [
-      lit(step.querySelectorAll("tbody tr")), lit(step.querySelectorAll("thead th.mlab-head")),
-    ]])),
+  const lit = (step) => ({PANEL_LIT})(step).map((i) => (i === -1 ? [] : [i]));
+  return {{
+    panels: Object.fromEntries([...root.querySelectorAll(".mlab-step")].map((step) => [step.dataset.name, lit(step)])),
     query: chips.findIndex((chip) => chip.dataset.query),
     key: chips.findIndex((chip) => chip.dataset.key),
-  };
-}"""
+  }};
+}}"""
 # The contrast of every piece of visible text with what lies behind it, by WCAG 2: [ratio, text, element].
 CONTRAST = """(root) => {
   const pen = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });

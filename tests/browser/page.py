@@ -46,6 +46,25 @@ window.start = async (source, values, css) => {
 """
 
 
+# Which row and column of a panel (a .mlab-step) the bands lie on, by the table under them; -1 for none.
+LIT = """(step) => {
+  const lies = (name, nodes, [from, to]) => {
+    const band = step.querySelector(`.mlab-band-${name}`);
+    if (!band || band.hidden) return -1;
+    const on = band.getBoundingClientRect();
+    const found = [...nodes].findIndex((node) => {
+      const at = node.getBoundingClientRect();
+      return Math.abs(at[from] - on[from]) < 2 && Math.abs(at[to] - on[to]) < 3;
+    });
+    return found >= 0 ? found : "the band lies on nothing";
+  };
+  return [
+    lies("row", step.querySelectorAll("tbody tr"), ["top", "bottom"]),
+    lies("column", step.querySelectorAll("thead th.mlab-head"), ["left", "right"]),
+  ];
+}"""
+
+
 def packed(picture, *, serial: int = 1, text: str = "") -> dict:
     """A picture as `wire` makes it, with base64 in the place of bytes, so that it can go as JSON."""
     data = wire(picture, serial=serial, text=text)

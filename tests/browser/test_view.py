@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from masklab.panels import Panel, Picture, Sentence, number
 from tests.browser.example import CONTROLS, SPECIAL, STATE, attention_picture, one_panel
-from tests.browser.page import ARTEFACTS, open_view, show, state
+from tests.browser.page import ARTEFACTS, LIT, open_view, show, state
 
 PAINTING = {**STATE, "predict": True, "painted": []}
 
@@ -50,13 +50,11 @@ def pixel(page, panel, row, column, columns=5):
 
 
 def lit_rows(page):
-    return page.evaluate("""() => [...document.querySelectorAll(".mlab-step")].map((step) =>
-        [...step.querySelectorAll("tbody tr")].findIndex((row) => row.dataset.lit))""")
+    return [step.evaluate(LIT)[0] for step in page.locator(".mlab-step").all()]
 
 
 def lit_columns(page):
-    return page.evaluate("""() => [...document.querySelectorAll(".mlab-step")].map((step) =>
-        [...step.querySelectorAll("thead th")].findIndex((head) => head.dataset.lit))""")
+    return [step.evaluate(LIT)[1] for step in page.locator(".mlab-step").all()]
 
 
 # ---- drawing
@@ -515,3 +513,31 @@ def test_axe_finds_nothing_serious(page, total):
         cell(page, "weights", 2, 3).click()
     violations = Axe().run(page).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in violations if v["impact"] in ("serious", "critical")] == []
+
+
+def test_removing_a_sentence_keeps_the_focus_in_the_boxes(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    for left in (2, 1):
+        page.get_by_role("button", name=f"remove sentence {left + 1}").press("Enter")
+        assert page.evaluate("() => document.activeElement.ariaLabel") == f"sentence {left}"
+
+
+def test_the_focus_ring_follows_the_keyboard_wherever_the_mouse_rests(page):
+    open_view(page, attention_picture())
+    cell(page, "scores", 0, 0).focus()
+    cell(page, "scores", 3, 3).hover()
+    page.keyboard.press("Tab")
+    assert status(page).startswith("query The → key The")
+    assert lit_rows(page)[2] == 0
+
+
+def test_another_sentence_or_side_starts_the_guess_anew(page):
+    controls = [
+        {**spec, "sets": {"painted": []}} if spec["name"] in ("sentences", "side") else spec for spec in CONTROLS
+    ]
+    open_view(page, attention_picture(predict=True), controls=controls, state={**PAINTING, "painted": [[0, 3]]})
+    page.get_by_role("radio", name="show sentence 2").check()
+    assert (state(page)["painted"], state(page)["shown"]) == ([], 1)
+    cell(page, "mask", 0, 3).click()
+    page.get_by_role("radio", name="left").check()
+    assert (state(page)["painted"], state(page)["side"]) == ([], "left")
