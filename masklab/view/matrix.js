@@ -9,10 +9,11 @@
  *   2 numbers, colours   5 a panel without          8 controls
  *   3 reading a picture  6 selection and words      9 putting it together
  *
- * Every panel is painted on a canvas, because a browser needs longer to restyle, lay out and
- * paint tables of numbers: at 16 words a key was answered after 164 to 181 ms, and after 56 with canvases. Where numbers fit, a
- * semantic table lies over it, clear as glass: it is what a screen reader reads, what the
- * keyboard walks in and what the pointer meets. It is written once the eye has its picture.
+ * Every panel is painted on a canvas, because a browser takes its time to restyle, lay out and
+ * paint tables of numbers: at 16 words they answered a key after 164 to 181 ms, and canvases do
+ * after 56. Where numbers fit, a semantic table lies over the canvas, clear as glass: it is what
+ * a screen reader reads, what the keyboard walks in and what the pointer meets. It is written
+ * once the eye has its picture.
  */
 
 /* Up to this many rows and columns a panel has numbers. Measured with one word changed, all panels:
