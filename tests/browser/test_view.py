@@ -158,6 +158,25 @@ def test_the_table_lies_over_the_painted_cells_to_the_last_one(page):
         [254, 232, 56], [0, 34, 78], [0, 34, 78]]  # fmt: skip
 
 
+def edge_colours(page, column):
+    """How many colours are painted along the upper edge of a cell: one if it is plain, more if it has a pattern."""
+    return cell(page, "one", 0, column, 4).evaluate("""(cell) => {
+        const paper = cell.closest(".mlab-sheet").querySelector("canvas");
+        const [at, from] = [cell.getBoundingClientRect(), paper.getBoundingClientRect()];
+        const [x, y, width] = [at.left - from.left + 1, at.top - from.top + 1, at.width - 3].map(Math.round);
+        const pixels = paper.getContext("2d").getImageData(x, y, width, 3).data;
+        const colours = Array.from({ length: pixels.length / 4 }, (_, i) => pixels.slice(4 * i, 4 * i + 4).join());
+        return new Set(colours).size; }""")
+
+
+def test_blocked_cells_and_nan_are_painted_with_a_pattern(page):
+    blocked = torch.tensor([[False, True, False, False]])
+    open_view(page, one_panel([[0.0, 0.0, math.nan, 0.5]], kind="weight", blocked=blocked))
+    plain, hatched, dotted, other = (edge_colours(page, column) for column in range(4))
+    assert plain == other == 1
+    assert hatched > 1 and dotted > 1
+
+
 def test_problem_and_summary_and_text_twin(page):
     open_view(page, attention_picture(problem="Too long.", summary="4 of 6 right."), text="the twin")
     assert page.locator(".mlab-problem").text_content() == "⚠ Too long."
