@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from zlib import crc32
 
 import torch
@@ -134,9 +135,12 @@ def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
     (torch.Size([3, 2]), True, False)
     """
     unique, where = ids.unique(return_inverse=True)
-    rows = [
-        torch.randn(dim, generator=torch.Generator().manual_seed(seed * VOCABULARY_SIZE + one))
-        for one in unique.tolist()
-    ]
+    rows = [_vector(one, dim, seed) for one in unique.tolist()]
     table = torch.stack(rows) if rows else torch.zeros(0, dim)
     return table[where]
+
+
+@lru_cache(maxsize=4096)  # the same few words come at every keystroke; nobody edits the one that is kept
+def _vector(one: int, dim: int, seed: int) -> Tensor:
+    """The vector of one id."""
+    return torch.randn(dim, generator=torch.Generator().manual_seed(seed * VOCABULARY_SIZE + one))

@@ -184,8 +184,9 @@ def test_a_thousand_strings_never_break_the_lab(**changes):
     assert (LAB.picture["problem"] == "") == drawable
     assert LAB.picture["panels"]
     if drawable:
-        assert [row["pads"].count(False) for row in LAB.picture["sentences"]] == lengths
+        lines = [LAB.picture["lines"][sentence["line"]] for sentence in LAB.picture["sentences"]]
+        assert [line["pads"].count(False) for line in lines] == lengths
     else:
-        assert LAB.picture["panels"] == before["panels"]  # the last good one
+        assert all(LAB.picture[name] == before[name] for name in ("panels", "lines", "values"))  # the last good one
     text_only = {key: value for key, value in LAB.picture.items() if not isinstance(value, bytes)}
     json.dumps(text_only, ensure_ascii=False).encode("utf-8")  # it can travel to the page

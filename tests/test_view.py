@@ -46,11 +46,26 @@ def test_any_dtype_and_any_stride(dtype):
 
 def test_labels_are_cleaned_and_long_words_kept_for_the_spoken_line():
     picture = one_panel([[1.0, 2.0, 3.0]], rows=["a\u202eb"], columns=["understanding-everything", "x" * 10_000, "ok"])
-    panel = wire(picture, serial=1)["panels"][0]
-    assert panel["rows"] == panel["row_words"] == ["a�b"]
-    assert panel["columns"] == ["understandi…", "x" * 11 + "…", "ok"]
-    assert panel["column_words"][0] == "understanding-everything"
-    assert len(panel["column_words"][1]) == 200
+    data = wire(picture, serial=1)
+    rows, columns = (data["lines"][data["panels"][0][name]] for name in ("rows", "columns"))
+    assert rows["labels"] == rows["words"] == ["a�b"]
+    assert columns["labels"] == ["understandi…", "x" * 11 + "…", "ok"]
+    assert columns["words"][0] == "understanding-everything"
+    assert len(columns["words"][1]) == 200
+
+
+def test_a_line_of_words_goes_once():
+    picture = attention_picture()
+    data = wire(picture, serial=1)
+    for panel, sent in zip(picture.panels, data["panels"], strict=True):
+        for words, pads, line in (
+            (panel.rows, panel.row_pads, sent["rows"]),
+            (panel.columns, panel.column_pads, sent["columns"]),
+        ):
+            assert data["lines"][line] == {"labels": list(words), "words": list(words), "pads": list(pads)}
+    shown = next(sent for panel, sent in zip(picture.panels, data["panels"], strict=True) if panel.name == "mask")
+    assert data["sentences"][picture.shown]["line"] == shown["rows"] == shown["columns"]
+    assert len({str(line) for line in data["lines"]}) == len(data["lines"])
 
 
 def test_an_empty_panel_goes_over_the_wire():

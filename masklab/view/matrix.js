@@ -148,8 +148,10 @@ function readPanels(view) {
   return picture.panels.map((panel) => {
     const [rows, columns] = panel.shape;
     const [start, end] = [panel.offset, panel.offset + rows * columns];
+    const [down, across] = [picture.lines[panel.rows], picture.lines[panel.columns]];
+    const words = { rows: down.labels, columns: across.labels, row_words: down.words, column_words: across.words, row_pads: down.pads, column_pads: across.pads };
     const own = panel.paintable ? paintedCells(model.get("state").painted, panel) : blocked.subarray(start, end);
-    return { ...panel, rowCount: rows, columnCount: columns, values: floats.subarray(start, end), blocked: own, marks: marks.subarray(start, end) };
+    return { ...panel, ...words, rowCount: rows, columnCount: columns, values: floats.subarray(start, end), blocked: own, marks: marks.subarray(start, end) };
   });
 }
 
@@ -217,7 +219,7 @@ function clearPen(canvas, { width, height }, ratio) {
   const [fullWidth, fullHeight] = [Math.ceil(width * ratio), Math.ceil(height * ratio)];
   if (canvas.width !== fullWidth || canvas.height !== fullHeight) {
     Object.assign(canvas, { width: fullWidth, height: fullHeight });
-    canvas.style.cssText = `width:${width}px;height:${height}px`;
+    canvas.style.cssText = canvas.parentNode.style.cssText = `width:${width}px;height:${height}px`;
   }
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -572,7 +574,7 @@ function selectionWords(view, axes, source) {
   const here = view.panels.filter(fits);
   const from = here.find(({ data }) => data.name === source) ?? here.find(({ data }) => isPair(data));
   if (!from) return "";
-  return cellWords(here, from, axes[from.data.axes[0]], axes[from.data.axes[1]], view.picture.sentences);
+  return cellWords(here, from, axes[from.data.axes[0]], axes[from.data.axes[1]], view.sentences);
 }
 
 /* One cell in words: "query ate → key [PAD]: blocked, score 0.41 → −∞, weight 0.00".
@@ -632,6 +634,9 @@ function listenToPanels(view, node, on) {
     if (panel && isCell) selectCell(view, "chosen", panel, Number(event.target.dataset.i ?? panel.active));
   });
   on(node, "keydown", (event) => walk(view, event));
+  // The browser says which panels it leaves out because they are outside the window.
+  const isOutside = (event) => (panelOf(view, event.target).isOutside = event.skipped);
+  node.addEventListener("contentvisibilityautostatechange", isOutside, { capture: true });
 }
 
 function pointAt(view, event) {
@@ -777,7 +782,7 @@ function sentenceBoxes(view, { name, label = "sentences", max = 6, sets = {} }) 
     rows.at(-1).input.focus();
   });
   const sync = (state) => {
-    const sentences = view.picture?.sentences ?? [];
+    const sentences = view.sentences;
     const count = name ? texts().length : sentences.length;
     while (rows.length < count) addRow();
     while (rows.length > count) rows.pop().node.remove();
@@ -789,7 +794,7 @@ function sentenceBoxes(view, { name, label = "sentences", max = 6, sets = {} }) 
       row.radio.checked = i === view.shown;
       row.remove.disabled = count <= 1;
       setText(row.note, sentences[i]?.note ?? "");
-      drawChips(row.chips, sentences[i] ?? { tokens: [], words: [], pads: [] }, i === view.shown);
+      drawChips(row.chips, sentences[i] ?? { labels: [], words: [], pads: [] }, i === view.shown);
     });
     add.hidden = count >= max;
   };
@@ -816,21 +821,21 @@ function sentenceRow(view, i, { name, group, texts, sets, rows }) {
   return { node: make("div", "mlab-sentence", {}, ...parts), radio, input, note, remove, chips };
 }
 
-function drawChips(chips, { tokens, words, pads }, isShown) {
-  const drawn = JSON.stringify([tokens, words, pads, isShown]);
+function drawChips(chips, { labels, words, pads }, isShown) {
+  const drawn = JSON.stringify([labels, words, pads, isShown]);
   if (drawn === chips.drawn) return;
   chips.drawn = drawn;
-  while (chips.buttons.length > tokens.length) chips.buttons.pop().remove();
-  while (chips.buttons.length < tokens.length) {
+  while (chips.buttons.length > labels.length) chips.buttons.pop().remove();
+  while (chips.buttons.length < labels.length) {
     const chip = make("button", "mlab-chip", { type: "button" }, isolated(""));
     chip.dataset.i = chips.buttons.length;
     chips.buttons.push(chip);
     chips.node.append(chip);
   }
-  chips.active = clamp(chips.active, 0, Math.max(tokens.length - 1, 0));
+  chips.active = clamp(chips.active, 0, Math.max(labels.length - 1, 0));
   chips.buttons.forEach((chip, i) => {
-    setText(chip.firstChild, tokens[i]);
-    chip.title = words[i] === tokens[i] ? "" : words[i];
+    setText(chip.firstChild, labels[i]);
+    chip.title = words[i] === labels[i] ? "" : words[i];
     chip.tabIndex = isShown && i === chips.active ? 0 : -1;
     setFlag(chip, "data-pad", pads[i]);
   });
@@ -894,6 +899,7 @@ function showPicture(view) {
   const picture = view.model.get("picture");
   if (!picture.panels) return; // the kernel has not shown anything yet
   view.picture = picture;
+  view.sentences = picture.sentences.map(({ line, note }) => ({ ...picture.lines[line], note }));
   const before = new Map(view.panels.map((panel) => [panel.form, panel]));
   const all = readPanels(view);
   view.panels = all.map((data) => before.get(formOf(data)) ?? buildPanel(data));
@@ -902,7 +908,7 @@ function showPicture(view) {
   if (!same) view.row.replaceChildren(...steps);
   view.panels.forEach((panel, i) => update(panel, all[i]));
   markChanged(view);
-  view.panels.forEach((panel) => panel.paint(panel, view));
+  paintPanels(view);
   const state = view.model.get("state");
   for (const { spec, control } of view.controls) if (spec.type === "sentences") control.sync(state);
   setText(view.problem, picture.problem && `⚠ ${picture.problem}`);
@@ -917,8 +923,28 @@ function showPicture(view) {
   view.telling = setTimeout(tell, TELL_MS, view);
 }
 
+/* Paint what can be seen, so that it is answered first; the rest follows once this frame is on the screen. */
+function paintPanels(view) {
+  for (const panel of view.panels) {
+    panel.isStale = panel.isOutside;
+    if (!panel.isStale) panel.paint(panel, view);
+  }
+  cancelAnimationFrame(view.following);
+  const nextFrame = (then) => (view.following = requestAnimationFrame(then));
+  nextFrame(() => nextFrame(() => setTimeout(paintStale, 0, view)));
+}
+
+function paintStale(view) {
+  for (const panel of view.panels.filter(({ isStale }) => isStale)) {
+    panel.isStale = false;
+    panel.paint(panel, view);
+    panel.light(panel, ...panel.lit);
+  }
+}
+
 /* The eye has its picture; now the tables say the same to those who read them. */
 function tell(view) {
+  paintStale(view); // a page in the background has no frames
   view.panels.forEach((panel) => panel.tell(panel));
   for (const panel of view.panels) panel.light(panel, ...panel.lit);
   view.root.dataset.told = view.root.dataset.serial;
@@ -966,7 +992,7 @@ function frame(view) {
 function render({ model, el }) {
   const end = new AbortController();
   const on = (node, type, listener) => node.addEventListener(type, listener, { signal: end.signal });
-  const view = { model, on, picture: null, panels: [], controls: [], chipRows: [], litChips: [], theme: PLAIN, patterns: {}, shown: 0, pointed: null, chosen: null, painting: null };
+  const view = { model, on, picture: null, sentences: [], panels: [], controls: [], chipRows: [], litChips: [], theme: PLAIN, patterns: {}, shown: 0, pointed: null, chosen: null, painting: null };
   const palette = model.get("palette");
   view.shades = { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) };
   frame(view);
@@ -990,6 +1016,7 @@ function render({ model, el }) {
   return () => {
     end.abort();
     resized.disconnect();
+    cancelAnimationFrame(view.following);
     for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
     [view.speaking, view.unmarking, view.telling].forEach(clearTimeout);
     view.root.remove();

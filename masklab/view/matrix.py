@@ -1,5 +1,6 @@
 """The live view: a row of linked heatmaps and the controls above them, in one widget."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import traitlets
 
 from masklab import panels
-from masklab.panels import Panel, Picture, Sentence
+from masklab.panels import Panel, Picture
 from masklab.view.palette import PALETTE
 
 HERE = Path(__file__).parent
@@ -72,19 +73,33 @@ def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
 
     ``values`` is float32 little-endian, ``blocked`` and ``marks`` are one byte a cell; each
     panel's cells are row by row, from its ``offset``. ipywidgets sends bytes as buffers.
+    Words stand beside many panels and go once, in ``lines``: a panel's ``rows`` and
+    ``columns``, and a sentence's ``line``, say which one.
 
     >>> wire(Picture(panels=[]), serial=1)["values"]
     b''
     """
     sizes = [len(panel.rows) * len(panel.columns) for panel in picture.panels]
     offsets = [sum(sizes[:i]) for i in range(len(sizes))]
+    lines: dict[tuple, int] = {}  # each line of words, and its place
+
+    def place(words: Sequence[str], pads: Sequence[bool]) -> int:
+        return lines.setdefault((tuple(words), tuple(map(bool, pads))), len(lines))
+
+    panels = [
+        _panel(panel, offset)
+        | {"rows": place(panel.rows, panel.row_pads), "columns": place(panel.columns, panel.column_pads)}
+        for panel, offset in zip(picture.panels, offsets, strict=True)
+    ]
+    sentences = [{"line": place(one.tokens, one.pads), "note": one.note} for one in picture.sentences]
     return {
         "serial": serial,
         "values": b"".join(_float_bytes(panel) for panel in picture.panels),
         "blocked": b"".join(_flag_bytes(panel.blocked, n) for panel, n in zip(picture.panels, sizes, strict=True)),
         "marks": b"".join(_flag_bytes(panel.marks, n) for panel, n in zip(picture.panels, sizes, strict=True)),
-        "panels": [_panel(panel, offset) for panel, offset in zip(picture.panels, offsets, strict=True)],
-        "sentences": [_sentence(sentence) for sentence in picture.sentences],
+        "panels": panels,
+        "sentences": sentences,
+        "lines": [_line(words, pads) for words, pads in lines],
         "shown": picture.shown,
         "summary": picture.summary,
         "problem": picture.problem,
@@ -93,7 +108,7 @@ def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
 
 
 def _panel(panel: Panel, offset: int) -> dict:
-    """All of a panel but its numbers; ``…_words`` are the full words where a label is cut."""
+    """All of a panel but its numbers and its words."""
     return {
         "name": panel.name,
         "kind": panel.kind,
@@ -104,12 +119,6 @@ def _panel(panel: Panel, offset: int) -> dict:
         "axes": list(panel.axes),
         "sign": panel.sign,
         "say": panel.say,
-        "rows": [_label(row) for row in panel.rows],
-        "columns": [_label(column) for column in panel.columns],
-        "row_words": [_word(row) for row in panel.rows],
-        "column_words": [_word(column) for column in panel.columns],
-        "row_pads": [bool(pad) for pad in panel.row_pads],
-        "column_pads": [bool(pad) for pad in panel.column_pads],
         "row_notes": list(panel.row_notes),
         "notes_title": panel.notes_title,
         "paintable": panel.paintable,
@@ -118,14 +127,9 @@ def _panel(panel: Panel, offset: int) -> dict:
     }
 
 
-def _sentence(sentence: Sentence) -> dict:
-    """A sentence's chips: short labels, full words, which are pads, and the note."""
-    return {
-        "tokens": [_label(token) for token in sentence.tokens],
-        "words": [_word(token) for token in sentence.tokens],
-        "pads": [bool(pad) for pad in sentence.pads],
-        "note": sentence.note,
-    }
+def _line(words: Sequence[str], pads: Sequence[bool]) -> dict:
+    """A line of words: their labels, the words in full where a label is cut, and which are pads."""
+    return {"labels": [_label(word) for word in words], "words": [_word(word) for word in words], "pads": list(pads)}
 
 
 _label = lru_cache(maxsize=4096)(panels.label)  # the same few words come in every panel and at every keystroke
