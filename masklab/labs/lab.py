@@ -2,13 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
 from masklab.panels import Picture, picture_text
+from masklab.threads import one_thread
 from masklab.view.matrix import MatrixView
 
 Draw = Callable[[Mapping], Picture]
@@ -17,25 +17,6 @@ log = logging.getLogger(__name__)
 
 class BadInput(ValueError):
     """What a person typed can't be drawn; the message is one sentence that says why and how to mend it."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread, as long as this lasts.
-
-    A lab's tensors are tiny. When the browser keeps the machine busy, a second thread is
-    only waited for: a softmax of 16 × 16 then took 16 ms, and takes 0.1 ms with one.
-
-    >>> with one_thread():
-    ...     torch.get_num_threads()
-    1
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Lab(MatrixView):

@@ -1,0 +1,88 @@
+"""What an experiment gives: numbers of every seed, curves, and a verdict that the numbers decide."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+
+DIGITS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One experiment: a question, what was tried, and what came out, seed by seed.
+
+    ``scores`` gives for each variant one number a seed; ``measure`` says what the number is, and ``better``
+    whether "higher" or "lower" is good. ``curves`` gives for each variant one list a seed, for example the
+    loss at every tenth step; ``samples`` may hold a text a variant. ``level`` is a line to compare with, such as
+    chance or ln V, and ``level_name`` says which. ``right`` is the variant that the lesson recommends.
+    Raises ValueError for an unknown ``better`` or ``right``, or for variants with different numbers of seeds.
+
+    >>> result = Result(
+    ...     question="Which state should be read?", measure="accuracy", better="higher", right="last word",
+    ...     scores={"last word": [0.9, 0.92, 0.91], "last step": [0.5, 0.6, 0.55]})
+    >>> print(result.table())
+    variant    accuracy  lowest  highest
+    last word  0.9100    0.9000  0.9200
+    last step  0.5500    0.5000  0.6000
+    >>> print(result.verdict())
+    last word is better than last step: by 0.3600 in the mean, in every pair of seeds.
+    """
+
+    question: str
+    measure: str
+    better: str
+    right: str
+    scores: Mapping[str, Sequence[float]]
+    curves: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    samples: Mapping[str, str] = field(default_factory=dict)
+    level: float | None = None
+    level_name: str = ""
+
+    def __post_init__(self):
+        if self.better not in ("higher", "lower"):
+            raise ValueError(f"better must be 'higher' or 'lower', and is {self.better!r}.")
+        if self.right not in self.scores:
+            raise ValueError(f"right must be one of the variants, {list(self.scores)}, and is {self.right!r}.")
+        if len({len(values) for values in self.scores.values()}) != 1:
+            raise ValueError(f"every variant needs as many seeds: {[len(v) for v in self.scores.values()]}.")
+
+    def table(self) -> str:
+        """The mean of each variant and its spread over the seeds, as text."""
+        rows = [[name, mean(values), min(values), max(values)] for name, values in self.scores.items()]
+        if self.level is not None:
+            rows.append([self.level_name, self.level, "", ""])
+        cells = [["variant", self.measure, "lowest", "highest"]] + [[_text(cell) for cell in row] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def verdict(self) -> str:
+        """What the numbers say of ``right`` beside each other variant, one line each."""
+        return "\n".join(self.compared(other) for other in self.scores if other != self.right)
+
+    def compared(self, other: str) -> str:
+        """The sentence about ``right`` and one other variant."""
+        ours, theirs = self.scores[self.right], self.scores[other]
+        gap = mean(ours) - mean(theirs)
+        if self.wins(other):
+            return f"{self.right} is better than {other}: by {abs(gap):.{DIGITS}f} in the mean, in every pair of seeds."
+        if self.loses(other):
+            return f"{self.right} is WORSE than {other}: by {abs(gap):.{DIGITS}f} in the mean, in every pair of seeds."
+        return (
+            f"{self.right} and {other}: no clear difference; means differ by {gap:+.{DIGITS}f}, and the seeds overlap."
+        )
+
+    def wins(self, other: str) -> bool:
+        """Whether the worst seed of ``right`` is better than the best one of ``other``: luck alone rarely does that."""
+        ours, theirs = self.scores[self.right], self.scores[other]
+        return min(ours) > max(theirs) if self.better == "higher" else max(ours) < min(theirs)
+
+    def loses(self, other: str) -> bool:
+        """Whether the best seed of ``right`` is worse than the worst one of ``other``."""
+        ours, theirs = self.scores[self.right], self.scores[other]
+        return max(ours) < min(theirs) if self.better == "higher" else min(ours) > max(theirs)
+
+
+def _text(cell: str | float) -> str:
+    """A word as it is, a number with four digits."""
+    return cell if isinstance(cell, str) else f"{cell:.{DIGITS}f}"
