@@ -1,7 +1,8 @@
 """What an experiment gives: numbers of every seed, curves, and a verdict that the numbers decide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from statistics import mean
 
 DIGITS = 4
@@ -43,8 +44,9 @@ class Result:
             raise ValueError(f"better must be 'higher' or 'lower', and is {self.better!r}.")
         if self.right not in self.scores:
             raise ValueError(f"right must be one of the variants, {list(self.scores)}, and is {self.right!r}.")
-        if len({len(values) for values in self.scores.values()}) != 1:
-            raise ValueError(f"every variant needs as many seeds: {[len(v) for v in self.scores.values()]}.")
+        seeds = [len(values) for values in self.scores.values()]
+        if len(set(seeds)) != 1 or not seeds[0]:
+            raise ValueError(f"every variant needs as many seeds, at least one: {seeds}.")
 
     def table(self) -> str:
         """The mean of each variant and its spread over the seeds, as text."""
@@ -73,14 +75,18 @@ class Result:
         )
 
     def wins(self, other: str) -> bool:
-        """Whether the worst seed of ``right`` is better than the best one of ``other``: luck alone rarely does that."""
-        ours, theirs = self.scores[self.right], self.scores[other]
-        return min(ours) > max(theirs) if self.better == "higher" else max(ours) < min(theirs)
+        """Whether every seed of ``right`` is better than every one of ``other``: luck alone rarely does that."""
+        return all(self._better(ours, theirs) for ours, theirs in self._pairs(other))
 
     def loses(self, other: str) -> bool:
-        """Whether the best seed of ``right`` is worse than the worst one of ``other``."""
-        ours, theirs = self.scores[self.right], self.scores[other]
-        return max(ours) < min(theirs) if self.better == "higher" else min(ours) > max(theirs)
+        """Whether every seed of ``right`` is worse than every one of ``other``."""
+        return all(self._better(theirs, ours) for ours, theirs in self._pairs(other))
+
+    def _pairs(self, other: str) -> Iterator[tuple[float, float]]:
+        return product(self.scores[self.right], self.scores[other])
+
+    def _better(self, one: float, two: float) -> bool:
+        return one > two if self.better == "higher" else one < two  # a NaN is never better
 
 
 def _text(cell: str | float) -> str:
