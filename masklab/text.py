@@ -1,6 +1,6 @@
 """Sentences → tokens → ids → a padded batch that carries its own mask."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
@@ -109,14 +109,27 @@ def make_batch(sentences: Sequence[str], *, side: str = "right") -> Batch:
     >>> batch.lengths
     tensor([3, 5, 4])
     """
-    words = [tokenize(sentence) for sentence in sentences]
-    total = max((len(row) for row in words), default=0)
-    lengths = torch.tensor([len(row) for row in words], dtype=torch.int64)
+    return batch_of_words([tokenize(sentence) for sentence in sentences], side=side)
+
+
+def batch_of_words(
+    rows: Sequence[Sequence[str]], *, side: str = "right", to_id: Callable[[str], int] = word_id
+) -> Batch:
+    """Turn rows of words into one padded batch; ``to_id`` says which id a word has.
+
+    Shapes and errors: as for `make_batch`.
+
+    >>> batch_of_words([["a", "bb"], ["ccc"]], side="left", to_id=len).ids
+    tensor([[1, 2],
+            [0, 3]])
+    """
+    total = max((len(row) for row in rows), default=0)
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
     mask = word_positions(lengths, total=total, side=side)
-    ids = torch.full((len(words), total), PAD_ID, dtype=torch.int64)
-    ids[mask] = torch.tensor([word_id(word) for row in words for word in row], dtype=torch.int64)
+    ids = torch.full((len(rows), total), PAD_ID, dtype=torch.int64)
+    ids[mask] = torch.tensor([to_id(word) for row in rows for word in row], dtype=torch.int64)
     return Batch(
-        tokens=tuple(pad_tokens(row, total=total, side=side) for row in words),
+        tokens=tuple(pad_tokens(row, total=total, side=side) for row in rows),
         ids=ids,
         lengths=lengths,
         side=side,
