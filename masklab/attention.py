@@ -42,7 +42,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, empty
     if empty not in ("zeros", "nan"):
         raise ValueError(f"empty must be 'zeros' or 'nan', and is {empty!r}.")
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (B, H, L, S)
-    allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else _checked(mask, scores.shape)
+    allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else checked_mask(mask, scores.shape)
     bias = torch.zeros_like(scores).masked_fill(~allowed, -math.inf)
     masked = scores.masked_fill(~allowed, -math.inf)
     weights = softmax_rows(masked, allowed) if empty == "zeros" else masked.softmax(dim=-1)
@@ -64,8 +64,15 @@ def softmax_rows(scores: Tensor, allowed: Tensor) -> Tensor:
     return scores.masked_fill(~allowed, -math.inf).masked_fill(empty, 0.0).softmax(dim=-1).masked_fill(empty, 0.0)
 
 
-def _checked(mask: Tensor, shape: torch.Size) -> Tensor:
-    """Return the mask with every axis of ``shape``, or say what is wrong with it."""
+def checked_mask(mask: Tensor, shape: torch.Size) -> Tensor:
+    """Return the mask with every axis of ``shape``, or say what is wrong with it.
+
+    ``shape`` is that of the scores, (batch, head, query, key). Raises TypeError for a mask that is
+    not bool, ValueError for axes that don't fit; torch would add the one, and broadcast the other.
+
+    >>> checked_mask(torch.tensor([[True, False]]), torch.Size([1, 2, 1, 2])).shape
+    torch.Size([1, 2, 1, 2])
+    """
     if mask.dtype != torch.bool:
         raise TypeError(
             f"the mask must be bool, True = may attend, and is {mask.dtype} of shape {tuple(mask.shape)}. "

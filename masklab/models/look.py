@@ -1,0 +1,36 @@
+"""Look inside a model while it runs: every stage of every attention."""
+
+from torch import nn
+
+from masklab.attention import Attention, attend
+from masklab.models.layers import Attend
+
+
+def look(model: nn.Module, *inputs, **options):
+    """Run a model once, and keep what each of its attentions computed on the way.
+
+    Returns the model's output, and a dict from the name of each attention to its `Attention`: scores,
+    bias, masked, weights, output. `attend` computes them from the queries, keys, values and mask that
+    the attention received, so they are what the fast kernel saw.
+
+    >>> import torch
+    >>> from masklab.models import GPT
+    >>> logits, stages = look(GPT(10, dim=4, heads=2, layers=1), torch.tensor([[1, 2, 3]]))
+    >>> list(stages), stages["blocks.0.attention"].weights.shape
+    (['blocks.0.attention'], torch.Size([1, 2, 3, 3]))
+    """
+    stages: dict[str, Attention] = {}
+
+    def keeper(name: str):
+        return lambda module, received, output: stages.update({name: attend(*received)})
+
+    hooks = [
+        module.register_forward_hook(keeper(name.removesuffix(".attend")))
+        for name, module in model.named_modules()
+        if isinstance(module, Attend)
+    ]
+    try:
+        return model(*inputs, **options), stages
+    finally:
+        for hook in hooks:
+            hook.remove()
