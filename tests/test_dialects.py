@@ -1,13 +1,35 @@
-"""Each dialect through the real library, and back again."""
+"""Each dialect through the real library, and back again; what is unclear is refused."""
+
+import math
+import re
+from unittest.mock import patch
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.nn.attention.flex_attention import BlockMask, create_mask, flex_attention
 
-from masklab import dialects
-from tests.strategies import attention_inputs
+from masklab import dialects, masks
+from masklab.attention import attend
+from tests.strategies import attention_inputs, seeds
+
+# How far two ways to compute the same attention may be apart: one or two units in the last place of 4.
+TOLERANCE = {torch.float32: 1e-6, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+FLOATS = tuple(TOLERANCE)
+
+quiet = pytest.mark.filterwarnings(
+    "ignore:flex_attention called without", "ignore:The PyTorch API of nested tensors is in prototype"
+)
+
+
+def close(ours, theirs, dtype=torch.float32):
+    torch.testing.assert_close(ours, theirs, atol=TOLERANCE[dtype], rtol=TOLERANCE[dtype], equal_nan=True)
+
+
+# There and back
 
 
 @given(attention_inputs(dtypes=(torch.float32,)))
@@ -18,12 +40,204 @@ def test_there_and_back(case):
     assert torch.equal(~dialects.to_key_padding_mask(mask[0, 0]), mask[0, 0])
 
 
-@given(attention_inputs(dtypes=(torch.float32,)))
+@given(attention_inputs(dtypes=(torch.float32,)), st.integers(1, 3))
+def test_from_is_the_inverse_of_to(case, heads):
+    *_, mask = case
+    words = mask[:, 0, 0]
+    assert torch.equal(dialects.from_sdpa(dialects.to_sdpa(mask)), mask)
+    assert torch.equal(dialects.from_sdpa(dialects.to_bias(mask)), mask)
+    assert torch.equal(dialects.from_key_padding_mask(dialects.to_key_padding_mask(words)), words)
+    assert torch.equal(dialects.from_key_padding_mask(dialects.to_bias(words)), words)  # a float is added
+    assert torch.equal(dialects.from_transformers_2d(dialects.to_transformers_2d(words)), words)
+    assert torch.equal(dialects.from_transformers_4d(dialects.to_transformers_4d(mask)), mask)
+    for dtype in FLOATS:
+        bias = dialects.to_transformers_4d_bias(mask, dtype=dtype)
+        assert bias.dtype == dtype
+        assert torch.equal(dialects.from_transformers_4d(bias), mask)
+        assert torch.equal(dialects.from_transformers_4d(bias + bias), mask)  # two of them add up to −∞
+    one = mask[:, :1]
+    there = dialects.to_mha_attn_mask(one, heads=heads)
+    assert torch.equal(dialects.from_mha_attn_mask(there, heads=heads), one.expand(-1, heads, -1, -1))
+    assert torch.equal(dialects.from_mha_attn_mask(there[0], heads=heads), one[:1])
+
+
+@given(attention_inputs(dtypes=(torch.float32,)), st.sampled_from([1, 2, 3, (2, 3)]))
+@settings(max_examples=20)
+def test_flex_attention_there_and_back(case, block_size):
+    q, k, _, mask = case
+    size = {"queries": q.shape[-2], "keys": k.shape[-2]}
+    assert torch.equal(create_mask(dialects.to_mask_mod(mask), *mask.shape, device="cpu"), mask)
+    assert torch.equal(dialects.from_block_mask(dialects.to_block_mask(mask, **size, block_size=block_size)), mask)
+    everywhere = dialects.to_block_mask(mask, batch=q.shape[0], heads=q.shape[1], **size, block_size=block_size)
+    assert torch.equal(dialects.from_block_mask(everywhere), mask.expand(*q.shape[:3], k.shape[-2]))
+
+
+def test_a_rule_becomes_a_block_mask():
+    rule = masks.causal() & masks.padding(torch.tensor([2, 5]), total=5)
+    block_mask = dialects.to_block_mask(rule, heads=3, queries=5, keys=5, block_size=2)
+    assert block_mask.shape == (2, 3, 5, 5)  # the rule knows its batch
+    assert torch.equal(dialects.from_block_mask(block_mask), rule.tensor(heads=3, queries=5, keys=5))
+    assert dialects.to_mask_mod(rule) is rule.allows
+
+
+def test_a_block_mask_is_its_rule_inside_the_blocks_that_it_lists():
+    """Made from blocks alone, as `from_kv_blocks` does, the rule is "everything"."""
+    first_block = BlockMask.from_kv_blocks(torch.ones(1, 1, 2, dtype=torch.int32), torch.tensor([[[[0, 1], [1, 0]]]],
+                                           dtype=torch.int32), BLOCK_SIZE=2)  # fmt: skip
+    expected = torch.block_diag(torch.ones(2, 2), torch.ones(2, 2)).bool()
+    assert torch.equal(dialects.from_block_mask(first_block), expected[None, None])
+
+
+@given(st.lists(st.integers(0, 30_000), min_size=1, max_size=8), seeds)
+def test_labels_there_and_back(row, seed):
+    ids = torch.tensor([row])
+    supervised = torch.rand(ids.shape, generator=torch.Generator().manual_seed(seed)) < 0.5
+    before = ids.clone()
+    labels = dialects.to_labels(ids, supervised)
+    assert torch.equal(dialects.from_labels(labels), supervised)
+    assert torch.equal(labels[supervised], ids[supervised])
+    assert torch.equal(ids, before)
+
+
+def test_labels_count_in_cross_entropy_where_supervised():
+    logits = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    ids = torch.tensor([[1, 2, 0, 4, 5], [6, 0, 1, 2, 3]])  # 0 is an id like any other
+    supervised = torch.tensor([[True, False, True, False, False], [False, False, False, True, True]])
+    each = -logits.log_softmax(dim=-1).gather(-1, ids[..., None])[..., 0]
+    ours = F.cross_entropy(logits.flatten(0, 1), dialects.to_labels(ids, supervised).flatten())
+    close(ours, each[supervised].mean())
+
+
+# The same attention in the real library
+
+
+@given(attention_inputs(dtypes=FLOATS))
 def test_both_forms_give_sdpa_the_same_attention(case):
     q, k, v, mask = case
+    ours = attend(q, k, v, mask).output
     by_bool = F.scaled_dot_product_attention(q, k, v, attn_mask=dialects.to_sdpa(mask))
-    by_bias = F.scaled_dot_product_attention(q, k, v, attn_mask=dialects.to_bias(mask))
-    torch.testing.assert_close(by_bool, by_bias, atol=1e-6, rtol=1e-6)
+    by_bias = F.scaled_dot_product_attention(q, k, v, attn_mask=dialects.to_bias(mask, dtype=q.dtype))
+    close(ours, by_bool, q.dtype)
+    close(ours, by_bias, q.dtype)
+
+
+@given(attention_inputs(dtypes=FLOATS))
+@settings(max_examples=20)
+def test_flex_attention_gives_the_same_attention(case):
+    q, k, v, mask = case
+    block_mask = dialects.to_block_mask(mask, queries=q.shape[-2], keys=k.shape[-2])
+    # torch's own switch: as it is, without half a second of tracing for each new shape. The table below does without.
+    with patch("torch.nn.attention.flex_attention._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True):
+        theirs = flex_attention(q, k, v, block_mask=block_mask)
+    close(attend(q, k, v, mask).output, theirs, q.dtype)
+
+
+def merged(x):
+    return x.transpose(1, 2).flatten(-2)  # (B, H, L, D) → (B, L, H·D)
+
+
+def split(x, heads):
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (B, L, H·D) → (B, H, L, D)
+
+
+def plain_layer(heads, dim, dtype):
+    """`nn.MultiheadAttention` that projects nothing: its attention comes out bare."""
+    layer = nn.MultiheadAttention(heads * dim, heads, batch_first=True, dtype=dtype)
+    eye = torch.eye(heads * dim, dtype=dtype)
+    state = {"in_proj_weight": eye.repeat(3, 1), "out_proj.weight": eye}
+    layer.load_state_dict({name: state.get(name, torch.zeros_like(x)) for name, x in layer.state_dict().items()})
+    return layer
+
+
+@given(attention_inputs(dtypes=FLOATS), st.booleans())
+@settings(max_examples=50)
+def test_multihead_attention_gives_the_same_attention(case, train):
+    q, k, v, mask = case
+    batch, heads, _, dim = q.shape
+    layer = plain_layer(heads, dim, q.dtype).train(train)
+    if mask.shape[1] not in (1, heads) or mask.shape[0] != batch:
+        mask = mask[:1, :1].expand(batch, 1, -1, -1)
+    blocked = {"attn_mask": dialects.to_mha_attn_mask(mask, heads=heads)}
+    nans, zeros = (attend(q, k, v, mask, empty=empty) for empty in ("nan", "zeros"))
+    output, weights = layer(merged(q), merged(k), merged(v), **blocked, average_attn_weights=False)
+    close(nans.weights, weights, q.dtype)
+    close(layer.out_proj(merged(nans.output)), output, q.dtype)  # the NaN of one head spreads to all
+    output, _ = layer(merged(q), merged(k), merged(v), **blocked, need_weights=False)
+    close(merged(zeros.output), output, q.dtype)
+
+
+@st.composite
+def sentences(draw):
+    """Vectors x (B, L, H·D), words (B, L) and pairs (B, 1, L, L); with ``heads`` even or odd."""
+    heads, dim, batch, length = (draw(st.integers(1, n)) for n in (4, 4, 3, 5))
+    g = torch.Generator().manual_seed(draw(seeds))
+    x = torch.randn(batch, length, heads * dim, generator=g).to(draw(st.sampled_from(FLOATS)))
+    words = torch.rand(batch, length, generator=g) < draw(st.sampled_from([0.3, 0.8, 1.0]))
+    pairs = torch.rand(batch, 1, length, length, generator=g) < draw(st.sampled_from([0.5, 1.0]))
+    return x, heads, words, pairs
+
+
+def all_forms(words, pairs, heads):
+    """The three ways to tell `nn.MultiheadAttention`: padding, pairs, and both."""
+    padding = {"key_padding_mask": dialects.to_key_padding_mask(words)}
+    blocked = {"attn_mask": dialects.to_mha_attn_mask(pairs, heads=heads)}
+    columns = words[:, None, None, :]
+    return [(padding, columns.expand(pairs.shape)), (blocked, pairs), (padding | blocked, columns & pairs)]
+
+
+def watched(name):
+    """A function of torch that still does its work, and knows whether it was called."""
+    return patch.object(torch, name, wraps=getattr(torch, name))
+
+
+@given(sentences())
+@settings(max_examples=50)
+def test_the_fast_path_gives_the_same_attention(case):
+    """In eval mode without gradients torch takes another kernel, if the number of heads is even."""
+    x, heads, words, pairs = case
+    layer = plain_layer(heads, x.shape[-1] // heads, x.dtype).eval()
+    q = split(x, heads)
+    for form, mask in all_forms(words, pairs, heads):
+        with torch.no_grad(), watched("_native_multi_head_attention") as fast:
+            output, _ = layer(x, x, x, **form, need_weights=False)
+        assert fast.called == (heads % 2 == 0)
+        ours = attend(q, q, q, mask, empty="nan" if fast.called else "zeros")
+        close(layer.out_proj(merged(ours.output)), output, x.dtype)
+
+
+@given(sentences(), st.sampled_from(["train", "eval", "fast path"]))
+@settings(max_examples=50)
+def test_encoder_layer_gives_the_same_attention(case, how):
+    x, heads, words, pairs = case
+    assume(how != "fast path" or heads % 2 == 0)
+    layer = nn.TransformerEncoderLayer(
+        x.shape[-1], heads, 8, dropout=0.0, batch_first=True, norm_first=True, dtype=x.dtype
+    )
+    layer.self_attn = plain_layer(heads, x.shape[-1] // heads, x.dtype)
+    nn.init.zeros_(layer.linear2.weight)  # so that the layer is x + attention(norm(x))
+    nn.init.zeros_(layer.linear2.bias)
+    layer.train(how == "train")
+    q = split(layer.norm1(x), heads)
+    names = {"key_padding_mask": "src_key_padding_mask", "attn_mask": "src_mask"}
+    for form, mask in all_forms(words, pairs, heads):
+        with torch.set_grad_enabled(how != "fast path"), watched("_transformer_encoder_layer_fwd") as fast:
+            output = layer(x, **{names[name]: value for name, value in form.items()})
+        assert fast.called == (how == "fast path")
+        ours = attend(q, q, q, mask, empty="nan" if fast.called else "zeros")
+        close(x + layer.self_attn.out_proj(merged(ours.output)), output, x.dtype)
+
+
+@quiet
+def test_the_encoder_writes_zeros_into_pads_on_its_fast_path_only():
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8, dropout=0.0, batch_first=True), 1).eval()
+    x = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
+    words = torch.tensor([[True, True, False], [True, False, False]])
+    padding = dialects.to_key_padding_mask(words)
+    slow = encoder(x, src_key_padding_mask=padding)
+    with torch.no_grad():
+        fast = encoder(x, src_key_padding_mask=padding)
+    close(slow[words], fast[words])
+    assert (fast[~words] == 0).all() and (slow[~words] != 0).all()
 
 
 def test_what_true_means_in_each_library():
@@ -41,17 +255,361 @@ def test_what_true_means_in_each_library():
     assert (wrong[0, :, 0] == 0).all()
 
 
-@pytest.mark.parametrize("convert", [dialects.to_bias, dialects.to_sdpa, dialects.to_key_padding_mask])
+# The table in the module's docstring, line by line. Its own words decide what is kept and what is blocked.
+
+
+def table():
+    """Lines of the table: call → (keep, block, row with no key)."""
+    lines = dialects.__doc__.split("\n===")[2].splitlines()[1:]
+    return {name: tuple(rest) for name, *rest in (re.split(r"\s{2,}", line.strip()) for line in lines)}
+
+
+def as_the_table_says(mask, call, dtype):
+    """The mask in the numbers that the table names for this call."""
+    values = {"True": True, "False": False, "1": 1, "0": 0, "−∞": -math.inf, "min": torch.finfo(dtype).min}
+    keep, block, _ = (values.get(word) for word in table()[call])
+    if "−∞" in table()[call] or "min" in table()[call]:
+        return torch.where(mask, torch.tensor(keep, dtype=dtype), torch.tensor(block, dtype=dtype))
+    return torch.where(mask, keep, block)
+
+
+def row_with_no_key(output, q, k, v, mask):
+    """Which word of the table describes the rows of an attention that have no key; the others must be right."""
+    empty = ~mask.expand(*q.shape[:-1], k.shape[-2]).any(dim=-1)
+    assert empty.any() and not empty.all()
+    close(attend(q, k, v, mask).output[~empty], output[~empty], q.dtype)
+    candidates = {
+        "zeros": torch.zeros_like(v),
+        "uniform": v.mean(dim=-2, keepdim=True).expand(output.shape),
+        "no mask": attend(q, k, v).output,
+        "NaN": torch.full_like(output, math.nan),
+    }
+    found = [
+        word
+        for word, what in candidates.items()
+        if torch.allclose(output[empty], what[empty], atol=TOLERANCE[q.dtype], equal_nan=True)
+    ]
+    assert len(found) == 1  # the values are such that no two words describe the same output
+    return found[0]
+
+
+def written_out(scores, mask, lowest):
+    return scores.masked_fill(~mask, lowest).softmax(dim=-1)
+
+
+def jax_softmax(scores, mask):
+    return written_out(scores, mask, -0.7 * torch.finfo(torch.float32).max)
+
+
+def flax_softmax(scores, mask):
+    return written_out(scores, mask, torch.finfo(scores.dtype).min)
+
+
+def keras_softmax(scores, mask):
+    return written_out(scores, mask, -1e9).where(mask, 0.0)
+
+
+def keras_on_torch(scores, mask):
+    return (scores + torch.where(mask, 0.0, -0.7 * 3.38953e38)).softmax(dim=-1)
+
+
+def run_sdpa(q, k, v, mask):
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def run_flex(q, k, v, mask):
+    return flex_attention(q, k, v, block_mask=dialects.to_block_mask(mask, queries=q.shape[-2], keys=k.shape[-2]))
+
+
+def run_layer(*, need_weights, fast=False):
+    def run(q, k, v, mask):
+        x = merged(q)  # q, k and v are the same in this table, as the fast path demands
+        layer = plain_layer(q.shape[1], q.shape[-1], q.dtype).train(not fast)
+        with torch.set_grad_enabled(not fast):
+            return split(layer(x, x, x, attn_mask=mask[0, 0], need_weights=need_weights)[0], q.shape[1])
+
+    return run
+
+
+def run_encoder_layer(*, fast=False):
+    def run(q, k, v, mask):
+        x, heads = merged(q), q.shape[1]
+        layer = nn.TransformerEncoderLayer(x.shape[-1], heads, 8, dropout=0.0, batch_first=True, norm_first=True)
+        layer.self_attn = plain_layer(heads, q.shape[-1], q.dtype)
+        layer.norm1.eps = layer.norm2.eps = 0.0  # the input is normalised; equal, or there is no fast path
+        nn.init.zeros_(layer.linear2.weight)
+        nn.init.zeros_(layer.linear2.bias)
+        with torch.set_grad_enabled(not fast):
+            return split(layer.train(not fast)(x, src_mask=mask[0, 0]) - x, heads)
+
+    return run
+
+
+def run_weights(*rules):
+    """A softmax written out as a library's source has it, in place of a library that is not installed."""
+
+    def run(q, k, v, mask):
+        outputs = [rule(attend(q, k, v).scores, mask) @ v for rule in rules]
+        for output in outputs[1:]:
+            close(outputs[0], output)
+        return outputs[0]
+
+    return run
+
+
+RUNS = {
+    "F.scaled_dot_product_attention, bool": run_sdpa,
+    "F.scaled_dot_product_attention, bias": run_sdpa,
+    "F.scaled_dot_product_attention, finite bias": run_sdpa,
+    "F.scaled_dot_product_attention, finite bias, float16": run_sdpa,
+    "nn.MultiheadAttention, need_weights=True": run_layer(need_weights=True),
+    "nn.MultiheadAttention, need_weights=False": run_layer(need_weights=False),
+    "nn.MultiheadAttention, need_weights=False, fast path": run_layer(need_weights=False, fast=True),
+    "nn.TransformerEncoderLayer": run_encoder_layer(),
+    "nn.TransformerEncoderLayer, fast path": run_encoder_layer(fast=True),
+    "flex_attention, mask_mod in a BlockMask": run_flex,
+    "jax.nn.dot_product_attention": run_weights(jax_softmax),
+    "flax.linen.MultiHeadDotProductAttention": run_weights(flax_softmax),
+    "flax.nnx.MultiHeadAttention": run_weights(jax_softmax, flax_softmax),
+    "keras.layers.MultiHeadAttention": run_weights(jax_softmax, keras_on_torch),
+    "keras.layers.MultiHeadAttention, scores returned": run_weights(keras_softmax),
+}
+
+
+@quiet
+@pytest.mark.parametrize("call", RUNS)
+def test_each_line_of_the_table(call):
+    half = torch.float16 if call.endswith("float16") else torch.bfloat16
+    once = "EncoderLayer" in call or call.startswith(("flex", "jax", "flax", "keras"))
+    for dtype in [torch.float32] if once else [half] if half == torch.float16 else [torch.float32, half]:
+        x = torch.randn(2, 2, 4, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
+        x = split(F.layer_norm(merged(x), (16,), eps=0.0), 2)  # so that an encoder layer's norm changes nothing
+        mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 has no key
+        output = RUNS[call](x, x, x, as_the_table_says(mask, call, dtype))
+        assert row_with_no_key(output.detach(), x, x, x, mask) == table()[call][2]
+
+
+def test_the_nan_of_a_row_is_in_all_gradients_even_if_no_loss_reads_it():
+    mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 has no key
+    x = torch.randn(1, 4, 4, generator=torch.Generator().manual_seed(0))
+    for need_weights in (True, False):
+        layer = plain_layer(2, 2, torch.float32)
+        output, _ = layer(x, x, x, attn_mask=~mask[0, 0], need_weights=need_weights)
+        output[:, [0, 1, 3]].sum().backward()
+        for weight in (layer.in_proj_weight, layer.out_proj.weight):
+            assert weight.grad.isnan().any() == need_weights
+
+
+def test_the_last_line_of_the_table():
+    logits, labels = torch.randn(3, 5, generator=torch.Generator().manual_seed(0)), torch.full((3,), -100)
+    assert table()["F.cross_entropy, labels"] == ("the id", "−100", "mean NaN, sum 0")
+    assert F.cross_entropy(logits, labels).isnan() and F.cross_entropy(logits, labels, reduction="sum") == 0
+    assert not dialects.from_labels(labels).any()
+
+
+def test_every_line_of_the_table_is_tested_and_every_call_is_in_it():
+    here = {name for name in table() if not name.startswith("Transformers")}  # the others: in their own test file
+    assert here == {*RUNS, "F.cross_entropy, labels"}
+    elsewhere = {name for name in here if name.startswith(("jax", "flax", "keras"))}
+    assert elsewhere == {call.library for call in dialects.CALLS}
+    for call in dialects.CALLS:
+        assert table()[call.library] == ("True", "False", call.empty_row)
+        assert call.true_means == "may attend"
+        compile(call.code, call.library, "eval")  # it is Python
+
+
+# What is unclear is refused
+
+SIZES = {"batch": 2, "heads": 4, "queries": 3, "keys": 5}
+
+
+@given(st.tuples(*[st.integers(1, 4)] * 4), st.integers(1, 4), seeds)
+def test_a_shape_is_read_only_if_it_can_mean_one_thing(sizes, ndim, seed):
+    """Against a slow search: put the axes into every place the house has, and see which masks come out."""
+    size = dict(zip(("batch", "heads", "queries", "keys"), sizes, strict=True))
+    g = torch.Generator().manual_seed(seed)
+    places = {1: [(3,)], 2: [(0, 3), (2, 3)], 3: [(0, 2, 3), (1, 2, 3)], 4: [(0, 1, 2, 3)]}[ndim]
+    shape = [sizes[place] for place in places[seed % len(places)]]
+    shape = [1 if torch.rand((), generator=g) < 0.2 else n for n in shape]
+    mask = torch.rand(shape, generator=g) < 0.5
+    meanings = set()
+    for places_of_axes in places:
+        four = [1, 1, 1, 1]
+        for place, n in zip(places_of_axes, shape, strict=True):
+            four[place] = n
+        if all(n in (1, want) for n, want in zip(four, sizes, strict=True)):
+            meanings.add(tuple(four))
+    if len(meanings) == 1:
+        result = dialects.four_axes(mask, **size)
+        assert (result.shape, result.flatten().tolist()) == (*meanings, mask.flatten().tolist())
+    else:
+        with pytest.raises(ValueError, match=r"could be \(.*\) or \(.*\) for .*: say axes=\(.*\) or axes=\(.*\)\."):
+            dialects.four_axes(mask, **size)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "first", "second"),
+    [
+        ((3, 3), {"batch": 3, "heads": 1, "queries": 3, "keys": 3}, ("batch", "key"), ("query", "key")),
+        ((3, 5), {"batch": 3, "heads": 2, "queries": 3, "keys": 5}, ("batch", "key"), ("query", "key")),
+        (
+            (2, 4, 5),
+            {"batch": 2, "heads": 2, "queries": 4, "keys": 5},
+            ("batch", "query", "key"),
+            ("head", "query", "key"),
+        ),
+    ],
+)
+def test_two_readings_are_named_and_axes_says_which(shape, size, first, second):
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    with pytest.raises(ValueError) as refusal:
+        dialects.four_axes(mask, **size)
+    for reading in (first, second):
+        assert f"({', '.join(reading)})" in str(refusal.value) and f"axes={reading}" in str(refusal.value)
+        result = dialects.four_axes(mask, **size, axes=reading)
+        names = ["batch", "head", "query", "key"]
+        assert result.shape == tuple(shape[reading.index(name)] if name in reading else 1 for name in names)
+        assert torch.equal(result.flatten(), mask.flatten())
+    # SDPA takes it without a word, and for the second reading.
+    q = torch.randn(size["batch"], size["heads"], size["queries"], 4, generator=torch.Generator().manual_seed(1))
+    k = torch.randn(size["batch"], size["heads"], size["keys"], 4, generator=torch.Generator().manual_seed(2))
+    silent = F.scaled_dot_product_attention(q, k, k, attn_mask=mask)
+    close(attend(q, k, k, dialects.four_axes(mask, **size, axes=second)).output, silent)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "words"),
+    [
+        ((2, 3), None, r"\(2, 3\) is not \(batch, key\) or \(query, key\) for batch=2, heads=4, queries=3, keys=5"),
+        ((8, 3, 5), None, r"not \(batch, query, key\) or \(head, query, key\).*batch·heads, use from_mha_attn_mask"),
+        ((2, 3, 3, 5), None, r"not \(batch, head, query, key\)"),
+        ((), None, "not a mask of 1 to 4 axes"),
+        ((1, 1, 1, 1, 1), None, "not a mask of 1 to 4 axes"),
+        ((3, 5), ("batch", "key"), r"\(3, 5\) is not \(batch, key\)"),
+        ((2, 5), ("key", "batch"), "in the order of"),
+        ((2, 5), ("sentence", "key"), "in the order of"),
+        ((2, 5), ("key",), "the 2 axes"),
+    ],
+)
+def test_a_shape_that_fits_nothing_is_refused(shape, axes, words):
+    with pytest.raises(ValueError, match=words):
+        dialects.four_axes(torch.ones(shape, dtype=torch.bool), **SIZES, axes=axes)
+
+
+@pytest.mark.parametrize(("batch", "queries"), [(2, 3), (3, 3), (1, 1)])
+def test_axes_of_size_one_serve_all(batch, queries):
+    """(1, key) is the same mask as a padding mask and as a matrix, so it is clear."""
+    row = torch.tensor([[True, False, True]])
+    assert dialects.four_axes(row, batch=batch, heads=2, queries=queries, keys=3).shape == (1, 1, 1, 3)
+
+
+def test_numbers_with_one_meaning_are_read():
+    keep = torch.tensor([[True, False]])
+    assert torch.equal(dialects.keep_mask(keep), keep)
+    assert torch.equal(dialects.keep_mask(dialects.to_bias(keep)), keep)
+    assert torch.equal(dialects.keep_mask(~keep, means="block"), keep)
+    assert torch.equal(dialects.keep_mask(keep.long(), means="keep"), keep)
+    assert torch.equal(dialects.keep_mask(keep.float(), means="keep"), keep)
+    assert torch.equal(dialects.keep_mask(torch.zeros(1, 2), means="bias"), torch.tensor([[True, True]]))
+
+
+@pytest.mark.parametrize(
+    ("values", "means", "error", "words"),
+    [
+        ([1.0, 0.0], None, ValueError, r"zeros and ones \(torch.float32, shape \(2,\)\).*1 = keep, or a bias"),
+        ([0.0, 0.0], None, ValueError, "could mean two things"),
+        ([1, 0], None, TypeError, r"integers \(torch.int64, shape \(2,\)\).*1 = keep, or ids of documents"),
+        ([1, 2], None, TypeError, "ids of documents"),
+        ([1, 2], "keep", ValueError, "1 means keep holds 0 and 1 only, and this one holds 2"),
+        ([1.0, -math.inf], "block", ValueError, "1 means block holds 0 and 1 only, and this one holds -inf"),
+        ([1.0, 0.0], "bias", ValueError, "holds 1"),
+        ([True, False], "bias", TypeError, "must be floating-point"),
+        ([0.0, -1e9], None, ValueError, r"holds -1e\+09.*it leaks"),
+        ([0.0, 0.5], None, ValueError, "holds 0.5"),
+        ([0.0, math.nan], None, ValueError, "holds nan"),
+        ([True], "ignore", ValueError, "'keep', 'block' or 'bias', and is 'ignore'"),
+    ],
+)  # fmt: skip
+def test_numbers_that_could_mean_two_things_are_refused(values, means, error, words):
+    with pytest.raises(error, match=words):
+        dialects.keep_mask(torch.tensor(values), means=means)
+
+
+@pytest.mark.parametrize("lowest", [-1.0, -10.0, -100.0, -1e4, torch.finfo(torch.float32).min])
+def test_what_a_finite_minus_infinity_leaks_is_said_right(lowest):
+    with pytest.raises(ValueError) as refusal:
+        dialects.from_bias(torch.tensor([[0.0, lowest]]))
+    said = float(re.search(r"the key keeps (\S+) times the weight", str(refusal.value))[1])
+    weights = torch.tensor([0.0, lowest], dtype=torch.float64).softmax(dim=-1)
+    assert said == pytest.approx((weights[1] / weights[0]).item(), rel=0.05)
+    empty_row = torch.tensor([0.0, 0.0, 0.0]).add(lowest).softmax(dim=-1)
+    assert torch.equal(empty_row, torch.full((3,), 1 / 3))  # "attends to every key"
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        dialects.to_bias,
+        dialects.to_sdpa,
+        dialects.to_key_padding_mask,
+        dialects.to_transformers_2d,
+        lambda mask: dialects.four_axes(mask, batch=1, heads=1, queries=1, keys=2),
+        lambda mask: dialects.to_labels(torch.zeros(1, 2, dtype=torch.int64), mask),
+    ],
+)
 def test_a_mask_that_is_not_bool_is_refused(convert):
     with pytest.raises(TypeError, match=r"expected a bool mask.*torch.float32.*\(1, 2\)"):
         convert(torch.ones(1, 2))
 
 
+@pytest.mark.parametrize(
+    "convert",
+    [
+        dialects.from_sdpa,
+        dialects.from_key_padding_mask,
+        lambda mask: dialects.from_mha_attn_mask(mask, heads=1),
+        lambda mask: dialects.from_transformers_4d(mask[None, None]),
+        lambda mask: dialects.to_transformers_4d_bias(mask[None, None]),
+        lambda mask: dialects.to_mask_mod(mask[None, None]),
+    ],
+)
+def test_integers_are_refused(convert):
+    with pytest.raises(TypeError, match="expected a bool mask.*torch.int64"):
+        convert(torch.ones(1, 2, dtype=torch.int64))
+
+
 def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"\(batch, key\).*\(1, 1, 2, 2\)"):
-        dialects.to_key_padding_mask(torch.ones(1, 1, 2, 2, dtype=torch.bool))
+    four = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    for convert in (dialects.to_key_padding_mask, dialects.from_key_padding_mask,
+                    dialects.to_transformers_2d, dialects.from_transformers_2d):  # fmt: skip
+        with pytest.raises(ValueError, match=r"\(batch, key\).*\(1, 1, 2, 2\)"):
+            convert(four)
     with pytest.raises(ValueError, match=r"1 or 2, query, key.*\(2, 2\)"):
         dialects.to_mha_attn_mask(torch.ones(2, 2, dtype=torch.bool), heads=2)
+    with pytest.raises(ValueError, match=r"\(batch·2, query, key\).*\(3, 2, 2\)"):
+        dialects.from_mha_attn_mask(torch.ones(3, 2, 2, dtype=torch.bool), heads=2)
+    for convert in (dialects.to_transformers_4d, dialects.from_transformers_4d, dialects.to_mask_mod):
+        with pytest.raises(ValueError, match=r"\(batch, head, query, key\).*\(2, 2\)"):
+            convert(four[0, 0])
+
+
+def test_a_block_mask_of_another_size_is_refused():
+    mask = torch.ones(2, 1, 3, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="does not fit"):
+        dialects.to_block_mask(mask, queries=3, keys=4)
+    with pytest.raises(ValueError, match="does not fit"):
+        dialects.to_block_mask(mask, batch=3, queries=3, keys=3)
+    for length in (1, 2):
+        rule = masks.padding(torch.full((length,), 3), total=3)
+        with pytest.raises(ValueError, match=rf"\({length}, None, None, None\) does not fit \(3, None, 3, 3\)"):
+            dialects.to_block_mask(rule, batch=3, queries=3, keys=3)
+    rule = masks.Mask(lambda b, h, q, k: h > 0, "not the first head", heads=2)
+    with pytest.raises(ValueError, match="does not fit"):
+        dialects.to_block_mask(rule, heads=3, queries=3, keys=3)
+    assert dialects.from_block_mask(dialects.to_block_mask(rule, queries=3, keys=3)).shape == (1, 2, 3, 3)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
@@ -64,3 +622,15 @@ def test_a_bias_that_is_not_floating_point_is_refused(dtype):
 def test_a_bias_with_other_numbers_is_refused(value):
     with pytest.raises(ValueError, match="holds"):
         dialects.from_bias(torch.tensor([[0.0, value]]))
+
+
+def test_labels_that_are_no_labels_are_refused():
+    ids, some = torch.tensor([[1, 2]]), torch.tensor([[True, False]])
+    with pytest.raises(TypeError, match="int64.*torch.float32"):
+        dialects.to_labels(ids.float(), some)
+    with pytest.raises(ValueError, match=r"one shape.*\(1, 2\) and \(1, 1\)"):
+        dialects.to_labels(ids, some[:, :1])
+    with pytest.raises(TypeError, match="int64.*torch.bool"):
+        dialects.from_labels(some)
+    with pytest.raises(ValueError, match=r"here is -1 .*labels == -1"):
+        dialects.from_labels(torch.tensor([[1, -100, -1]]))

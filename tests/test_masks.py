@@ -1,12 +1,45 @@
 """A mask is a rule on indices and the tensor that it gives; both compose."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.autograd.profiler import profile
 
 from masklab import masks
-from tests.strategies import lengths, sides
+from masklab.attention import attend
+from tests.strategies import lengths, seeds, sides
+
+sizes = st.integers(1, 7)
+
+
+def ints(*values):
+    return torch.tensor(values, dtype=torch.int64)
+
+
+def by_loop(allowed, *, batch=1, heads=1, queries, keys):
+    """The definition, cell by cell."""
+    cells = [
+        bool(allowed(b, h, q, k))
+        for b in range(batch)
+        for h in range(heads)
+        for q in range(queries)
+        for k in range(keys)
+    ]
+    return torch.tensor(cells, dtype=torch.bool).view(batch, heads, queries, keys)
+
+
+def same(mask, allowed, **size):
+    """The rule's tensor is the loop's."""
+    assert torch.equal(mask.tensor(**size), by_loop(allowed, **size))
+
+
+@given(sizes, sizes)
+def test_itself_and_everything_by_a_slow_loop(queries, keys):
+    same(masks.itself(), lambda b, h, q, k: q == k, queries=queries, keys=keys)
+    same(masks.everything(), lambda b, h, q, k: True, queries=queries, keys=keys)
 
 
 @given(lengths(), sides)
@@ -22,6 +55,22 @@ def test_padding_by_a_slow_loop(case, side):
                 assert rows[b, 0, q, k] == (q in words)
 
 
+@given(lengths(), st.lists(st.integers(0, 3), min_size=4, max_size=4), sizes)
+def test_padding_on_both_sides_by_a_slow_loop(case, before, queries):
+    found, total = case
+    words = [range(start, start + n) for start, n in zip(before, found.tolist(), strict=False)]
+    rule = masks.between(ints(*before)[: len(found)], ints(*before)[: len(found)] + found)
+    same(rule, lambda b, h, q, k: k in words[b], batch=len(found), queries=queries, keys=total + 3)
+
+
+@given(lengths(), sides)
+def test_padding_is_padding_on_both_sides_with_nothing_on_one(case, side):
+    found, total = case
+    starts = torch.zeros_like(found) if side == "right" else total - found
+    one = masks.padding(found, total=total, side=side).tensor(queries=1, keys=total)
+    assert torch.equal(one, masks.between(starts, starts + found).tensor(queries=1, keys=total))
+
+
 @given(st.integers(0, 6), st.integers(0, 6), st.integers(-2, 6))
 def test_causal_by_a_slow_loop_and_by_torch(queries, keys, offset):
     mask = masks.causal(offset=offset).tensor(queries=queries, keys=keys)[0, 0]
@@ -32,6 +81,140 @@ def test_causal_by_a_slow_loop_and_by_torch(queries, keys, offset):
 def test_the_source_causal_mask():
     bias = torch.zeros(5, 5).masked_fill(~masks.causal().tensor(queries=5, keys=5)[0, 0], -torch.inf)
     assert torch.equal(bias, torch.triu(torch.full((5, 5), -torch.inf), diagonal=1))
+
+
+@given(sizes, sizes, st.integers(0, 5), sizes)
+def test_a_sliding_window_is_the_end_of_what_a_query_has_seen(queries, keys, offset, size):
+    def last(b, h, q, k):
+        seen = list(range(q + offset + 1))
+        return k in seen[-size:]
+
+    same(masks.sliding_window(size, offset=offset), last, queries=queries, keys=keys)
+
+
+@given(sizes, st.integers(0, 4), st.integers(0, 4))
+def test_a_window_counts_the_keys_that_a_query_sees(size, before, after):
+    far = 20
+    row = masks.sliding_window(size).tensor(queries=far, keys=far)[0, 0, 10]
+    assert row.sum() == size and row[10]
+    row = masks.bidirectional_window(before=before, after=after).tensor(queries=far, keys=far)[0, 0, 10]
+    assert row.nonzero().flatten().tolist() == list(range(10 - before, 10 + after + 1))
+
+
+@given(sizes, sizes, st.integers(0, 4), st.integers(0, 4))
+def test_a_bidirectional_window_by_a_slow_loop(queries, keys, before, after):
+    rule = masks.bidirectional_window(before=before, after=after)
+    same(rule, lambda b, h, q, k: -before <= k - q <= after, queries=queries, keys=keys)
+
+
+@given(sizes, sizes, st.integers(1, 4), sizes)
+def test_a_dilated_window_sees_every_step_th_key(queries, keys, step, n):
+    same(masks.dilated(step), lambda b, h, q, k: abs(q - k) in range(0, 9, step), queries=queries, keys=keys)
+    window = masks.dilated(step) & masks.sliding_window((n - 1) * step + 1)
+    same(window, lambda b, h, q, k: k in [q - i * step for i in range(n)], queries=queries, keys=keys)
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.lists(st.integers(0, 3), min_size=1, max_size=3))
+def test_blocks_and_chunks_by_a_slow_loop(length, size, starts):
+    def together(b, q, k, begin):
+        places = range(begin - 4 * size, length + size)
+        rooms = [places[i : i + size] for i in range(0, len(places), size)]  # one room begins at `begin`
+        return any(q in room and k in room for room in rooms)
+
+    one, many = {"queries": length, "keys": length}, {"batch": len(starts), "queries": length, "keys": length}
+    same(masks.blocks(size), lambda b, h, q, k: together(b, q, k, 0), **one)
+    same(masks.chunks(size), lambda b, h, q, k: together(b, q, k, 0) and k <= q, **one)
+    rule, began = masks.blocks(size, starts=ints(*starts)), masks.chunks(size, starts=ints(*starts))
+    same(rule, lambda b, h, q, k: together(b, q, k, starts[b]), **many)
+    same(began, lambda b, h, q, k: together(b, q, k, starts[b]) and k <= q, **many)
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=3), sizes, sizes)
+def test_a_prefix_is_seen_by_all(prefixes, queries, keys):
+    size = {"batch": len(prefixes), "queries": queries, "keys": keys}
+    same(masks.prefix_lm(ints(*prefixes)), lambda b, h, q, k: k in range(prefixes[b]) or k <= q, **size)
+
+
+packed = st.lists(st.lists(st.integers(0, 3), max_size=4), min_size=1, max_size=3)
+
+
+@given(packed, st.integers(0, 2))
+def test_documents_by_a_slow_loop(rows, more):
+    total = max(map(sum, rows)) + more
+    ids = masks.document_ids(rows, total=total)
+    inside = [[range(sum(row[:i]), sum(row[: i + 1])) for i in range(len(row))] for row in rows]
+    for b, found in enumerate(ids.tolist()):
+        assert found == [next((i for i, room in enumerate(inside[b]) if at in room), -1) for at in range(total)]
+    size = {"batch": len(rows), "queries": total, "keys": total}
+    same(masks.documents(ids), lambda b, h, q, k: any(q in room and k in room for room in inside[b]), **size)
+
+
+def test_document_lengths_may_be_a_padded_tensor():
+    rows = torch.tensor([[3, 2], [4, 0]])
+    assert masks.document_ids(rows, total=6).tolist() == [[0, 0, 0, 1, 1, -1], [0, 0, 0, 0, -1, -1]]
+
+
+@given(sizes, st.sets(st.integers(0, 7)), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_global_and_special_tokens_by_a_slow_loop(length, positions, marks):
+    rule = masks.global_tokens(ints(*positions))
+    same(rule, lambda b, h, q, k: q in positions or k in positions, queries=length, keys=length)
+    special = torch.tensor(marks).view(2, 3)
+    size = {"batch": 2, "queries": 3, "keys": 3}
+    same(masks.special_tokens(special), lambda b, h, q, k: not special[b, k], **size)
+    seen = masks.special_tokens(special, role="global")
+    same(seen, lambda b, h, q, k: special[b, q] or special[b, k], **size)
+
+
+@given(lengths(), sides, st.integers(0, 2))
+def test_the_three_masks_of_an_encoder_decoder(case, side, more):
+    source, longest = case
+    target, total = source.flip(0), longest + more
+    made = masks.encoder_decoder(source, target, source_total=longest, target_total=total, side=side)
+    keys = [range(n) if side == "right" else range(longest - n, longest) for n in source.tolist()]
+    own = [range(n) if side == "right" else range(total - n, total) for n in target.tolist()]
+    batch = len(source)
+    same(made.source, lambda b, h, q, k: k in keys[b], batch=batch, queries=longest, keys=longest)
+    same(made.target, lambda b, h, q, k: k in own[b] and k <= q, batch=batch, queries=total, keys=total)
+    same(made.cross, lambda b, h, q, k: k in keys[b], batch=batch, queries=total, keys=longest)
+
+
+def every_rule():
+    """One of each, for 2 sentences, 2 heads and 4 positions."""
+    ids, special = torch.tensor([[0, 0, 1, 1], [0, 1, 1, -1]]), torch.tensor([[True, False, False, True]] * 2)
+    all_four = {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
+    return {
+        "everything": masks.everything(),
+        "itself": masks.itself(),
+        "padding": masks.padding(ints(4, 3), total=4),
+        "padding_queries": masks.padding_queries(ints(4, 3), total=4, side="left"),
+        "between": masks.between(ints(0, 1), ints(4, 3)),
+        "causal": masks.causal(offset=1),
+        "sliding_window": masks.sliding_window(2),
+        "bidirectional_window": masks.bidirectional_window(before=1, after=0),
+        "dilated": masks.dilated(2),
+        "blocks": masks.blocks(2),
+        "blocks with starts": masks.blocks(2, starts=ints(0, 1)),
+        "chunks": masks.chunks(3, starts=ints(0, 1)),
+        "prefix_lm": masks.prefix_lm(ints(0, 3)),
+        "documents": masks.documents(ids),
+        "global_tokens": masks.global_tokens(ints(0, 2)),
+        "hidden tokens": masks.special_tokens(special),
+        "special_tokens": masks.special_tokens(special, role="global"),
+        "dropout": masks.dropout(0.5, **all_four, seed=0),
+        "key_dropout": masks.key_dropout(0.5, batch=2, keys=4, seed=0),
+        "head_dropout": masks.head_dropout(0.5, batch=2, heads=2, seed=0),
+        "block_dropout": masks.block_dropout(0.5, **all_four, size=3, seed=0),
+        "offset": masks.offset_queries(masks.sliding_window(2) | masks.global_tokens(ints(1)), offset=2),
+        "not": ~masks.prefix_lm(ints(0, 3)) & masks.documents(ids),
+    }
+
+
+@pytest.mark.parametrize("name", every_rule())
+def test_every_rule_is_a_function_of_single_indices(name):
+    rule, size = every_rule()[name], {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
+    same(rule, lambda *at: rule.allows(*map(torch.tensor, at)), **size)  # 0-d index tensors, one cell at a time
+    mask = rule.tensor(**size)
+    assert mask.dtype == torch.bool and mask.any() and (name == "everything") == bool(mask.all())
 
 
 @given(lengths(), st.integers(1, 3))
@@ -47,16 +230,212 @@ def test_composition_of_rules_is_composition_of_tensors(case, heads):
     assert torch.equal((masks.everything() & pad).tensor(**size), a)
 
 
-@given(lengths())
-def test_the_rule_is_a_mask_mod_of_flex_attention(case):
-    from torch.nn.attention.flex_attention import create_mask
+@pytest.mark.parametrize("name", every_rule())
+@pytest.mark.parametrize("cells", [1, 20, 100])
+def test_block_by_block_is_the_same_as_at_once(name, cells, monkeypatch):
+    rule = every_rule()[name] & masks.causal() | masks.itself()
+    whole = rule.tensor(batch=2, heads=2, queries=4, keys=4)
+    monkeypatch.setattr(masks, "CELLS_AT_ONCE", cells)
+    assert torch.equal(rule.tensor(batch=2, heads=2, queries=4, keys=4), whole)
 
+
+def peak(make):
+    """The most memory, in bytes, that tensors took at one time."""
+    with profile(profile_memory=True) as profiled:
+        made = make()
+    events = [event for event in profiled.kineto_results.events() if event.name() == "[memory]"]
+    assert made.numel() > 0  # it is alive until here
+    return max(itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+
+
+N, NINES = 2048, torch.arange(2048)[None] // 9
+
+
+@pytest.mark.parametrize("rule", [
+    masks.causal(),
+    masks.documents(NINES),
+    masks.sliding_window(8) | masks.global_tokens(ints(0)),
+    masks.padding(ints(1500), total=N) & masks.causal() & masks.dilated(2),
+    ~(masks.documents(NINES) & masks.chunks(64)) | masks.bidirectional_window(before=2, after=3) & masks.causal(),
+])  # fmt: skip
+def test_a_large_mask_takes_little_more_memory_than_itself(rule):
+    assert N * N <= peak(lambda: rule.tensor(queries=N, keys=N)) < N * N + 6 * masks.CELLS_AT_ONCE
+
+
+@pytest.mark.parametrize("rule", [
+    masks.padding(ints(1500, 9), total=2048),
+    masks.padding(ints(1500, 9), total=2048) & masks.key_dropout(0.5, batch=2, keys=2048, seed=0) & masks.everything(),
+])  # fmt: skip
+def test_a_rule_that_looks_at_no_query_gives_a_view(rule):
+    mask = rule.tensor(heads=3, queries=2048, keys=2048)
+    assert mask.shape == (2, 3, 2048, 2048) and mask.stride()[1:3] == (0, 0)
+    assert mask.untyped_storage().nbytes() == 2 * 2048
+
+
+def test_heads_and_sentences_that_a_rule_does_not_tell_apart_are_a_view():
+    mask = (masks.causal() & masks.dilated(2)).tensor(batch=4, heads=8, queries=1024, keys=1024)
+    assert mask.shape == (4, 8, 1024, 1024) and mask.untyped_storage().nbytes() == 1024 * 1024
+
+
+@given(st.integers(0, 5), sizes)
+def test_queries_behind_a_cache_are_the_last_rows(past, new):
+    total = past + new
+    ids = torch.arange(total)[None] // 2
+    rule = (masks.causal() & masks.documents(ids)) | masks.global_tokens(ints(0))
+    late = masks.offset_queries(rule, offset=past)
+    assert torch.equal(late.tensor(queries=new, keys=total), rule.tensor(queries=total, keys=total)[:, :, past:])
+    assert masks.describe(late) == masks.describe(rule)
+
+
+def test_a_rule_keeps_its_own_table():
+    ids, special = torch.tensor([[0, 0, 1, -1]]), torch.tensor([[True, False, False, False]])
+    starts, ends, prefix, positions = ints(0), ints(3), ints(2), ints(1)
+    rules = [
+        masks.documents(ids),
+        masks.special_tokens(special),
+        masks.between(starts, ends),
+        masks.blocks(2, starts=starts),
+        masks.prefix_lm(prefix),
+        masks.global_tokens(positions),
+    ]
+    before = [rule.tensor(queries=4, keys=4).clone() for rule in rules]
+    for table in (ids, special, starts, ends, prefix, positions):
+        table.fill_(1)
+    assert all(torch.equal(rule.tensor(queries=4, keys=4), was) for rule, was in zip(rules, before, strict=True))
+
+
+BIG = {"batch": 20, "heads": 6, "queries": 26, "keys": 30}  # not square: an index in the wrong place shows
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 1.0])
+def test_dropout_drops_at_its_rate_and_by_its_seed_alone(rate):
+    def all_of(seed):
+        return [
+            masks.dropout(rate, **BIG, seed=seed),
+            masks.key_dropout(rate, batch=400, keys=30, seed=seed),
+            masks.head_dropout(rate, batch=400, heads=30, seed=seed),
+            masks.block_dropout(rate, **BIG, size=3, seed=seed),
+        ]
+
+    state = torch.random.get_rng_state()
+    for one, again, other in zip(all_of(1), all_of(1), all_of(2), strict=True):
+        mask = one.tensor(queries=26, keys=30)
+        assert abs(1 - mask.float().mean() - rate) < 0.025  # at least 10,800 draws: five standard deviations
+        assert torch.equal(mask, again.tensor(queries=26, keys=30))
+        assert torch.equal(mask, other.tensor(queries=26, keys=30)) == (rate in (0, 1))
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def varies(mask):
+    """On which axes is a mask not the same everywhere?"""
+    return [axis for axis in range(4) if not torch.equal(mask, mask.roll(1, axis))]
+
+
+def test_structured_dropout_drops_together():
+    singly = masks.dropout(0.5, **BIG, seed=0).tensor(queries=26, keys=30)
+    assert varies(singly) == [0, 1, 2, 3]
+    by_key = masks.key_dropout(0.5, batch=4, keys=30, seed=0).tensor(heads=3, queries=26, keys=30)
+    assert varies(by_key) == [0, 3]
+    by_head = masks.head_dropout(0.5, batch=4, heads=8, seed=0).tensor(queries=26, keys=30)
+    assert varies(by_head) == [0, 1]
+    by_block = masks.block_dropout(0.5, **BIG, size=4, seed=0).tensor(queries=26, keys=30)
+    corners = by_block[:, :, ::4, ::4]
+    whole = corners.repeat_interleave(4, dim=2).repeat_interleave(4, dim=3)[:, :, :26, :30]
+    assert torch.equal(by_block, whole) and varies(corners) == [0, 1, 2, 3]
+
+
+@given(seeds, st.sampled_from([0.3, 0.9, 1.0]), lengths())
+def test_a_query_never_loses_its_own_key_when_it_is_kept(seed, rate, case):
     found, total = case
-    if total == 0:
-        return
-    rule = masks.padding(found, total=total) & masks.causal()
-    flex = create_mask(rule.allows, len(found), 2, total, total, device="cpu")
-    assert torch.equal(rule.tensor(batch=len(found), heads=2, queries=total, keys=total), flex)
+    size = {"batch": len(found), "heads": 2, "queries": total, "keys": total}
+    rules = [
+        masks.dropout(rate, **size, seed=seed),
+        masks.key_dropout(rate, batch=len(found), keys=total, seed=seed),
+        masks.head_dropout(rate, batch=len(found), heads=2, seed=seed),
+        masks.block_dropout(rate, **size, size=2, seed=seed),
+    ]
+    words = masks.padding(found, total=total).tensor(queries=1, keys=total)[:, 0, 0]
+    for rule in rules:
+        mask = ((rule | masks.itself()) & masks.causal() & masks.padding(found, total=total)).tensor(**size)
+        full = mask.any(-1)
+        assert full.transpose(1, 2)[words].all()  # every row of a word has a key
+
+
+@given(
+    seeds, st.integers(1, 5), st.lists(st.sampled_from([0.0, 0.2, 0.5, 1.0]), min_size=1, max_size=3), st.integers(0, 2)
+)
+def test_reach_is_what_gradients_find(seed, length, shares, layers):
+    """Random masks, empty rows and blocked diagonals among them; one a layer, the stack repeated."""
+    g = torch.Generator().manual_seed(seed)
+    stack = [torch.rand(length, length, generator=g) < share for share in shares]
+
+    def model(x):
+        for mask in stack * layers:
+            x = x + attend(x, x, x, mask).output
+        return x
+
+    x = torch.randn(1, 1, length, 2, generator=g, dtype=torch.float64)
+    jacobian = torch.autograd.functional.jacobian(model, x).view(length, 2, length, 2)
+    assert torch.equal(jacobian.abs().amax((1, 3)) > 0, masks.reach(*stack, layers=layers))
+
+
+@given(st.integers(1, 5), st.integers(0, 4))
+def test_the_reach_of_a_window(size, layers):
+    window = masks.sliding_window(size).tensor(queries=20, keys=20)
+    wider = masks.sliding_window(layers * (size - 1) + 1).tensor(queries=20, keys=20)
+    assert torch.equal(masks.reach(window, layers=layers).expand_as(wider), wider)
+    assert masks.reach(window, layers=layers)[..., 19, :].sum() == layers * (size - 1) + 1
+
+
+def test_reach_across_chunks_needs_another_rule():
+    chunks = masks.chunks(4).tensor(queries=12, keys=12)
+    assert torch.equal(masks.reach(chunks, layers=9), chunks)  # the same wall in every layer
+    full = masks.causal().tensor(queries=12, keys=12)
+    assert torch.equal(masks.reach(chunks, chunks, full), full)
+
+
+WORDS = masks.padding(ints(2), total=3)
+
+
+@pytest.mark.parametrize(("rule", "sentence"), [
+    (masks.everything(), "A query may attend to every key."),
+    (masks.itself(), "A query may attend to a key if the key is the query itself."),
+    (masks.causal() & WORDS, "A query may attend to a key if the key is not after the query and the key is a word."),
+    (masks.causal() | WORDS, "A query may attend to a key if the key is not after the query or the key is a word."),
+    (~WORDS, "A query may attend to a key unless the key is a word."),
+    (~(WORDS | masks.itself()),
+     "A query may attend to a key unless the key is a word or the key is the query itself."),
+    (~~WORDS, "A query may attend to a key unless it is not true that (the key is a word)."),
+    (masks.causal() & ~WORDS & masks.itself(),
+     "A query may attend to a key if the key is not after the query and it is not true that (the key is a word) "
+     "and the key is the query itself."),
+    (masks.causal() & WORDS | masks.itself(),
+     "A query may attend to a key if (the key is not after the query and the key is a word) "
+     "or the key is the query itself."),
+    (masks.causal() & (WORDS | masks.itself() | masks.everything()),
+     "A query may attend to a key if the key is not after the query "
+     "and (the key is a word or the key is the query itself or every key is allowed)."),
+    (masks.sliding_window(3) | masks.global_tokens(ints(0)),
+     "A query may attend to a key if (the key is not after the query and the key is at most 2 before the query) "
+     "or the query is global or the key is global."),
+    (masks.prefix_lm(ints(2)) & WORDS,
+     "A query may attend to a key if (the key is not after the query or the key is in the prefix) "
+     "and the key is a word."),
+])  # fmt: skip
+def test_a_rule_in_one_sentence(rule, sentence):
+    assert masks.describe(rule) == sentence
+
+
+def test_every_rule_is_a_sentence():
+    for rule in every_rule().values():
+        sentence = masks.describe(rule)
+        assert sentence.startswith("A query may attend to ") and sentence.count(".") == 1 and sentence.endswith(".")
+        assert sentence.count("(") == sentence.count(")")
+
+
+def test_a_rule_says_what_it_means():
+    assert (~masks.causal()).meaning == "not (the key is not after the query)"
+    assert (masks.causal() | masks.everything()).meaning == "(the key is not after the query or every key is allowed)"
 
 
 def test_a_rule_for_some_sentences_is_never_used_for_others():
@@ -66,8 +445,67 @@ def test_a_rule_for_some_sentences_is_never_used_for_others():
         two.tensor(batch=1, queries=2, keys=2)
     with pytest.raises(ValueError, match="a rule for 2 sentences does not fit a batch of 3"):
         two & masks.padding(torch.tensor([1, 2, 2]), total=2)
+    with pytest.raises(ValueError, match="a rule for 2 sentences does not fit a batch of 1"):
+        masks.encoder_decoder(ints(1, 2), ints(1), source_total=2, target_total=2)
+    with pytest.raises(ValueError, match="a rule for 1 sentences does not fit a batch of 2"):
+        masks.between(ints(0), ints(1, 2))
 
 
-def test_a_rule_says_what_it_means():
-    assert (~masks.causal()).meaning == "not (the key is not after the query)"
-    assert (masks.causal() | masks.everything()).meaning == "(the key is not after the query or every key is allowed)"
+def test_a_rule_for_some_heads_is_never_used_for_others():
+    four = masks.head_dropout(0.5, batch=1, heads=4, seed=0)
+    assert four.tensor(queries=2, keys=2).shape == (1, 4, 2, 2)  # it knows its heads
+    assert (~four & masks.causal()).tensor(queries=2, keys=2).shape == (1, 4, 2, 2)
+    with pytest.raises(ValueError, match="a rule for 4 heads does not fit 1 heads"):
+        four.tensor(heads=1, queries=2, keys=2)
+    with pytest.raises(ValueError, match="a rule for 4 heads does not fit 2 heads"):
+        four | masks.head_dropout(0.5, batch=1, heads=2, seed=0)
+
+
+def test_no_sentence_and_no_position_give_an_empty_mask():
+    none = torch.zeros(0, dtype=torch.int64)
+    assert masks.padding(none, total=0).tensor(queries=0, keys=0).shape == (0, 1, 0, 0)
+    assert masks.documents(masks.document_ids([[]], total=0)).tensor(queries=0, keys=0).shape == (1, 1, 0, 0)
+
+
+def table(*shape):
+    return torch.zeros(shape, dtype=torch.int64)
+
+
+BOOL = torch.zeros(2, 2, dtype=torch.bool)
+NO_BOOL = masks.Mask(lambda b, h, q, k: k - q, "no bool")
+
+
+@pytest.mark.parametrize(("wrong", "error", "words"), [
+    (lambda: masks.sliding_window(0), ValueError, "size must be a whole number, at least 1, and is 0"),
+    (lambda: masks.sliding_window(2.0), ValueError, "size must be a whole number, at least 1, and is 2.0"),
+    (lambda: masks.bidirectional_window(before=1, after=-1), ValueError, "after must be .* at least 0, and is -1"),
+    (lambda: masks.dilated(0), ValueError, "step must be"),
+    (lambda: masks.blocks(0), ValueError, "size must be"),
+    (lambda: masks.chunks(2, starts=table(2, 2)), TypeError, r"starts .* axes \(batch\), .* shape \(2, 2\)"),
+    (lambda: masks.offset_queries(masks.causal(), offset=-1), ValueError, "offset must be .* at least 0, and is -1"),
+    (lambda: masks.between(ints(2), ints(1)), ValueError, r"no end may be before its start: starts \[2\], ends \[1\]"),
+    (lambda: masks.between(ints(-1), ints(1)), ValueError, "starts must be at least 0, and the least is -1"),
+    (lambda: masks.prefix_lm(torch.tensor([1.0])), TypeError, "prefixes must be a tensor of integers .* torch.float32"),
+    (lambda: masks.prefix_lm([1]), TypeError, r"prefixes must be a tensor of integers .* is \[1\]"),
+    (lambda: masks.documents(ints(0, 1)), TypeError, r"ids .* axes \(batch, length\), .* shape \(2,\)"),
+    (lambda: masks.documents(table(1, 2) - 2), ValueError, "ids must be at least -1, and the least is -2"),
+    (lambda: masks.document_ids([3, 2], total=6), TypeError, r"each row of lengths .* axes \(documents\)"),
+    (lambda: masks.document_ids([[3, 2]], total=4), ValueError, r"at most total=4 positions, and are \[3, 2\] long"),
+    (lambda: masks.document_ids([[3, -2]], total=4), ValueError, "must be at least 0, and the least is -2"),
+    (lambda: masks.global_tokens(ints(-1)), ValueError, "positions must be at least 0"),
+    (lambda: masks.special_tokens(table(1, 2)), TypeError, r"special must be a tensor of bool .* torch.int64"),
+    (lambda: masks.special_tokens(BOOL, role="seen"), ValueError, "'hidden' or 'global', and is 'seen'"),
+    (lambda: masks.key_dropout(1.5, batch=1, keys=2, seed=0), ValueError, "from 0 to 1, and is 1.5"),
+    (lambda: masks.block_dropout(0.5, **BIG, size=0, seed=0), ValueError, "size must be"),
+    (lambda: masks.reach(), ValueError, "reach needs bool masks"),
+    (lambda: masks.reach(table(2, 2)), ValueError, r"reach needs bool masks .*torch.int64, 2, 2"),
+    (lambda: masks.reach(BOOL[:1]), ValueError, "of one length"),
+    (lambda: masks.reach(BOOL, BOOL[:1, :1]), ValueError, "of one length"),
+    (lambda: masks.reach(BOOL, layers=-1), ValueError, "layers must be"),
+    (lambda: masks.causal() & BOOL, TypeError, "a rule composes with a rule, and got Tensor"),
+    (lambda: NO_BOOL.tensor(queries=2, keys=2), TypeError, "“no bool” gives torch.int64"),
+    (lambda: WORDS.tensor(queries=3, keys=4), ValueError, "the rule does not know all of 3 queries and 4 keys"),
+])  # fmt: skip
+def test_what_is_wrong_is_said(wrong, error, words):
+    with pytest.raises(error, match=words):
+        wrong()
