@@ -1,0 +1,282 @@
+"""Language models: what the experiments claim, and that their comparisons are fair."""
+
+import math
+import random
+import re
+from collections import Counter
+from statistics import mean
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from masklab import masks
+from masklab.corpus import EOS, VOCABULARY
+from masklab.experiments import causal
+from masklab.experiments.causal import canary, causal_mask, label_shift, left_padding
+from masklab.text import batch_of_words
+
+ALL = (causal_mask, label_shift, left_padding, canary)
+RIGHT = masks.causal()
+
+
+# --- What is claimed -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seen_future():
+    return causal_mask()
+
+
+@pytest.mark.parametrize("bug", ["one token too far", "no mask"])
+def test_a_model_that_saw_the_future_looks_too_good_and_cannot_write(seen_future, bug):
+    assert seen_future.wins(bug)
+    assert max(seen_future.scores["causal"]) < seen_future.level - 2  # it has learned
+    assert min(seen_future.scores[bug]) > seen_future.level  # worse than guessing
+    last = {name: [curve[-1] for curve in curves] for name, curves in seen_future.curves.items()}
+    assert max(last[bug]) < 0.7 < 1.5 < min(last["causal"])
+    known = {name: int(re.search(r"(\d+)% of", text)[1]) for name, text in seen_future.samples.items()}
+    assert known["causal"] > 85 and known[bug] < 50
+
+
+def test_the_causal_mask_at_writing_time_does_not_save_a_model_that_was_trained_without():
+    model, (_, held_out) = causal.tiny_gpt(0), causal.texts()
+    curve = causal.fit(
+        model, lambda batch: causal.language_loss(model, batch, masks.everything()), seed=0, steps=101
+    )  # fmt: skip
+    assert curve[-1] < 1.5
+    with torch.no_grad():
+        assert causal.language_loss(model, held_out, RIGHT) > 4.5
+
+
+@pytest.fixture(scope="module")
+def shifts():
+    return label_shift()
+
+
+def test_labels_are_shifted_once(shifts):
+    assert shifts.wins("not shifted") and shifts.wins("shifted twice")
+    assert min(shifts.scores["shifted once"]) > shifts.level + 0.1
+    assert max(shifts.scores["not shifted"]) < 0.02
+    assert max(shifts.scores["shifted twice"]) < shifts.level + 0.04
+    last = {name: [curve[-1] for curve in curves] for name, curves in shifts.curves.items()}
+    assert max(last["not shifted"]) < 0.2 and min(last["shifted twice"]) > 1.5
+    assert set(shifts.samples["not shifted"].split()) == {"The", "cat"}  # it repeats what it reads
+
+
+@pytest.fixture(scope="module")
+def paddings():
+    return left_padding()
+
+
+def test_left_padding_needs_a_mask_and_positions(paddings):
+    assert all(paddings.wins(other) for other in ("mask only", "positions only", "neither"))
+    assert max(paddings.scores["mask and positions"]) < 1e-4  # rounding
+    assert min(paddings.scores["mask only"]) > max(paddings.scores["positions only"]) > 1  # the order of FACTS bug 5
+    for name, curves in paddings.curves.items():
+        assert all(curve[0] == 0 for curve in curves)  # without pads nothing changes
+        if name == "mask and positions":
+            assert curves == [[0, 0, 0, 0]] * 3
+        else:
+            assert all(mean(curve[1:]) > 0.2 for curve in curves)
+
+
+@pytest.fixture(scope="module")
+def canaries():
+    return canary()
+
+
+def test_the_canary_finds_every_leak_but_one(canaries):
+    assert canaries.scores["correct"] == [0, 0, 0]
+    for leak in ("no mask", "one token too far", "a bias of −2"):
+        assert canaries.wins(leak) and min(canaries.scores[leak]) > 3.2  # it knows nearly all of 3.466
+    assert canaries.wins("mean over all positions") and 0.03 < min(canaries.scores["mean over all positions"]) < 1
+    assert not canaries.wins("BatchNorm")
+    assert all(curve[-1] == pytest.approx(math.log(32), abs=0.05) for curve in canaries.curves["correct"])
+
+
+@pytest.mark.parametrize("name", causal.CANARIES)
+def test_the_gradient_finds_every_leak(name):
+    """The output at position 3 must not depend on the embedding of token 5; in train mode, where BatchNorm leaks."""
+    model, rule = causal.leaking_gpt(name, seed=0), causal.RULES.get(name, RIGHT)
+    inputs = {}
+    part = model.embed.embed if name == "mean over all positions" else model.embed
+    part.register_forward_hook(lambda module, given, made: inputs.update(x=made.requires_grad_()) or made)
+    model.train()
+    ids = torch.arange(8)[None]
+    out = model(ids, rule.tensor(queries=8, keys=8))[0, 3]
+    cotangent = torch.randn(out.shape, generator=torch.Generator().manual_seed(0))  # a sum would vanish after a norm
+    gradient = torch.autograd.grad(out, inputs["x"], cotangent)[0][0]  # (8, dim)
+    leaks = gradient[4:].abs().amax(dim=1) > 0
+    seen = {"correct": [False] * 4, "one token too far": [True, False, False, False]}.get(name, [True] * 4)
+    assert leaks.tolist() == seen and gradient[:4].any()
+
+
+# --- That the comparison is fair -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experiment", ALL)
+def test_the_same_seeds_give_the_same_numbers_and_nothing_else_is_touched(experiment):
+    state, python, threads = torch.get_rng_state(), random.getstate(), torch.get_num_threads()
+    one, two = experiment(seeds=[0], steps=4), experiment(seeds=[0], steps=4)
+    assert (one.scores, one.curves, one.samples) == (two.scores, two.curves, two.samples)
+    assert torch.equal(torch.get_rng_state(), state) and random.getstate() == python
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize(
+    ("experiment", "table"), [(causal_mask, "RULES"), (label_shift, "SHIFTS"), (left_padding, "PADDINGS")]
+)
+def test_variants_differ_in_the_entry_of_their_table_and_in_nothing_else(monkeypatch, experiment, table):
+    entries = getattr(causal, table)
+    monkeypatch.setattr(causal, table, dict.fromkeys(entries, next(iter(entries.values()))))
+    result = experiment(seeds=[0, 1], steps=6)
+    assert len({str(scores) for scores in result.scores.values()}) == 1
+    assert len({str(curves) for curves in result.curves.values()}) == 1
+    assert len(set(result.samples.values())) == 1
+    assert "no clear difference" in result.verdict() and "better" not in result.verdict()
+
+
+def test_a_canary_without_a_leak_is_the_correct_model(monkeypatch):
+    monkeypatch.setattr(causal, "RULES", {})
+    plain = causal.leaking_gpt("correct", seed=0)
+    monkeypatch.setattr(causal, "leaking_gpt", lambda name, *, seed: type(plain)(32, layers=1, longest=8, seed=seed))
+    result = canary(seeds=[0], steps=6)
+    assert len({str(curves) for curves in result.curves.values()}) == 1
+
+
+def test_every_variant_of_a_seed_sees_the_same_batches():
+    def batches(seed):
+        model, seen = causal.tiny_gpt(seed), []
+
+        def loss_of(batch):
+            seen.append(batch.ids)
+            return causal.language_loss(model, batch, RIGHT)
+
+        causal.fit(model, loss_of, seed=seed, steps=3)
+        return torch.stack(seen)
+
+    assert torch.equal(batches(0), batches(0))
+    assert not torch.equal(batches(0), batches(1))
+    assert not torch.equal(*batches(0)[:2])
+
+
+def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
+    first, second = (batch.tokens for batch in causal.texts())
+    assert len(first) > 700 and len(second) > 150 and not set(first) & set(second)
+    for row, length in zip(second, causal.texts()[1].lengths.tolist(), strict=True):
+        assert row[0] == "[BOS]" and row[length - 1] == EOS and 4 <= length <= 9
+        assert "[UNK]" not in VOCABULARY.decode(VOCABULARY.encode(row))
+
+
+# --- That each measure is what it says -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", causal.RULES)
+def test_left_to_right_by_a_slow_loop(name):
+    """One sentence at a time, one prefix at a time; the mask written out."""
+    model, some = causal.tiny_gpt(3), causal.rows(causal.texts()[1], range(6))
+    ahead = {"causal": 0, "one token too far": 1, "no mask": 99}[name]
+    losses = []
+    for ids, length in zip(some.ids, some.lengths.tolist(), strict=True):
+        for n in range(1, length):
+            mask = torch.tensor([[k <= q + ahead for k in range(n)] for q in range(n)])
+            with torch.no_grad():
+                logits = model(ids[None, :n], mask)[0, -1]
+            losses.append(F.cross_entropy(logits, ids[n]).item())
+    assert causal.left_to_right_loss(model, some, causal.RULES[name]) == pytest.approx(mean(losses), abs=1e-5)
+
+
+def test_with_a_causal_mask_training_is_reading_from_left_to_right():
+    model, some = causal.tiny_gpt(3), causal.rows(causal.texts()[1], range(30))
+    with torch.no_grad():
+        together = causal.language_loss(model, some, RIGHT).item()
+        assert causal.left_to_right_loss(model, some, RIGHT) == pytest.approx(together, abs=1e-5)
+        future = causal.language_loss(model, some, masks.everything()).item()
+    assert abs(causal.left_to_right_loss(model, some, masks.everything()) - future) > 1e-4
+
+
+def test_no_rule_shows_the_pads():
+    model, some = causal.tiny_gpt(0), causal.rows(causal.texts()[1], range(20))
+    other = causal.replace(some, ids=some.ids.masked_fill(~some.mask, 7))
+    assert not torch.equal(other.ids, some.ids)
+    for rule in causal.RULES.values():
+        assert torch.equal(causal.language_loss(model, some, rule), causal.language_loss(model, other, rule))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_writing_the_slow_way_is_writing_with_a_cache(temperature):
+    model = causal.tiny_gpt(1)
+    prompt = torch.tensor([VOCABULARY.encode(["[BOS]", "The", "cat"])]).expand(5, -1)
+    slow = causal.write(
+        lambda ids: causal.next_logits(model, ids, RIGHT), prompt, new=6, temperature=temperature, seed=4
+    )  # fmt: skip
+    fast, _ = model.generate(prompt, new=6, temperature=temperature, seed=4)
+    assert torch.equal(slow, fast)
+
+
+def test_with_mask_and_positions_left_padding_is_what_generate_does():
+    model, batch = causal.tiny_gpt(1), causal.prompts()
+    pads = batch.ids.shape[1] - batch.lengths
+
+    def used(ids):
+        return causal.padded_logits(model, ids, pads=pads, masked=True, placed=True)
+
+    fast, _ = model.generate(batch.ids, batch.lengths, new=causal.NEW)
+    assert torch.equal(causal.write(used, batch.ids, new=causal.NEW), fast)
+
+
+def test_prompts_are_held_out_and_use_trained_positions_only():
+    batch, (train_texts, held_out) = causal.prompts(), causal.texts()
+    beginnings = {tokens[:n] for tokens in held_out.tokens for n in (2, 3, 4, 5)}
+    assert {tuple(t for t in row if t != "[PAD]") for row in batch.tokens} <= beginnings
+    assert Counter(batch.lengths.tolist()) == {2: 16, 3: 16, 4: 16, 5: 16}
+    # The last position that is read while writing, against the last one that predicts something in training.
+    assert batch.ids.shape[1] + causal.NEW - 2 <= train_texts.lengths.max() - 2
+
+
+def test_alone_is_each_prompt_without_its_pads():
+    batch = batch_of_words([["a"], ["bbb", "cc"]], side="left", to_id=len)
+    assert causal.alone(batch, lambda ids: ids.sum(dim=1)).tolist() == [1, 5]
+    assert causal.alone(batch, lambda ids: torch.tensor([ids.shape[1]])).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2])
+def test_shifted_labels_by_a_slow_loop(shift):
+    some = causal.rows(causal.texts()[0], range(12))
+    labels, supervised = causal.shifted_labels(some, shift)
+    for row, length, found, counted in zip(some.ids, some.lengths.tolist(), labels, supervised, strict=True):
+        assert counted.tolist() == [i < length - 1 for i in range(len(row))]  # the same for every shift
+        for i in range(length - 1):
+            assert found[i] == row[min(i + shift, length - 1)]  # the last word of all is [EOS]
+
+
+class Oracle(torch.nn.Module):
+    """Gives the token that stands ``ahead`` of each one."""
+
+    def __init__(self, ahead):
+        super().__init__()
+        self.ahead = ahead
+
+    def forward(self, ids):
+        return F.one_hot(ids.roll(-self.ahead, dims=1), len(VOCABULARY)).float()
+
+
+def test_the_accuracy_is_that_of_the_next_word():
+    batch = causal.texts()[1]
+    assert causal.next_word_accuracy(Oracle(1), batch) == 1
+    assert causal.next_word_accuracy(Oracle(0), batch) == 0  # no word comes twice in a row
+    assert causal.next_word_accuracy(Oracle(2), batch) < 0.05
+
+
+def test_the_level_is_that_of_the_most_common_token():
+    batch = causal.texts()[1]
+    following = Counter(t for tokens in batch.tokens for t in tokens[1:] if t != "[PAD]")
+    assert causal.most_common_share(batch) == pytest.approx(max(following.values()) / following.total())
+
+
+def test_known_pairs_are_those_of_the_corpus():
+    sentences = [[t for t in tokens[1:] if t != "[PAD]"] for tokens in causal.texts()[1].tokens]
+    assert causal.known_pairs(sentences) == 1
+    rng = random.Random(0)
+    assert causal.known_pairs([rng.sample(words, len(words)) for words in sentences]) < 0.5
