@@ -1,9 +1,13 @@
 """The frame of the experiments: verdicts that the numbers decide, and training that repeats."""
 
+from importlib import import_module
+from inspect import signature
+
 import pytest
 import torch
 from torch import nn
 
+from masklab import experiments
 from masklab.experiments.result import Result
 from masklab.experiments.training import draws, train
 
@@ -99,3 +103,17 @@ def test_every_variant_sees_the_same_batches_and_every_seed_others():
     assert [one(step) for step in range(5)] == [same(step) for step in reversed(range(5))][::-1]
     assert [one(step) for step in range(5)] != [other(step) for step in range(5)]
     assert one(0) != one(1) and set(one(0)) <= set(letters)
+
+
+def test_every_experiment_has_a_name_and_takes_seeds_and_steps():
+    for name in experiments.NAMES:
+        module, function = name.split(".")
+        found = getattr(import_module(f"masklab.experiments.{module}"), function)
+        assert {"seeds", "steps"} <= set(signature(found).parameters)
+    with pytest.raises(ValueError, match="an experiment is one of padding.read_state.* and is 'padding.none'"):
+        experiments.run("padding.none")
+
+
+def test_an_experiment_is_run_by_its_name():
+    result = experiments.run("packing.padding_saved", seeds=(0,), steps=2)
+    assert isinstance(result, Result) and len(result.scores[result.right]) == 1

@@ -1,1 +1,26 @@
 """Experiments that prove the point: tiny models, three seeds, seconds, and an honest verdict."""
+
+from importlib import import_module
+
+from masklab.experiments.result import Result
+
+EXPERIMENTS = {  # the functions of each module, in the order of the lessons
+    "padding": ("read_state", "tag_loss_mask", "accumulated_gradients", "denominators"),
+    "causal": ("causal_mask", "label_shift", "left_padding", "canary"),
+    "packing": ("neighbors", "documents", "padding_saved"),
+}
+NAMES = tuple(f"{module}.{name}" for module, names in EXPERIMENTS.items() for name in names)
+
+
+def run(name: str, **options) -> Result:
+    """Run one experiment by its name; options such as ``seeds`` and ``steps`` are passed on.
+
+    Raises ValueError for a name that is not in ``NAMES``.
+
+    >>> NAMES[0]
+    'padding.read_state'
+    """
+    if name not in NAMES:
+        raise ValueError(f"an experiment is one of {', '.join(NAMES)}, and is {name!r}.")
+    module, function = name.split(".")
+    return getattr(import_module(f"masklab.experiments.{module}"), function)(**options)

@@ -635,8 +635,10 @@ function listenToPanels(view, node, on) {
   });
   on(node, "keydown", (event) => walk(view, event));
   // The browser says which panels it leaves out because they are outside the window.
-  const isOutside = (event) => (panelOf(view, event.target).isOutside = event.skipped);
-  node.addEventListener("contentvisibilityautostatechange", isOutside, { capture: true });
+  node.addEventListener("contentvisibilityautostatechange", (event) => {
+    const panel = panelOf(view, event.target); // none, if another picture has come since
+    if (panel) panel.isOutside = event.skipped;
+  }, { capture: true });
 }
 
 function pointAt(view, event) {

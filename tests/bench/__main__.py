@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.bench import imports, keystrokes, notebooks, report, stages
 
 README = Path(__file__).parents[2] / "README.md"
-PARTS = ("keystrokes", "stages", "imports", "notebooks")
+PARTS = ("keystrokes", "stages", "imports", "notebooks", "masks", "experiments")
 STAGE_SIZES = (5, 16, 32, 128)
 
 
@@ -53,6 +53,14 @@ def measure(parts, *, quick: bool) -> dict[str, report.Table]:
         tables["imports"] = report.imports(imports.measure(3 if quick else 9))
     if "notebooks" in parts:
         tables["notebooks"] = report.notebooks(notebooks.measure(1 if quick else 3, say))
+    if "masks" in parts:
+        from tests.bench import masks  # only here: it imports torch
+
+        tables["masks"] = report.masks(masks.measure(masks.SIZES[::2] if quick else masks.SIZES, say))
+    if "experiments" in parts:
+        from tests.bench import experiments
+
+        tables["experiments"] = report.experiments(experiments.measure(say, quick=quick))
     return tables
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from math import isnan
+from statistics import mean, median
+
+from masklab.experiments.result import Result
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 FLOOR_AT_MOST = {5: 1.25, 8: 1.25, 16: 1.25, 32: 1.5, 128: 3.0}  # tokens: times the floor
@@ -72,6 +75,45 @@ def stages(results: Mapping[int, Mapping[str, float]]) -> Table:
     names = list(next(iter(results.values())))
     rows = [[str(tokens), *(f"{one[name]:.1f}" for name in names)] for tokens, one in results.items()]
     return Table("Where the lab's time goes: ms, medians", ["tokens", *names], rows)
+
+
+def masks(results: Mapping[tuple[str, int], Mapping[str, float]]) -> Table:
+    """One line for each kind of mask and each size."""
+    rows = []
+    for (kind, tokens), one in results.items():
+        ratios = [verdict(one[name] / one["ours"], at_least=1) for name in ("flex", "transformers")]
+        ours, *others = (one[f"{name} peak"] for name in ("ours", "flex", "transformers"))
+        memory = "" if isnan(ours) else f"{verdict(ours, at_most=1.05)}, {others[0]:.2f}, {others[1]:.2f}"
+        rows.append([kind, str(tokens), f"{1e6 * one['predicate']:.0f}", f"{1e3 * one['ours']:.2f}", *ratios, memory])
+    header = ["mask", "tokens", "rule, µs", "tensor, ms", "create_mask ÷ ours", "sdpa_mask ÷ ours"]
+    memory = "peak memory in bool tensors: ours, create_mask, sdpa_mask"
+    return Table("Building a mask, one thread, medians", [*header, memory], rows)
+
+
+def experiments(results: Mapping[str, tuple[Result, float]]) -> Table:
+    """One line for each variant: its mean and spread, and what the recommended one is beside it."""
+    rows = []
+    for name, (result, seconds) in results.items():
+        for variant, scores in result.scores.items():
+            first = [name, f"{seconds:.0f}"] if variant == next(iter(result.scores)) else ["", ""]
+            spread = f"{mean(scores):.4f} ({min(scores):.4f} to {max(scores):.4f})"
+            rows.append(
+                [*first, variant, f"{result.measure}, {result.better} is better", spread, beside(result, variant)]
+            )
+    header = ["experiment", "seconds", "variant", "measure", "mean (lowest to highest)", "the lesson's way is"]
+    return Table("Experiments, three seeds, one thread", header, rows)
+
+
+def beside(result: Result, variant: str) -> str:
+    """What the numbers say of the recommended variant beside this one: luck rarely orders all pairs of seeds.
+
+    >>> one = Result(question="", measure="", better="higher", right="a", scores={"a": [2.0], "b": [1.0], "c": [2.0]})
+    >>> [beside(one, variant) for variant in "abc"]
+    ['this one', 'better', 'not clearly better']
+    """
+    if variant == result.right:
+        return "this one"
+    return "better" if result.wins(variant) else "WORSE" if result.loses(variant) else "not clearly better"
 
 
 def imports(results: Mapping[str, tuple[float, float]]) -> Table:
