@@ -6,6 +6,8 @@ from masklab.experiments.result import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
     "padding": ("read_state", "tag_loss_mask", "accumulated_gradients", "denominators"),
+    "masked_lm": ("share", "replacement"),
+    "weighting": ("annotator_noise", "curriculum"),
     "causal": ("causal_mask", "label_shift", "left_padding", "canary"),
     "packing": ("neighbors", "documents", "padding_saved"),
 }
