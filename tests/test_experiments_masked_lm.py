@@ -31,16 +31,17 @@ def untrained_cache(monkeypatch):
     monkeypatch.setattr(masked_lm, "pretrained", masked_lm.pretrained.__wrapped__)
 
 
-def gap(result, other):
-    """How far the worst seed of the right variant is above the best one of the other."""
-    return min(result.scores[result.right]) - max(result.scores[other])
+def gain(result, other):
+    """How far the right variant is above the other in the mean; every seed of it must be above every other one."""
+    assert result.wins(other)
+    return mean(result.scores[result.right]) - mean(result.scores[other])
 
 
 # --- How many words to choose ----------------------------------------------------------------------------------------
 
 
 def test_at_equal_steps_forty_percent_is_best(shares):
-    assert gap(shares, "15 %") > 0.015 and gap(shares, "80 %") > 0.01
+    assert gain(shares, "15 %") > 0.03 and gain(shares, "80 %") > 0.03
     assert shares.verdict().count("is better than") == 2
     assert min(min(scores) for scores in shares.scores.values()) > shares.level + 0.05
 
@@ -48,7 +49,7 @@ def test_at_equal_steps_forty_percent_is_best(shares):
 def test_at_equally_many_words_fewer_at_a_time_are_better():
     result = share(seeds=(0, 1), equal="words")
     assert max(result.scores["40 %"]) < min(result.scores["15 %"]) - 0.03
-    assert gap(result, "80 %") > 0.03
+    assert gain(result, "80 %") > 0.05
     assert "40 % is WORSE than 15 %" in result.verdict()
     assert [len(result.curves[name][0]) for name in result.scores] == [32, 12, 6]  # 320, 120 and 60 steps
 
@@ -77,23 +78,22 @@ def test_the_level_is_the_share_of_the_most_common_word(shares):
 
 def test_features_of_plain_text_tell_more_of_its_tags_after_80_10_10(replaced):
     result = replaced["tags"]
-    assert gap(result, "100/0/0") > 0.01
-    assert min(result.scores["80/10/10"]) > result.level + 0.02
+    assert gain(result, "100/0/0") > 0.025
+    assert min(result.scores["80/10/10"]) > result.level + 0.03
     assert "80/10/10 is better than 100/0/0" in result.verdict()
 
 
 def test_only_80_10_10_knows_the_words_that_it_can_read(replaced):
-    assert gap(replaced["plain words"], "100/0/0") > 0.02
+    assert gain(replaced["plain words"], "100/0/0") > 0.05
 
 
 def test_a_hidden_word_is_guessed_as_well_either_way(replaced):
     result = replaced["hidden words"]
-    assert not result.wins("100/0/0") and not result.loses("100/0/0")
-    assert abs(mean(result.scores["80/10/10"]) - mean(result.scores["100/0/0"])) < 0.03
+    assert abs(mean(result.scores["80/10/10"]) - mean(result.scores["100/0/0"])) < 0.04
 
 
 def test_no_topic_is_learned_in_so_few_steps(replaced):
-    assert all(max(scores) < replaced["topics"].level for scores in replaced["topics"].scores.values())
+    assert all(mean(scores) < replaced["topics"].level + 0.02 for scores in replaced["topics"].scores.values())
 
 
 # --- What is held equal ----------------------------------------------------------------------------------------------
