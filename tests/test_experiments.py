@@ -1,5 +1,6 @@
 """The frame of the experiments: verdicts that the numbers decide, and training that repeats."""
 
+import random
 from importlib import import_module
 from inspect import signature
 
@@ -117,3 +118,49 @@ def test_every_experiment_has_a_name_and_takes_seeds_and_steps():
 def test_an_experiment_is_run_by_its_name():
     result = experiments.run("packing.padding_saved", seeds=(0,), steps=2)
     assert isinstance(result, Result) and len(result.scores[result.right]) == 1
+
+
+def module_of(name):
+    return import_module(f"masklab.experiments.{name.split('.')[0]}")
+
+
+def run_anew(name, **options):
+    """Run an experiment that remembers nothing."""
+    for kept in vars(module_of(name)).values():
+        if hasattr(kept, "cache_clear"):
+            kept.cache_clear()
+    return experiments.run(name, **options)
+
+
+@pytest.mark.parametrize("name", experiments.NAMES)
+def test_the_same_seeds_give_the_same_numbers_and_nothing_else_is_touched(name):
+    state, python, threads = torch.get_rng_state(), random.getstate(), torch.get_num_threads()
+    one = run_anew(name, seeds=(0, 1), steps=4)
+    assert torch.equal(torch.get_rng_state(), state) and random.getstate() == python
+    assert torch.get_num_threads() == threads
+    torch.manual_seed(123), random.seed(123)
+    two = run_anew(name, seeds=(0, 1), steps=4)
+    assert (one.scores, one.curves, one.samples) == (two.scores, two.curves, two.samples)
+    assert any(first != second for first, second in [*one.scores.values(), *one.curves.values()])  # a seed is a seed
+
+
+@pytest.mark.parametrize("name", ["padding.read_state", "padding.tag_loss_mask", "accumulation.denominators"])
+def test_all_variants_of_a_seed_begin_alike_and_see_the_same(name, monkeypatch):
+    begins, seen, module = [], [], module_of(name)
+    train, draws = module.train, module.draws
+
+    def spy_train(model, loss_of, *, steps, rate):
+        begins.append(torch.cat([weights.detach().flatten() for weights in model.parameters()]))
+        seen.append([])
+        assert (steps, rate) == (3, module.RATE)
+        return train(model, loss_of, steps=steps, rate=rate)
+
+    def spy_draws(*args, **options):
+        batch_of = draws(*args, **options)
+        return lambda step: seen[-1].append(batch_of(step)) or seen[-1][-1]
+
+    monkeypatch.setattr(module, "train", spy_train)
+    monkeypatch.setattr(module, "draws", spy_draws)
+    experiments.run(name, seeds=[7], steps=3)
+    assert len(begins) > 1 and all(torch.equal(begins[0], other) for other in begins)
+    assert len(seen[0]) >= 3 and all(seen[0] == other for other in seen)

@@ -1,9 +1,9 @@
 """Language models: what the experiments claim, and that their comparisons are fair."""
 
-import math
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from statistics import mean
 
 import pytest
@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 
 from masklab import masks
-from masklab.corpus import EOS, VOCABULARY
+from masklab.corpus import VOCABULARY
 from masklab.experiments import causal
-from masklab.experiments.causal import canary, causal_mask, label_shift, left_padding
+from masklab.experiments.causal import causal_mask, label_shift, left_padding
+from masklab.experiments.language import rows
 from masklab.text import batch_of_words
 
-ALL = (causal_mask, label_shift, left_padding, canary)
 RIGHT = masks.causal()
 
 
@@ -81,47 +81,7 @@ def test_left_padding_needs_a_mask_and_positions(paddings):
             assert all(mean(curve[1:]) > 0.2 for curve in curves)
 
 
-@pytest.fixture(scope="module")
-def canaries():
-    return canary()
-
-
-def test_the_canary_finds_every_leak_but_one(canaries):
-    assert canaries.scores["correct"] == [0, 0, 0]
-    for leak in ("no mask", "one token too far", "a bias of −2"):
-        assert canaries.wins(leak) and min(canaries.scores[leak]) > 3.2  # it knows nearly all of 3.466
-    assert canaries.wins("mean over all positions") and 0.03 < min(canaries.scores["mean over all positions"]) < 1
-    assert not canaries.wins("BatchNorm")
-    assert all(curve[-1] == pytest.approx(math.log(32), abs=0.05) for curve in canaries.curves["correct"])
-
-
-@pytest.mark.parametrize("name", causal.CANARIES)
-def test_the_gradient_finds_every_leak(name):
-    """The output at position 3 must not depend on the embedding of token 5; in train mode, where BatchNorm leaks."""
-    model, rule = causal.leaking_gpt(name, seed=0), causal.RULES.get(name, RIGHT)
-    inputs = {}
-    part = model.embed.embed if name == "mean over all positions" else model.embed
-    part.register_forward_hook(lambda module, given, made: inputs.update(x=made.requires_grad_()) or made)
-    model.train()
-    ids = torch.arange(8)[None]
-    out = model(ids, rule.tensor(queries=8, keys=8))[0, 3]
-    cotangent = torch.randn(out.shape, generator=torch.Generator().manual_seed(0))  # a sum would vanish after a norm
-    gradient = torch.autograd.grad(out, inputs["x"], cotangent)[0][0]  # (8, dim)
-    leaks = gradient[4:].abs().amax(dim=1) > 0
-    seen = {"correct": [False] * 4, "one token too far": [True, False, False, False]}.get(name, [True] * 4)
-    assert leaks.tolist() == seen and gradient[:4].any()
-
-
 # --- That the comparison is fair -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("experiment", ALL)
-def test_the_same_seeds_give_the_same_numbers_and_nothing_else_is_touched(experiment):
-    state, python, threads = torch.get_rng_state(), random.getstate(), torch.get_num_threads()
-    one, two = experiment(seeds=[0], steps=4), experiment(seeds=[0], steps=4)
-    assert (one.scores, one.curves, one.samples) == (two.scores, two.curves, two.samples)
-    assert torch.equal(torch.get_rng_state(), state) and random.getstate() == python
-    assert torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize(
@@ -137,45 +97,13 @@ def test_variants_differ_in_the_entry_of_their_table_and_in_nothing_else(monkeyp
     assert "no clear difference" in result.verdict() and "better" not in result.verdict()
 
 
-def test_a_canary_without_a_leak_is_the_correct_model(monkeypatch):
-    monkeypatch.setattr(causal, "RULES", {})
-    plain = causal.leaking_gpt("correct", seed=0)
-    monkeypatch.setattr(causal, "leaking_gpt", lambda name, *, seed: type(plain)(32, layers=1, longest=8, seed=seed))
-    result = canary(seeds=[0], steps=6)
-    assert len({str(curves) for curves in result.curves.values()}) == 1
-
-
-def test_every_variant_of_a_seed_sees_the_same_batches():
-    def batches(seed):
-        model, seen = causal.tiny_gpt(seed), []
-
-        def loss_of(batch):
-            seen.append(batch.ids)
-            return causal.language_loss(model, batch, RIGHT)
-
-        causal.fit(model, loss_of, seed=seed, steps=3)
-        return torch.stack(seen)
-
-    assert torch.equal(batches(0), batches(0))
-    assert not torch.equal(batches(0), batches(1))
-    assert not torch.equal(*batches(0)[:2])
-
-
-def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
-    first, second = (batch.tokens for batch in causal.texts())
-    assert len(first) > 700 and len(second) > 150 and not set(first) & set(second)
-    for row, length in zip(second, causal.texts()[1].lengths.tolist(), strict=True):
-        assert row[0] == "[BOS]" and row[length - 1] == EOS and 4 <= length <= 9
-        assert "[UNK]" not in VOCABULARY.decode(VOCABULARY.encode(row))
-
-
 # --- That each measure is what it says -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", causal.RULES)
 def test_left_to_right_by_a_slow_loop(name):
     """One sentence at a time, one prefix at a time; the mask written out."""
-    model, some = causal.tiny_gpt(3), causal.rows(causal.texts()[1], range(6))
+    model, some = causal.tiny_gpt(3), rows(causal.texts()[1], range(6))
     ahead = {"causal": 0, "one token too far": 1, "no mask": 99}[name]
     losses = []
     for ids, length in zip(some.ids, some.lengths.tolist(), strict=True):
@@ -188,7 +116,7 @@ def test_left_to_right_by_a_slow_loop(name):
 
 
 def test_with_a_causal_mask_training_is_reading_from_left_to_right():
-    model, some = causal.tiny_gpt(3), causal.rows(causal.texts()[1], range(30))
+    model, some = causal.tiny_gpt(3), rows(causal.texts()[1], range(30))
     with torch.no_grad():
         together = causal.language_loss(model, some, RIGHT).item()
         assert causal.left_to_right_loss(model, some, RIGHT) == pytest.approx(together, abs=1e-5)
@@ -197,22 +125,11 @@ def test_with_a_causal_mask_training_is_reading_from_left_to_right():
 
 
 def test_no_rule_shows_the_pads():
-    model, some = causal.tiny_gpt(0), causal.rows(causal.texts()[1], range(20))
-    other = causal.replace(some, ids=some.ids.masked_fill(~some.mask, 7))
+    model, some = causal.tiny_gpt(0), rows(causal.texts()[1], range(20))
+    other = replace(some, ids=some.ids.masked_fill(~some.mask, 7))
     assert not torch.equal(other.ids, some.ids)
     for rule in causal.RULES.values():
         assert torch.equal(causal.language_loss(model, some, rule), causal.language_loss(model, other, rule))
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_writing_the_slow_way_is_writing_with_a_cache(temperature):
-    model = causal.tiny_gpt(1)
-    prompt = torch.tensor([VOCABULARY.encode(["[BOS]", "The", "cat"])]).expand(5, -1)
-    slow = causal.write(
-        lambda ids: causal.next_logits(model, ids, RIGHT), prompt, new=6, temperature=temperature, seed=4
-    )  # fmt: skip
-    fast, _ = model.generate(prompt, new=6, temperature=temperature, seed=4)
-    assert torch.equal(slow, fast)
 
 
 def test_with_mask_and_positions_left_padding_is_what_generate_does():
@@ -243,7 +160,7 @@ def test_alone_is_each_prompt_without_its_pads():
 
 @pytest.mark.parametrize("shift", [0, 1, 2])
 def test_shifted_labels_by_a_slow_loop(shift):
-    some = causal.rows(causal.texts()[0], range(12))
+    some = rows(causal.texts()[0], range(12))
     labels, supervised = causal.shifted_labels(some, shift)
     for row, length, found, counted in zip(some.ids, some.lengths.tolist(), labels, supervised, strict=True):
         assert counted.tolist() == [i < length - 1 for i in range(len(row))]  # the same for every shift

@@ -5,10 +5,12 @@ from importlib import import_module
 from masklab.experiments.result import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
-    "padding": ("read_state", "tag_loss_mask", "accumulated_gradients", "denominators"),
+    "padding": ("read_state", "tag_loss_mask"),
+    "accumulation": ("accumulated_gradients", "denominators"),
     "masked_lm": ("share", "replacement"),
     "weighting": ("annotator_noise", "curriculum"),
-    "causal": ("causal_mask", "label_shift", "left_padding", "canary"),
+    "causal": ("causal_mask", "label_shift", "left_padding"),
+    "leaks": ("canary",),
     "packing": ("neighbors", "documents", "padding_saved"),
 }
 NAMES = tuple(f"{module}.{name}" for module, names in EXPERIMENTS.items() for name in names)

@@ -1,155 +1,34 @@
-"""Language models: who sees the future, which word is the label, what padding moves, and what a canary finds.
+"""Language models: who sees the future, which word is the label, and what padding on the left moves.
 
 Every experiment trains the same tiny GPT; its variants differ in one entry of the table above it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from masklab import corpus, masks
+from masklab import masks
 from masklab.corpus import BOS, EOS, VOCABULARY
-from masklab.experiments.result import Result
-from masklab.experiments.training import draws, train
+from masklab.experiments.language import (
+    fit,
+    language_loss,
+    next_logits,
+    sentences,
+    texts,
+    tiny_gpt,
+    until_end,
+    write,
+)
+from masklab.experiments.result import Result, Run, collect
 from masklab.losses import following, next_token_labels, reduce, token_losses
 from masklab.models import GPT, positions_of
-from masklab.models.gpt import choose
 from masklab.text import PAD, Batch, batch_of_words, word_positions
 from masklab.threads import one_thread
-
-RATE = 0.01  # of Adam, for all: so large that 150 steps are enough for a model this small
-BATCH = 16  # sentences a step
-
-# --- What the experiments share --------------------------------------------------------------------------------------
-
-
-class Run(NamedTuple):
-    """What one variant gives with one seed: a number, a curve and a text."""
-
-    score: float
-    curve: Sequence[float]
-    sample: str = ""
-
-
-def collect(run: Callable[[str, int], Run], variants: Iterable[str], seeds: Sequence[int]) -> dict[str, dict]:
-    """Run each variant with each seed: ``scores``, ``curves`` and ``samples`` (of the first seed) for a `Result`.
-
-    >>> collect(lambda variant, seed: Run(seed, [0.5], "text"), ["a", "b"], [7, 8])["scores"]
-    {'a': [7, 8], 'b': [7, 8]}
-    """
-    with one_thread():
-        runs = {name: [run(name, seed) for seed in seeds] for name in variants}
-    return {
-        "scores": {name: [one.score for one in several] for name, several in runs.items()},
-        "curves": {name: [one.curve for one in several] for name, several in runs.items()},
-        "samples": {name: several[0].sample for name, several in runs.items() if several and several[0].sample},
-    }
-
-
-@lru_cache(maxsize=1)
-def _sentences() -> tuple[corpus.Example, ...]:
-    """What the grammar says: 3,000 sentences, short and long."""
-    return tuple(corpus.sentences(n=3000))
-
-
-@lru_cache(maxsize=1)
-def texts() -> tuple[Batch, Batch]:
-    """The corpus's sentences of 2 to 7 words, each between [BOS] and [EOS]: (train, held-out), no text in both.
-
-    >>> train_texts, held_out = texts()
-    >>> train_texts.tokens[0][-1], train_texts.ids.shape[1]
-    ('[PAD]', 9)
-    """
-    short = [example for example in _sentences() if len(example.words) <= 7]
-    first, second = (
-        batch_of_words([[BOS, *example.words, EOS] for example in part], to_id=VOCABULARY.id)
-        for part in corpus.split(short)
-    )
-    return first, second
-
-
-def rows(batch: Batch, chosen: Sequence[int]) -> Batch:
-    """Some rows of a batch, in the order in which they are named.
-
-    >>> rows(batch_of_words([["The", "cat"], ["Cats"]]), [1]).tokens
-    (('Cats', '[PAD]'),)
-    """
-    tokens = tuple(batch.tokens[i] for i in chosen)
-    return replace(batch, tokens=tokens, ids=batch.ids[chosen], lengths=batch.lengths[chosen])
-
-
-def tiny_gpt(seed: int, *, longest: int = 16) -> GPT:
-    """One block, 32 wide: enough to learn which word follows which.
-
-    >>> tiny_gpt(0)(torch.tensor([[3, 6, 7]])).shape[-1] == len(VOCABULARY)
-    True
-    """
-    return GPT(len(VOCABULARY), dim=32, layers=1, longest=longest, seed=seed)
-
-
-def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int) -> list[float]:
-    """Train on batches of `texts`, the same for every variant of a seed, and give the curve of the loss.
-
-    >>> len(fit(tiny_gpt(0), lambda batch: torch.ones((), requires_grad=True), seed=0, steps=20))
-    2
-    """
-    train_texts, _ = texts()
-    chosen = draws(range(len(train_texts.ids)), size=BATCH, seed=seed)
-    return train(model, lambda step: loss_of(rows(train_texts, chosen(step))), steps=steps, rate=RATE)
-
-
-def language_loss(model: GPT, batch: Batch, rule: masks.Mask) -> Tensor:
-    """The mean loss of the next token, when all positions are computed at once, as in training.
-
-    Pads are never seen, whatever the rule: a model that sees them knows how long the sentence is.
-
-    >>> 5 < language_loss(tiny_gpt(0), texts()[1], masks.causal()) < 7  # untrained, about ln V = 5.98
-    tensor(True)
-    """
-    length = batch.ids.shape[1]
-    mask = rule.tensor(queries=length, keys=length) & batch.mask[:, None, None, :]  # (B, 1, L, L)
-    labels, supervised = next_token_labels(batch.ids, batch.mask)
-    return reduce(token_losses(model(batch.ids, mask), labels, supervised), supervised)
-
-
-@torch.no_grad()
-def write(
-    next_logits: Callable[[Tensor], Tensor], ids: Tensor, *, new: int, temperature: float = 0.0, seed: int = 0
-) -> Tensor:
-    """Write ``new`` tokens after each prompt, from left to right: each is chosen before the next one exists.
-
-    The slow way, without a cache, so that it fits every mask: see `GPT.generate`.
-    Shapes: ``ids`` (B, L); ``next_logits`` gets all that is written so far, (B, L+n), and gives (B, V) → (B, new).
-
-    >>> count = lambda ids: torch.eye(9)[ids[:, -1] + 1]  # after 3 comes 4
-    >>> write(count, torch.tensor([[3], [5]]), new=3)
-    tensor([[4, 5, 6],
-            [6, 7, 8]])
-    """
-    generator = torch.Generator().manual_seed(seed)
-    prompt = ids.shape[1]
-    for _ in range(new):
-        chosen = choose(next_logits(ids), temperature=temperature, generator=generator)  # (B,)
-        ids = torch.cat([ids, chosen[:, None]], dim=1)
-    return ids[:, prompt:]
-
-
-def until_end(ids: Tensor) -> list[list[str]]:
-    """The words of each row, up to its first [EOS].
-
-    >>> until_end(torch.tensor([VOCABULARY.encode(["Cats", "purr", "[EOS]", "purr"])]))
-    [['Cats', 'purr', '[EOS]']]
-    """
-    words = [VOCABULARY.decode(row) for row in ids]
-    return [row[: row.index(EOS) + 1] if EOS in row else row for row in words]
-
 
 # --- 1. The causal mask ----------------------------------------------------------------------------------------------
 
@@ -193,24 +72,14 @@ def _causal_run(name: str, seed: int, *, steps: int) -> Run:
     return Run(score, curve, "\n".join([*(" ".join(words) for words in written[:3]), known]))
 
 
-def next_logits(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
-    """The logits of the token after the last one, (B, V), from what is there and nothing else.
-
-    >>> next_logits(tiny_gpt(0), torch.tensor([[3, 6, 7]]), masks.causal()).shape[0]
-    1
-    """
-    length = ids.shape[1]
-    return model(ids, rule.tensor(queries=length, keys=length))[:, -1]
-
-
 @torch.no_grad()
 def left_to_right_loss(model: GPT, batch: Batch, rule: masks.Mask) -> float:
     """The mean loss of the next token, each predicted from a text that ends just before it.
 
     With a causal rule it equals `language_loss`: that is what the mask is for.
 
-    >>> some, model = rows(texts()[1], range(5)), tiny_gpt(0)
-    >>> difference = left_to_right_loss(model, some, masks.causal()) - language_loss(model, some, masks.causal())
+    >>> (_, held_out), model, rule = texts(), tiny_gpt(0), masks.causal()
+    >>> difference = left_to_right_loss(model, held_out, rule) - language_loss(model, held_out, rule)
     >>> abs(difference.item()) < 1e-4
     True
     """
@@ -243,7 +112,7 @@ def known_pairs(written: Sequence[Sequence[str]]) -> float:
 @lru_cache(maxsize=1)
 def _corpus_pairs() -> frozenset[tuple[str, str]]:
     """All neighbors in the corpus."""
-    return frozenset(pair for example in _sentences() for pair in pairwise([BOS, *example.words, EOS]))
+    return frozenset(pair for example in sentences() for pair in pairwise([BOS, *example.words, EOS]))
 
 
 # --- 2. The label shift ----------------------------------------------------------------------------------------------
@@ -306,8 +175,8 @@ def shifted_labels(batch: Batch, shift: int) -> tuple[Tensor, Tensor]:
 def shifted_loss(model: GPT, batch: Batch, shift: int) -> Tensor:
     """The mean loss of labels that were shifted so many times, under the causal mask.
 
-    >>> some, model = rows(texts()[1], range(5)), tiny_gpt(0)
-    >>> torch.allclose(shifted_loss(model, some, 1), language_loss(model, some, masks.causal()))
+    >>> (_, held_out), model = texts(), tiny_gpt(0)
+    >>> torch.allclose(shifted_loss(model, held_out, 1), language_loss(model, held_out, masks.causal()))
     True
     """
     labels, supervised = shifted_labels(batch, shift)
@@ -319,7 +188,8 @@ def next_word_accuracy(model: GPT, batch: Batch) -> float:
     """How often the most likely token is the one that follows: shifted once, whatever was trained.
 
     >>> two = batch_of_words([["[BOS]", "Cats", "purr", "[EOS]"]], to_id=VOCABULARY.id)
-    >>> next_word_accuracy(lambda ids: F.one_hot(ids.roll(-1, dims=1)), two)  # it looks at the next word
+    >>> looks_ahead = lambda ids: torch.nn.functional.one_hot(ids.roll(-1, dims=1))
+    >>> next_word_accuracy(looks_ahead, two)
     1.0
     """
     labels, supervised = next_token_labels(batch.ids, batch.mask)
@@ -439,121 +309,3 @@ def padded_logits(model: GPT, ids: Tensor, *, pads: Tensor, masked: bool, placed
     mask = masks.causal().tensor(queries=total, keys=total)
     mask = mask & word[:, None, None, :] if masked else mask
     return model(ids, mask, positions=positions_of(word) if placed else None)[:, -1]
-
-
-# --- 4. The canary ---------------------------------------------------------------------------------------------------
-
-SYMBOLS, LENGTH = 32, 8  # random tokens: how many different ones, and how many a row
-CANARIES = ("correct", "no mask", "one token too far", "a bias of −2", "mean over all positions", "BatchNorm")
-
-
-def canary(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 120) -> Result:
-    """Does training on random tokens betray a model that sees the future?
-
-    Nobody can predict fresh random tokens: a loss below ln V means that the model sees what it predicts.
-    Variants: the causal mask; none; one token too far; a mask that adds −2 instead of −∞; a mean over all
-    positions, added to each; BatchNorm instead of the last LayerNorm (FACTS §3). The same tokens for all.
-    Measured: how many nats the loss lies below ln V = 3.466 in the last fifth of the training; 0 is right.
-    ``curves``: the loss. The leak of BatchNorm is too faint to learn from: the canary misses it, and only the
-    gradient of an output with respect to a later input shows it.
-
-    >>> list(canary(seeds=[0], steps=5).scores) == list(CANARIES)
-    True
-    """
-    return Result(
-        question="Does training on random tokens betray a leak?",
-        measure="nats below ln V",
-        better="lower",
-        right="correct",
-        level=math.log(SYMBOLS),
-        level_name="all there is to know (ln V)",
-        **collect(partial(_canary_run, steps=steps), CANARIES, seeds),
-    )
-
-
-def _canary_run(name: str, seed: int, *, steps: int) -> Run:
-    """Train on random tokens, a fresh batch a step, and see how much the model knows in the end."""
-    model, rule = leaking_gpt(name, seed=seed), RULES.get(name, masks.causal())
-    symbols = draws(range(SYMBOLS), size=BATCH * LENGTH, seed=seed)
-    losses = train(
-        model,
-        lambda step: random_tokens_loss(model, torch.tensor(symbols(step)).view(BATCH, LENGTH), rule),
-        steps=steps, rate=RATE, keep_every=1,
-    )  # fmt: skip
-    last = losses[-max(1, steps // 5) :]
-    return Run(max(0.0, math.log(SYMBOLS) - sum(last) / len(last)), losses[::10])
-
-
-def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
-    """The mean loss of the next token, in rows without padding.
-
-    >>> ids = torch.arange(SYMBOLS).view(-1, LENGTH)
-    >>> 3 < random_tokens_loss(leaking_gpt("correct", seed=0), ids, masks.causal()) < 4.5  # untrained, about ln V
-    tensor(True)
-    """
-    mask = rule.tensor(queries=ids.shape[1], keys=ids.shape[1])
-    labels, supervised = next_token_labels(ids, torch.ones_like(ids, dtype=torch.bool))
-    return reduce(token_losses(model(ids, mask), labels, supervised), supervised)
-
-
-def leaking_gpt(name: str, *, seed: int) -> GPT:
-    """A GPT with one part changed, if its leak is not in the mask.
-
-    >>> type(leaking_gpt("BatchNorm", seed=0).norm).__name__, type(leaking_gpt("no mask", seed=0).norm).__name__
-    ('TokenBatchNorm', 'LayerNorm')
-    """
-    model = GPT(SYMBOLS, dim=32, layers=1, longest=LENGTH, seed=seed)
-    if name == "a bias of −2":
-        for block in model.blocks:
-            block.attention.attend = SoftBlocking()
-    if name == "mean over all positions":
-        model.embed = PlusMean(model.embed)
-    if name == "BatchNorm":
-        model.norm = TokenBatchNorm(model.norm.normalized_shape[0])
-    return model
-
-
-class SoftBlocking(nn.Module):
-    """Attention that adds −2 where it should block: a weight becomes 7 times smaller, and not zero.
-
-    >>> zeros, v, mask = torch.zeros(1, 1, 2, 1), torch.tensor([[[[0.0], [1.0]]]]), torch.ones(2, 2).tril().bool()
-    >>> SoftBlocking()(zeros, zeros, v, mask).flatten()  # the first query should see 0 only
-    tensor([0.1192, 0.5000])
-    """
-
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """As `masklab.models.layers.Attend`, but for the bias."""
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.zeros(mask.shape).masked_fill(~mask, -2.0))
-
-
-class PlusMean(nn.Module):
-    """Embeddings, each with the mean of its row added: a summary that nobody masked.
-
-    >>> PlusMean(lambda ids, positions, start: ids[..., None].float())(torch.tensor([[1, 3]])).flatten()
-    tensor([3., 5.])
-    """
-
-    def __init__(self, embed: nn.Module):
-        super().__init__()
-        self.embed = embed
-
-    def forward(self, ids: Tensor, positions: Tensor | None = None, *, start: int = 0) -> Tensor:
-        """(B, L) → (B, L, dim)."""
-        x = self.embed(ids, positions, start=start)
-        return x + x.mean(dim=1, keepdim=True)  # the mean over time sees the future
-
-
-class TokenBatchNorm(nn.Module):
-    """BatchNorm over all tokens: in training, each is divided by a spread to which later tokens add.
-
-    >>> TokenBatchNorm(1)(torch.tensor([[[0.0], [2.0]]])).detach().flatten()
-    tensor([-1.0000,  1.0000])
-    """
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.norm = nn.BatchNorm1d(dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, L, dim) → the same shape."""
-        return self.norm(x.flatten(0, 1)).view_as(x)

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from masklab.corpus import MASK, SPECIALS, TAGS, TOPICS, VOCABULARY, LabelledBatch, batch, sentences, split
 from masklab.corruption import BERT_SHARES, bert
-from masklab.experiments.causal import Run, collect
-from masklab.experiments.result import Result
+from masklab.experiments.result import Result, Run, collect
 from masklab.experiments.training import draws, train
 from masklab.models import Encoder, masked_mean
 from masklab.threads import one_thread

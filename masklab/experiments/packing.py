@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from masklab import corpus, masks
-from masklab.experiments.causal import RATE, Run, collect, language_loss, rows, texts, tiny_gpt
-from masklab.experiments.result import Result
+from masklab.experiments.language import RATE, language_loss, rows, texts, tiny_gpt
+from masklab.experiments.result import Result, Run, collect
 from masklab.experiments.training import draws, train
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models import GPT, positions_of

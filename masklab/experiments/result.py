@@ -1,9 +1,12 @@
 """What an experiment gives: numbers of every seed, curves, and a verdict that the numbers decide."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import mean
+from typing import NamedTuple
+
+from masklab.threads import one_thread
 
 DIGITS = 4
 
@@ -92,3 +95,26 @@ class Result:
 def _text(cell: str | float) -> str:
     """A word as it is, a number with four digits."""
     return cell if isinstance(cell, str) else f"{cell:.{DIGITS}f}"
+
+
+class Run(NamedTuple):
+    """What one variant gives with one seed: a number, a curve and a text."""
+
+    score: float
+    curve: Sequence[float]
+    sample: str = ""
+
+
+def collect(run: Callable[[str, int], Run], variants: Iterable[str], seeds: Sequence[int]) -> dict[str, dict]:
+    """Run each variant with each seed: ``scores``, ``curves`` and ``samples`` (of the first seed) for a `Result`.
+
+    >>> collect(lambda variant, seed: Run(seed, [0.5], "text"), ["a", "b"], [7, 8])["scores"]
+    {'a': [7, 8], 'b': [7, 8]}
+    """
+    with one_thread():
+        runs = {name: [run(name, seed) for seed in seeds] for name in variants}
+    return {
+        "scores": {name: [one.score for one in several] for name, several in runs.items()},
+        "curves": {name: [one.curve for one in several] for name, several in runs.items()},
+        "samples": {name: several[0].sample for name, several in runs.items() if several and several[0].sample},
+    }

@@ -1,0 +1,135 @@
+"""A canary: tokens that nobody can predict, and models that do, because they see them.
+
+Every variant trains the same tiny GPT, with one part changed.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from masklab import masks
+from masklab.experiments.causal import RULES
+from masklab.experiments.language import BATCH, RATE
+from masklab.experiments.result import Result, Run, collect
+from masklab.experiments.training import draws, train
+from masklab.losses import next_token_labels, reduce, token_losses
+from masklab.models import GPT
+
+SYMBOLS, LENGTH = 32, 8  # random tokens: how many different ones, and how many a row
+CANARIES = ("correct", "no mask", "one token too far", "a bias of −2", "mean over all positions", "BatchNorm")
+
+
+def canary(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 120) -> Result:
+    """Does training on random tokens betray a model that sees the future?
+
+    Nobody can predict fresh random tokens: a loss below ln V means that the model sees what it predicts.
+    Variants: the causal mask; none; one token too far; a mask that adds −2 instead of −∞; a mean over all
+    positions, added to each; BatchNorm instead of the last LayerNorm (FACTS §3). The same tokens for all.
+    Measured: how many nats the loss lies below ln V = 3.466 in the last fifth of the training; 0 is right.
+    ``curves``: the loss. The leak of BatchNorm is too faint to learn from: the canary misses it, and only the
+    gradient of an output with respect to a later input shows it.
+
+    >>> list(canary(seeds=[0], steps=5).scores) == list(CANARIES)
+    True
+    """
+    return Result(
+        question="Does training on random tokens betray a leak?",
+        measure="nats below ln V",
+        better="lower",
+        right="correct",
+        level=math.log(SYMBOLS),
+        level_name="all there is to know (ln V)",
+        **collect(partial(_canary_run, steps=steps), CANARIES, seeds),
+    )
+
+
+def _canary_run(name: str, seed: int, *, steps: int) -> Run:
+    """Train on random tokens, a fresh batch a step, and see how much the model knows in the end."""
+    model, rule = leaking_gpt(name, seed=seed), RULES.get(name, masks.causal())
+    symbols = draws(range(SYMBOLS), size=BATCH * LENGTH, seed=seed)
+    losses = train(
+        model,
+        lambda step: random_tokens_loss(model, torch.tensor(symbols(step)).view(BATCH, LENGTH), rule),
+        steps=steps, rate=RATE, keep_every=1,
+    )  # fmt: skip
+    last = losses[-max(1, steps // 5) :]
+    return Run(max(0.0, math.log(SYMBOLS) - sum(last) / len(last)), losses[::10])
+
+
+def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
+    """The mean loss of the next token, in rows without padding.
+
+    >>> ids = torch.arange(SYMBOLS).view(-1, LENGTH)
+    >>> 3 < random_tokens_loss(leaking_gpt("correct", seed=0), ids, masks.causal()) < 4.5  # untrained, about ln V
+    tensor(True)
+    """
+    mask = rule.tensor(queries=ids.shape[1], keys=ids.shape[1])
+    labels, supervised = next_token_labels(ids, torch.ones_like(ids, dtype=torch.bool))
+    return reduce(token_losses(model(ids, mask), labels, supervised), supervised)
+
+
+def leaking_gpt(name: str, *, seed: int) -> GPT:
+    """A GPT with one part changed, if its leak is not in the mask.
+
+    >>> type(leaking_gpt("BatchNorm", seed=0).norm).__name__, type(leaking_gpt("no mask", seed=0).norm).__name__
+    ('TokenBatchNorm', 'LayerNorm')
+    """
+    model = GPT(SYMBOLS, dim=32, layers=1, longest=LENGTH, seed=seed)
+    if name == "a bias of −2":
+        for block in model.blocks:
+            block.attention.attend = SoftBlocking()
+    if name == "mean over all positions":
+        model.embed = PlusMean(model.embed)
+    if name == "BatchNorm":
+        model.norm = TokenBatchNorm(model.norm.normalized_shape[0])
+    return model
+
+
+class SoftBlocking(nn.Module):
+    """Attention that adds −2 where it should block: a weight becomes 7 times smaller, and not zero.
+
+    >>> zeros, v, mask = torch.zeros(1, 1, 2, 1), torch.tensor([[[[0.0], [1.0]]]]), torch.ones(2, 2).tril().bool()
+    >>> SoftBlocking()(zeros, zeros, v, mask).flatten()  # the first query should see 0 only
+    tensor([0.1192, 0.5000])
+    """
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+        """As `masklab.models.layers.Attend`, but for the bias."""
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.zeros(mask.shape).masked_fill(~mask, -2.0))
+
+
+class PlusMean(nn.Module):
+    """Embeddings, each with the mean of its row added: a summary that nobody masked.
+
+    >>> PlusMean(lambda ids, positions, start: ids[..., None].float())(torch.tensor([[1, 3]])).flatten()
+    tensor([3., 5.])
+    """
+
+    def __init__(self, embed: nn.Module):
+        super().__init__()
+        self.embed = embed
+
+    def forward(self, ids: Tensor, positions: Tensor | None = None, *, start: int = 0) -> Tensor:
+        """(B, L) → (B, L, dim)."""
+        x = self.embed(ids, positions, start=start)
+        return x + x.mean(dim=1, keepdim=True)  # the mean over time sees the future
+
+
+class TokenBatchNorm(nn.Module):
+    """BatchNorm over all tokens: in training, each is divided by a spread to which later tokens add.
+
+    >>> TokenBatchNorm(1)(torch.tensor([[[0.0], [2.0]]])).detach().flatten()
+    tensor([-1.0000,  1.0000])
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, dim) → the same shape."""
+        return self.norm(x.flatten(0, 1)).view_as(x)

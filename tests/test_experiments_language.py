@@ -1,0 +1,45 @@
+"""The tiny language model that several experiments share: its texts, its batches, and how it writes."""
+
+import pytest
+import torch
+
+from masklab import masks
+from masklab.corpus import EOS, VOCABULARY
+from masklab.experiments import language
+
+RIGHT = masks.causal()
+
+
+def test_every_variant_of_a_seed_sees_the_same_batches():
+    def batches(seed):
+        model, seen = language.tiny_gpt(seed), []
+
+        def loss_of(batch):
+            seen.append(batch.ids)
+            return language.language_loss(model, batch, RIGHT)
+
+        language.fit(model, loss_of, seed=seed, steps=3)
+        return torch.stack(seen)
+
+    assert torch.equal(batches(0), batches(0))
+    assert not torch.equal(batches(0), batches(1))
+    assert not torch.equal(*batches(0)[:2])
+
+
+def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
+    first, second = (batch.tokens for batch in language.texts())
+    assert len(first) > 700 and len(second) > 150 and not set(first) & set(second)
+    for row, length in zip(second, language.texts()[1].lengths.tolist(), strict=True):
+        assert row[0] == "[BOS]" and row[length - 1] == EOS and 4 <= length <= 9
+        assert "[UNK]" not in VOCABULARY.decode(VOCABULARY.encode(row))
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_writing_the_slow_way_is_writing_with_a_cache(temperature):
+    model = language.tiny_gpt(1)
+    prompt = torch.tensor([VOCABULARY.encode(["[BOS]", "The", "cat"])]).expand(5, -1)
+    slow = language.write(
+        lambda ids: language.next_logits(model, ids, RIGHT), prompt, new=6, temperature=temperature, seed=4
+    )  # fmt: skip
+    fast, _ = model.generate(prompt, new=6, temperature=temperature, seed=4)
+    assert torch.equal(slow, fast)
