@@ -19,7 +19,7 @@ Predicate = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 BATCH = "a rule for {} sentences does not fit a batch of {}."
 HEADS = "a rule for {} heads does not fit {} heads."
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-CELLS_AT_ONCE = 2**18  # 256 KiB of bool: what a rule computes on its way stays in the processor's cache
+CELLS_AT_ONCE = 2**19  # 512 KiB of bool: what a rule computes on its way stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -583,6 +583,6 @@ def _table(name: str, values: Tensor, *, axes: Sequence[str] = ("batch",), dtype
         found = f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, Tensor) else repr(values)
         wanted = "integers" if dtypes == INTEGERS else "bool"
         raise TypeError(f"{name} must be a tensor of {wanted} with axes ({', '.join(axes)}), and is {found}.")
-    if (values < least).any():
+    if values.numel() and values.min().item() < least:
         raise ValueError(f"{name} must be at least {least}, and the least is {values.min()}.")
-    return values.clone() if values.dtype == torch.bool else values.to(torch.int64, copy=True)
+    return values.clone() if values.dtype == torch.bool else values.clone().long()

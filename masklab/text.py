@@ -79,7 +79,7 @@ def word_positions(lengths: Tensor, *, total: int, side: str = "right") -> Tenso
     """
     if side not in ("left", "right"):
         raise ValueError(f"side must be 'left' or 'right', and is {side!r}.")
-    if lengths.numel() and (lengths.min() < 0 or lengths.max() > total):
+    if lengths.numel() and (lengths.min().item() < 0 or lengths.max().item() > total):
         raise ValueError(f"every length must be between 0 and total={total}, and lengths are {lengths.tolist()}.")
     from_the_end = torch.arange(total).flip(0) if side == "left" else torch.arange(total)
     return from_the_end < lengths[:, None]

@@ -248,7 +248,7 @@ def peak(make):
     return max(itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
 
 
-N, NINES = 2048, torch.arange(2048)[None] // 9
+N, NINES = 4096, torch.arange(4096)[None] // 9
 
 
 @pytest.mark.parametrize("rule", [

@@ -1,9 +1,9 @@
 """What building a mask costs, in time and memory: ours, FlexAttention's `create_mask`, Transformers' `sdpa_mask`."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ SIZES = (64, 256, 1024, 4096, 8192)
 WINDOW = 64  # keys that a query sees
 KINDS = ("causal", "window", "padding & causal", "documents & causal")
 MAKERS = ("predicate", "ours", "flex", "transformers")
-SECONDS = 0.3  # about so long each maker is asked again and again
+SECONDS = 0.3  # about so long each maker is asked again and again,
+ROUNDS = 15  # and at least so often
 MMAPPED = 32 * 2**20  # what is larger always comes fresh from the system: only then does the peak say what it took
 STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -43,12 +44,14 @@ def measure(
 
 
 def makers_of(kind: str, tokens: int) -> Makers:
-    """The four ways to one mask of (1, 1, tokens, tokens): our rule alone, and three tensors."""
+    """The four ways to one mask of (1, 1, tokens, tokens): our rule alone, and three tensors.
+
+    Each begins with the lengths or the ids, and makes all that it needs of them.
+    """
     from transformers import masking_utils as theirs  # only here: it takes ten seconds to import
 
     lengths = torch.tensor([tokens - tokens // 4])
     ids = (torch.arange(tokens) * 8 // tokens)[None]  # eight documents
-    words = torch.arange(tokens)[None] < lengths
     rule = {
         "causal": masks.causal,
         "window": lambda: masks.sliding_window(WINDOW),
@@ -56,32 +59,37 @@ def makers_of(kind: str, tokens: int) -> Makers:
         "documents & causal": lambda: masks.documents(ids) & masks.causal(),
     }[kind]
     function = {
-        "window": theirs.sliding_window_causal_mask_function(WINDOW),
-        "documents & causal": theirs.and_masks(theirs.packed_sequence_mask_function(ids), theirs.causal_mask_function),
-    }.get(kind, theirs.causal_mask_function)
-    pads = words if kind == "padding & causal" else None
+        "window": lambda: theirs.sliding_window_causal_mask_function(WINDOW),
+        "documents & causal": lambda: theirs.and_masks(
+            theirs.packed_sequence_mask_function(ids), theirs.causal_mask_function
+        ),
+    }.get(kind, lambda: theirs.causal_mask_function)
+    words = {"padding & causal": lambda: torch.arange(tokens)[None] < lengths}.get(kind, lambda: None)
     return {
         "predicate": rule,
         "ours": lambda: rule().tensor(queries=tokens, keys=tokens),
         "flex": lambda: create_mask(rule().allows, 1, 1, tokens, tokens, device="cpu"),
         "transformers": lambda: theirs.sdpa_mask(
-            1, tokens, tokens, mask_function=function, attention_mask=pads, allow_is_causal_skip=False
+            1, tokens, tokens, mask_function=function(), attention_mask=words(), allow_is_causal_skip=False
         ),
     }
 
 
 def seconds_of(makers: Makers, seconds: float) -> dict[str, float]:
-    """The median time of each maker; they take turns, so that what else the machine does hits all alike."""
-    times = {name: [] for name in makers}
+    """The fastest time of each maker: the work never changes, so what is slower is the machine's doing.
+
+    They take turns in a shuffled order, so that nobody has the quiet moments, or always the same predecessor.
+    """
+    order, times = random.Random(0), {name: [] for name in makers}
     for make in makers.values():  # the first time fills caches
         make()
     end = time.perf_counter() + seconds * len(makers)
-    while time.perf_counter() < end or len(times["ours"]) < 3:
-        for name, make in makers.items():
+    while time.perf_counter() < end or len(times["ours"]) < ROUNDS:
+        for name, make in order.sample(list(makers.items()), len(makers)):
             start = time.perf_counter()
             make()
             times[name].append(time.perf_counter() - start)
-    return {name: median(values) for name, values in times.items()}
+    return {name: min(values) for name, values in times.items()}
 
 
 def peak(make: Callable[[], Tensor], *, size: int) -> float:
