@@ -1,0 +1,177 @@
+"""Words → ids → a padded batch with its labels; any pasted text becomes a batch, too."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from masklab.corpus.grammar import Example
+from masklab.corpus.words import (
+    AMBIGUOUS,
+    CATS,
+    DETERMINERS,
+    LOOKS,
+    MANNERS,
+    MOODY,
+    ONE_TAG,
+    PEOPLE,
+    TAGS,
+    TIMES,
+    TOPICS,
+)
+from masklab.text import PAD, Batch, batch_of_words, tokenize
+
+UNK, MASK, BOS, EOS = "[UNK]", "[MASK]", "[BOS]", "[EOS]"
+SPECIALS = (PAD, UNK, MASK, BOS, EOS)  # ids 0 to 4
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Which id a word has: five special tokens first, then the words in their order.
+
+    A word with a capital that is not there is looked up without it. Every other word is [UNK].
+
+    >>> VOCABULARY.encode(["The", "cat", "ate", "sushi", "[MASK]"])
+    [5, 6, 7, 1, 2]
+    >>> VOCABULARY.decode([5, 6, 7, 0])
+    ['The', 'cat', 'ate', '[PAD]']
+    """
+
+    words: tuple[str, ...]
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """Every token, at the place that is its id."""
+        return SPECIALS + self.words
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Every token's id."""
+        return {token: i for i, token in enumerate(self.tokens)}
+
+    def __len__(self) -> int:
+        """How many tokens there are, the special ones included."""
+        return len(self.tokens)
+
+    def id(self, word: str) -> int:
+        """The id of one word; the id of [UNK] if it is unknown."""
+        return self.ids.get(word, self.ids.get(word.lower(), self.ids[UNK]))
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """The ids of some words."""
+        return [self.id(word) for word in words]
+
+    def decode(self, ids: Iterable[int] | Tensor) -> list[str]:
+        """The tokens of one row of ids. Raises ValueError for an id that no token has, or for more than one row."""
+        if isinstance(ids, Tensor) and ids.ndim != 1:
+            raise ValueError(f"ids must be one row, and have the shape {tuple(ids.shape)}. Decode row by row.")
+        row = ids.tolist() if isinstance(ids, Tensor) else list(ids)
+        wrong = [i for i in row if not 0 <= i < len(self)]
+        if wrong:
+            raise ValueError(f"every id must be between 0 and {len(self) - 1}, and there is {wrong[0]}.")
+        return [self.tokens[i] for i in row]
+
+
+def _all_words() -> tuple[str, ...]:
+    """Every word that a sentence can hold: the running ones, those of the tables, those that begin a sentence."""
+    determiners = [word.partition("/")[0] for words in DETERMINERS.values() for word in words if word]
+    bare = [several for _, several in CATS + PEOPLE]
+    begin = [*determiners, *LOOKS, *MANNERS, *MOODY, *bare, *(time.split("/")[0].split()[0] for time in TIMES)]
+    tables = [*ONE_TAG, *AMBIGUOUS]
+    return tuple(dict.fromkeys(["The", "cat", "ate", "fish", "pie", *tables, *(word.capitalize() for word in begin)]))
+
+
+VOCABULARY = Vocabulary(_all_words())
+
+
+@dataclass(frozen=True)
+class LabelledBatch(Batch):
+    """A padded batch that carries the labels of its examples.
+
+    Shapes: as `masklab.text.Batch`, and ``tags`` (batch, length) int64, indices into ``TAGS``; ``topics`` (batch,)
+    int64, indices into ``TOPICS``; ``difficulty`` (batch, length) float32, 0, 1 or 2.
+    A padded position has no tag and no difficulty: tag 0 and infinity stand there. Let ``mask`` say where they count.
+    """
+
+    tags: Tensor
+    topics: Tensor
+    difficulty: Tensor
+
+
+def batch(examples: Sequence[Example], *, side: str = "right", vocabulary: Vocabulary = VOCABULARY) -> LabelledBatch:
+    """Turn examples into one padded batch with their labels.
+
+    Shapes: n examples, the longest with L words → ids, tags, difficulty (n, L); topics (n,).
+    Raises ValueError for an unknown side.
+
+    >>> from masklab.corpus import RUNNING
+    >>> two = batch(RUNNING[:2])
+    >>> two.ids
+    tensor([[5, 6, 7, 0],
+            [5, 6, 7, 8]])
+    >>> two.mask.int()
+    tensor([[1, 1, 1, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
+    >>> [TAGS[i] for i in two.tags[1]], [TOPICS[i] for i in two.topics]
+    (['DET', 'NOUN', 'VERB', 'NOUN'], ['FOOD', 'FOOD'])
+    """
+    plain = batch_of_words([example.words for example in examples], side=side, to_id=vocabulary.id)
+    tags = [TAGS.index(tag) for example in examples for tag in example.tags]
+    difficulty = [float(level) for example in examples for level in example.difficulty]
+    return LabelledBatch(
+        **vars(plain),
+        tags=torch.zeros_like(plain.ids).masked_scatter(plain.mask, torch.tensor(tags, dtype=torch.int64)),
+        topics=torch.tensor([TOPICS.index(example.topic) for example in examples], dtype=torch.int64),
+        difficulty=torch.full(plain.ids.shape, torch.inf).masked_scatter(
+            plain.mask, torch.tensor(difficulty, dtype=torch.float32)
+        ),
+    )
+
+
+def batch_text(
+    texts: Sequence[str], *, side: str = "right", ends: bool = False, vocabulary: Vocabulary = VOCABULARY
+) -> Batch:
+    """Turn any texts into one padded batch, one row a text; unknown words are [UNK].
+
+    With ``ends``, [BOS] and [EOS] stand around every text, as a language model wants them.
+    ``tokens`` keep the words as they were written.
+    Shapes: n texts, the longest with L words → ids (n, L); L is 0 when no text has a word.
+    Raises TypeError for one text that is not in a list, ValueError for an unknown side.
+
+    >>> pasted = batch_text(["The cat ate...", "the [MASK] ate sushi!", ""])
+    >>> pasted.ids
+    tensor([[  5,   6,   7,   0],
+            [292,   2,   7,   1],
+            [  0,   0,   0,   0]])
+    >>> pasted.tokens[1], pasted.lengths
+    (('the', '[MASK]', 'ate', 'sushi'), tensor([3, 4, 0]))
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"texts must be a list of texts, one a row, and is one text. Write [{texts[:20]!r}].")
+    first, last = ([BOS], [EOS]) if ends else ([], [])
+    return batch_of_words([first + words_of(text) + last for text in texts], side=side, to_id=vocabulary.id)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of any text, without its punctuation.
+
+    Apostrophes and hyphens stay inside a word. "[MASK]" is the one special token that may be typed: a typed "[PAD]"
+    is the word "PAD". What has no spaces between its words (Chinese, Thai) is one word.
+
+    >>> words_of("The cat's fish-pie: 'ate' (by 🐈), [MASK]!")
+    ['The', "cat's", 'fish-pie', 'ate', 'by', '🐈', '[MASK]']
+    """
+    first, *others = (_plain_words(part) for part in text.split(MASK))
+    return first + [word for part in others for word in (MASK, *part)]
+
+
+def _plain_words(text: str) -> list[str]:
+    """Words between white space and punctuation, without invisible characters at their ends."""
+    inside = "'’-"
+    spaced = "".join(" " if unicodedata.category(c)[0] == "P" and c not in inside else c for c in text)
+    invisible = "".join({c for c in spaced if unicodedata.category(c) in ("Cc", "Cf")})
+    bare = [word.strip(inside + invisible) for word in tokenize(spaced)]
+    return [word for word in bare if word]
