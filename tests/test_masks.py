@@ -235,7 +235,7 @@ def test_composition_of_rules_is_composition_of_tensors(case, heads):
 def test_block_by_block_is_the_same_as_at_once(name, cells, monkeypatch):
     rule = every_rule()[name] & masks.causal() | masks.itself()
     whole = rule.tensor(batch=2, heads=2, queries=4, keys=4)
-    monkeypatch.setattr(masks, "CELLS_AT_ONCE", cells)
+    monkeypatch.setattr(masks.rule, "CELLS_AT_ONCE", cells)
     assert torch.equal(rule.tensor(batch=2, heads=2, queries=4, keys=4), whole)
 
 
@@ -259,7 +259,7 @@ N, NINES = 4096, torch.arange(4096)[None] // 9
     ~(masks.documents(NINES) & masks.chunks(64)) | masks.bidirectional_window(before=2, after=3) & masks.causal(),
 ])  # fmt: skip
 def test_a_large_mask_takes_little_more_memory_than_itself(rule):
-    assert N * N <= peak(lambda: rule.tensor(queries=N, keys=N)) < N * N + 6 * masks.CELLS_AT_ONCE
+    assert N * N <= peak(lambda: rule.tensor(queries=N, keys=N)) < N * N + 6 * masks.rule.CELLS_AT_ONCE
 
 
 @pytest.mark.parametrize("rule", [
@@ -464,6 +464,7 @@ def test_a_rule_for_some_heads_is_never_used_for_others():
 def test_no_sentence_and_no_position_give_an_empty_mask():
     none = torch.zeros(0, dtype=torch.int64)
     assert masks.padding(none, total=0).tensor(queries=0, keys=0).shape == (0, 1, 0, 0)
+    assert masks.document_ids([(), [1]], total=1).tolist() == [[-1], [0]]
     assert masks.documents(masks.document_ids([[]], total=0)).tensor(queries=0, keys=0).shape == (1, 1, 0, 0)
 
 
@@ -490,6 +491,7 @@ NO_BOOL = masks.Mask(lambda b, h, q, k: k - q, "no bool")
     (lambda: masks.documents(ints(0, 1)), TypeError, r"ids .* axes \(batch, length\), .* shape \(2,\)"),
     (lambda: masks.documents(table(1, 2) - 2), ValueError, "ids must be at least -1, and the least is -2"),
     (lambda: masks.document_ids([3, 2], total=6), TypeError, r"each row of lengths .* axes \(documents\)"),
+    (lambda: masks.document_ids([[1.5, 2.0]], total=6), TypeError, r"must be a tensor of integers.*torch.float32"),
     (lambda: masks.document_ids([[3, 2]], total=4), ValueError, r"at most total=4 positions, and are \[3, 2\] long"),
     (lambda: masks.document_ids([[3, -2]], total=4), ValueError, "must be at least 0, and the least is -2"),
     (lambda: masks.global_tokens(ints(-1)), ValueError, "positions must be at least 0"),

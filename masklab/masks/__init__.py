@@ -1,0 +1,37 @@
+"""Attention masks: a predicate on indices, and the bool tensor that it gives.
+
+True = may attend. Axes are always (batch, head, query, key). Each rule is a line or two on the
+indices; the rest is composed of rules with ``&``, ``|`` and ``~``. Rules live on the CPU: make the
+tensor, and move that.
+"""
+
+from masklab.masks.chance import block_dropout, dropout, head_dropout, key_dropout
+from masklab.masks.layers import reach
+from masklab.masks.patterns import (
+    EncoderDecoder,
+    between,
+    bidirectional_window,
+    blocks,
+    causal,
+    chunks,
+    dilated,
+    document_ids,
+    documents,
+    encoder_decoder,
+    global_tokens,
+    itself,
+    offset_queries,
+    padding,
+    padding_queries,
+    prefix_lm,
+    sliding_window,
+    special_tokens,
+)
+from masklab.masks.rule import Mask, Predicate, describe, everything
+
+__all__ = [
+    "EncoderDecoder", "Mask", "Predicate", "between", "bidirectional_window", "block_dropout", "blocks", "causal",
+    "chunks", "describe", "dilated", "document_ids", "documents", "dropout", "encoder_decoder", "everything",
+    "global_tokens", "head_dropout", "itself", "key_dropout", "offset_queries", "padding", "padding_queries",
+    "prefix_lm", "reach", "sliding_window", "special_tokens",
+]  # fmt: skip

@@ -1,0 +1,321 @@
+"""The patterns: who may attend to whom, each in a line or two on the indices."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from masklab.masks.rule import Mask, agreed
+from masklab.masks.tables import at_least, table
+from masklab.text import word_positions
+
+
+def itself() -> Mask:
+    """A query sees its own key and no other.
+
+    With ``|`` it keeps rows from being empty: ``key_dropout(…) | itself()``.
+
+    >>> itself().tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [0, 1, 0],
+            [0, 0, 1]], dtype=torch.int32)
+    """
+    return Mask(lambda b, h, q, k: k == q, "the key is the query itself")
+
+
+def padding(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
+    """Only words may be attended to: padding *keys*, the columns, are blocked.
+
+    For padding on both sides see `between`. Shapes: ``lengths`` (batch,) integers, ``total`` the
+    padded length. Raises ValueError for an unknown side, or for a length over ``total``.
+
+    >>> padding(torch.tensor([2]), total=3).tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[1, 1, 0],
+            [1, 1, 0],
+            [1, 1, 0]], dtype=torch.int32)
+    """
+    word = word_positions(lengths, total=total, side=side)
+    return Mask(lambda b, h, q, k: word[b, k], "the key is a word", batch=len(lengths))
+
+
+def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
+    """Only words may ask: padding *queries*, the rows, are blocked.
+
+    Rarely what you want: a blocked row has no key left, and its softmax is undefined.
+    Shapes and errors: as for `padding`.
+
+    >>> padding_queries(torch.tensor([2]), total=3).tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[1, 1, 1],
+            [1, 1, 1],
+            [0, 0, 0]], dtype=torch.int32)
+    """
+    word = word_positions(lengths, total=total, side=side)
+    return Mask(lambda b, h, q, k: word[b, q], "the query is a word", batch=len(lengths))
+
+
+def between(starts: Tensor, ends: Tensor) -> Mask:
+    """Only words may be attended to, in sentences with padding on both sides.
+
+    The words of a sentence are its positions from ``starts`` up to ``ends``, which is the first
+    that is padding again. Shapes: both (batch,) integers. Raises TypeError for other tables,
+    ValueError for a negative start, or an end before its start.
+
+    >>> between(torch.tensor([1]), torch.tensor([3])).tensor(queries=2, keys=4)[0, 0].int()
+    tensor([[0, 1, 1, 0],
+            [0, 1, 1, 0]], dtype=torch.int32)
+    """
+    starts, ends = table("starts", starts), table("ends", ends)
+    agreed(len(starts), len(ends))
+    if (starts > ends).any():
+        raise ValueError(f"no end may be before its start: starts {starts.tolist()}, ends {ends.tolist()}.")
+    return Mask(lambda b, h, q, k: (starts[b] <= k) & (k < ends[b]), "the key is a word", batch=len(starts))
+
+
+def causal(*, offset: int = 0) -> Mask:
+    """A query sees itself and what came before, never what comes after.
+
+    ``offset`` is the position of query 0 among the keys: with 6 keys, 5 of them
+    cached, and one new query, ``offset=5``. Source: Vaswani et al. 2017, arXiv 1706.03762, §3.2.3.
+
+    >>> causal().tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [1, 1, 1]], dtype=torch.int32)
+    >>> causal(offset=5).tensor(queries=1, keys=6)[0, 0].int()
+    tensor([[1, 1, 1, 1, 1, 1]], dtype=torch.int32)
+    """
+    return Mask(lambda b, h, q, k: k <= q + offset, "the key is not after the query")
+
+
+def offset_queries(mask: Mask, *, offset: int) -> Mask:
+    """The same rule, when query 0 is the key at ``offset``: the earlier queries are in a KV cache.
+
+    For any rule what ``causal(offset=…)`` is for the causal one. Raises ValueError for a negative offset.
+
+    >>> rule = causal() & blocks(2)
+    >>> torch.equal(offset_queries(rule, offset=3).tensor(queries=1, keys=4),
+    ...             rule.tensor(queries=4, keys=4)[:, :, 3:])
+    True
+    """
+    at_least(0, offset=offset)
+    return replace(mask, allows=lambda b, h, q, k: mask.allows(b, h, q + offset, k))
+
+
+def sliding_window(size: int, *, offset: int = 0) -> Mask:
+    """A query sees the last ``size`` keys, itself included, and never what comes after.
+
+    Others count differently. Transformers' ``sliding_window`` is this ``size``; attention-gym's
+    window sees one key more, so it is ``size - 1``. ``offset``: as for `causal`.
+    Raises ValueError for a size below 1. Source: Longformer, Beltagy et al. 2020, arXiv 2004.05150, §3.1.
+
+    >>> sliding_window(2).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 0, 0, 0],
+            [1, 1, 0, 0],
+            [0, 1, 1, 0],
+            [0, 0, 1, 1]], dtype=torch.int32)
+    """
+    at_least(1, size=size)
+    near = Mask(lambda b, h, q, k: k > q + offset - size, f"the key is at most {size - 1} before the query")
+    return causal(offset=offset) & near
+
+
+def bidirectional_window(*, before: int, after: int) -> Mask:
+    """A query sees itself, ``before`` keys on its left and ``after`` on its right: before + 1 + after in all.
+
+    Others name one number W. Transformers means ``before=W, after=W`` (2W+1 keys), Keras
+    ``before=W-1, after=W-1`` (2W−1). JAX's ``local_window_size=(l, r)`` is ``before=l, after=r``.
+    Raises ValueError for a negative number. Source: Longformer, arXiv 2004.05150, §3.1.
+
+    >>> bidirectional_window(before=1, after=2).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 1, 1, 0],
+            [1, 1, 1, 1],
+            [0, 1, 1, 1],
+            [0, 0, 1, 1]], dtype=torch.int32)
+    """
+    at_least(0, before=before, after=after)
+    left = Mask(lambda b, h, q, k: k >= q - before, f"the key is at most {before} before the query")
+    return left & Mask(lambda b, h, q, k: k <= q + after, f"the key is at most {after} after the query")
+
+
+def dilated(step: int) -> Mask:
+    """A query sees itself and every ``step``-th key on both sides.
+
+    Compose it: ``dilated(step) & sliding_window((n - 1) * step + 1)`` sees n keys, the last one itself.
+    Raises ValueError for a step below 1. Source: Longformer, arXiv 2004.05150, §3.1; Sparse
+    Transformers, Child et al. 2019, arXiv 1904.10509 ("strided").
+
+    >>> (dilated(2) & sliding_window(3)).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 0, 0, 0],
+            [0, 1, 0, 0],
+            [1, 0, 1, 0],
+            [0, 1, 0, 1]], dtype=torch.int32)
+    """
+    at_least(1, step=step)
+    return Mask(lambda b, h, q, k: q % step == k % step, f"the key is a multiple of {step} away from the query")
+
+
+def blocks(size: int, *, starts: Tensor | None = None) -> Mask:
+    """A query sees its own block of ``size`` positions, before and after itself.
+
+    With left padding give ``starts``, where each sentence begins, so that blocks are counted from
+    there. Shape: ``starts`` (batch,) integers. Raises ValueError for a size below 1.
+
+    >>> blocks(2).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 1, 0, 0],
+            [1, 1, 0, 0],
+            [0, 0, 1, 1],
+            [0, 0, 1, 1]], dtype=torch.int32)
+    """
+    at_least(1, size=size)
+    meaning = f"the key is in the query's block of {size}"
+    if starts is None:
+        return Mask(lambda b, h, q, k: q // size == k // size, meaning)
+    starts = table("starts", starts)
+    return Mask(lambda b, h, q, k: (q - starts[b]) // size == (k - starts[b]) // size, meaning, batch=len(starts))
+
+
+def chunks(size: int, *, starts: Tensor | None = None) -> Mask:
+    """A query sees itself and what came before in its own block: chunked attention, as in Llama 4.
+
+    Shapes and errors: as for `blocks`. The same as Transformers' ``chunked_causal_mask_function``.
+
+    >>> chunks(2).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 0, 0, 0],
+            [1, 1, 0, 0],
+            [0, 0, 1, 0],
+            [0, 0, 1, 1]], dtype=torch.int32)
+    """
+    return blocks(size, starts=starts) & causal()
+
+
+def prefix_lm(prefixes: Tensor) -> Mask:
+    """Everybody sees the whole prefix; behind it, a query sees itself and what came before.
+
+    Shape: ``prefixes`` (batch,) integers, how many positions are prefix, left padding counted in.
+    Compose padding *after* it: ``prefix_lm(…) & padding(…)``. Raises TypeError for another table,
+    ValueError for a negative number. Source: T5, Raffel et al. 2019, arXiv 1910.10683, §3.2.1.
+
+    >>> prefix_lm(torch.tensor([2])).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 1, 0, 0],
+            [1, 1, 0, 0],
+            [1, 1, 1, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
+    """
+    prefixes = table("prefixes", prefixes)
+    return causal() | Mask(lambda b, h, q, k: k < prefixes[b], "the key is in the prefix", batch=len(prefixes))
+
+
+def documents(ids: Tensor) -> Mask:
+    """A query sees its own document of a packed batch, before and after itself.
+
+    The document of each position is its id; −1 means no document: a pad neither sees nor is seen,
+    so its row is empty. Shape: ``ids`` (batch, length) integers, as from `document_ids`.
+    Raises TypeError for another table, ValueError for an id below −1.
+    Source: packing, Krell et al. 2021, arXiv 2107.02027.
+
+    >>> documents(torch.tensor([[0, 0, 1, -1]])).tensor(queries=4, keys=4)[0, 0].int()
+    tensor([[1, 1, 0, 0],
+            [1, 1, 0, 0],
+            [0, 0, 1, 0],
+            [0, 0, 0, 0]], dtype=torch.int32)
+    """
+    ids = table("ids", ids, axes=("batch", "length"), least=-1)
+    asked = ids.masked_fill(ids == -1, -2)  # a pad asks for a document that no key is in
+    return Mask(lambda b, h, q, k: asked[b, q] == ids[b, k], "the key is in the query's document", batch=len(ids))
+
+
+def document_ids(lengths: Sequence[Sequence[int]], *, total: int) -> Tensor:
+    """Number the documents of each packed row: 0, 1, 2 …, and −1 for the padding behind them.
+
+    Shapes: ``lengths`` one sequence of document lengths a row → (rows, total) int64.
+    Raises TypeError for lengths without rows, ValueError for a negative length, or for a row
+    of more than ``total`` positions.
+
+    >>> document_ids([[2, 1], [4]], total=4)
+    tensor([[ 0,  0,  1, -1],
+            [ 0,  0,  0,  0]])
+    """
+    ids = torch.full((len(lengths), total), -1)
+    for row, counts in zip(ids, lengths, strict=True):
+        counts = torch.as_tensor(counts)
+        counts = counts.long() if counts.numel() == 0 else counts  # of no numbers torch makes a float
+        counts = table("each row of lengths", counts, axes=("documents",))
+        if counts.sum() > total:
+            raise ValueError(f"documents must fill at most total={total} positions, and are {counts.tolist()} long.")
+        row[: counts.sum()] = torch.arange(len(counts)).repeat_interleave(counts)
+    return ids
+
+
+def global_tokens(positions: Tensor) -> Mask:
+    """The tokens at these positions see everybody and are seen by everybody; the others see only them.
+
+    Compose it: ``sliding_window(…) | global_tokens(…)``. Where each sentence has its own, see
+    `special_tokens`. Shape: ``positions`` (count,) integers. Raises TypeError for another table,
+    ValueError for a negative position. Source: Longformer, arXiv 2004.05150, §3.1 ("global attention").
+
+    >>> global_tokens(torch.tensor([1])).tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[0, 1, 0],
+            [1, 1, 1],
+            [0, 1, 0]], dtype=torch.int32)
+    """
+    positions = table("positions", positions, axes=("count",))
+    query = Mask(lambda b, h, q, k: (q[..., None] == positions).any(-1), "the query is global")
+    return query | Mask(lambda b, h, q, k: (k[..., None] == positions).any(-1), "the key is global")
+
+
+def special_tokens(special: Tensor, *, role: str = "hidden") -> Mask:
+    """What [CLS], [SEP] and their like may do: be hidden as keys, or be global.
+
+    ``"hidden"``: nobody sees them, and they may still ask. ``"global"``: they see everybody and are
+    seen by everybody, as in `global_tokens`. Shape: ``special`` (batch, length) bool, True = special.
+    Raises TypeError for another table, ValueError for another role.
+
+    >>> special = torch.tensor([[True, False, False]])
+    >>> special_tokens(special).tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[0, 1, 1],
+            [0, 1, 1],
+            [0, 1, 1]], dtype=torch.int32)
+    >>> special_tokens(special, role="global").tensor(queries=3, keys=3)[0, 0].int()
+    tensor([[1, 1, 1],
+            [1, 0, 0],
+            [1, 0, 0]], dtype=torch.int32)
+    """
+    if role not in ("hidden", "global"):
+        raise ValueError(f"role must be 'hidden' or 'global', and is {role!r}.")
+    special = table("special", special, axes=("batch", "length"), dtypes=(torch.bool,))
+    key = Mask(lambda b, h, q, k: special[b, k], "the key is special", batch=len(special))
+    query = Mask(lambda b, h, q, k: special[b, q], "the query is special", batch=len(special))
+    return ~key if role == "hidden" else query | key
+
+
+class EncoderDecoder(NamedTuple):
+    """The three masks of an encoder–decoder: who asks whom."""
+
+    source: Mask  # encoder: source asks source
+    target: Mask  # decoder: target asks target
+    cross: Mask  # decoder: target asks source
+
+
+def encoder_decoder(
+    source_lengths: Tensor, target_lengths: Tensor, *, source_total: int, target_total: int, side: str = "right"
+) -> EncoderDecoder:
+    """The encoder sees the source's words, the decoder the target's words so far and the source's words.
+
+    Shapes: lengths (batch,) integers; use ``target`` with queries = keys = ``target_total`` and ``cross``
+    with queries = ``target_total``, keys = ``source_total``. Raises ValueError as `padding` does, and for
+    sources and targets that differ in number. Source: Vaswani et al. 2017, arXiv 1706.03762, §3.2.3.
+
+    >>> made = encoder_decoder(torch.tensor([1]), torch.tensor([2]), source_total=3, target_total=2)
+    >>> made.target.tensor(queries=2, keys=2)[0, 0].int()
+    tensor([[1, 0],
+            [1, 1]], dtype=torch.int32)
+    >>> made.cross.tensor(queries=2, keys=3)[0, 0].int()
+    tensor([[1, 0, 0],
+            [1, 0, 0]], dtype=torch.int32)
+    """
+    agreed(len(source_lengths), len(target_lengths))
+    source = padding(source_lengths, total=source_total, side=side)
+    target = padding(target_lengths, total=target_total, side=side)
+    return EncoderDecoder(source=source, target=causal() & target, cross=source)

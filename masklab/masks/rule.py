@@ -1,0 +1,163 @@
+"""What a mask is: a rule on indices that composes with others, gives a tensor, and can say itself in words."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+Predicate = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+BATCH = "a rule for {} sentences does not fit a batch of {}."
+HEADS = "a rule for {} heads does not fit {} heads."
+CELLS_AT_ONCE = 2**19  # 512 KiB of bool: what a rule computes on its way stays in the processor's cache
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A rule that says which query may attend to which key.
+
+    ``allows(b, h, q, k)`` takes index tensors that broadcast, and gives a bool
+    tensor, True = may attend. The same signature as FlexAttention's ``mask_mod``.
+    ``meaning`` says the rule in words; ``batch`` and ``heads`` are how many it knows, None for any
+    number. Rules compose with ``&``, ``|`` and ``~``; ValueError if they know different batches
+    or heads. ``joint`` and ``parts`` keep how a rule was composed, for `describe`.
+
+    >>> from masklab.masks import causal, padding
+    >>> both = causal() & padding(torch.tensor([2]), total=4)
+    >>> both.tensor(batch=1, queries=4, keys=4).int()[0, 0]
+    tensor([[1, 0, 0, 0],
+            [1, 1, 0, 0],
+            [1, 1, 0, 0],
+            [1, 1, 0, 0]], dtype=torch.int32)
+    >>> both.meaning
+    'the key is not after the query and the key is a word'
+    """
+
+    allows: Predicate
+    meaning: str
+    batch: int | None = None
+    heads: int | None = None
+    joint: str = field(default="", repr=False)  # "and", "or", "not", or "" for a rule that is not composed
+    parts: tuple["Mask", ...] = field(default=(), repr=False)
+
+    def tensor(self, *, batch: int | None = None, heads: int | None = None, queries: int, keys: int) -> Tensor:
+        """The rule for every pair of positions.
+
+        Shape: (batch, heads, queries, keys) bool, True = may attend; ``batch`` and ``heads`` are by
+        default what the rule knows, or 1. Of more positions than are asked for, the first ones count.
+        An axis that the rule does not look at is a view (`Tensor.expand`): clone before you write.
+        Raises ValueError for another batch, other heads or more positions than the rule knows, TypeError
+        for a rule that does not give bool.
+
+        >>> from masklab.masks import causal
+        >>> causal().tensor(queries=2, keys=2)
+        tensor([[[[ True, False],
+                  [ True,  True]]]])
+        """
+        batch, heads = agreed(self.batch, batch), agreed(self.heads, heads, HEADS)
+        shape = (1 if batch is None else batch, 1 if heads is None else heads, queries, keys)
+        try:
+            cells = _cells(self, shape)
+        except IndexError as error:
+            raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
+        if cells.dtype != torch.bool:
+            raise TypeError(f"a rule must give bool, True = may attend, and “{self.meaning}” gives {cells.dtype}.")
+        return cells.expand(shape)
+
+    def __and__(self, other: "Mask") -> "Mask":
+        """Allowed by both rules."""
+        return _composed("and", self, other, lambda b, h, q, k: self.allows(b, h, q, k) & other.allows(b, h, q, k))
+
+    def __or__(self, other: "Mask") -> "Mask":
+        """Allowed by either rule."""
+        return _composed("or", self, other, lambda b, h, q, k: self.allows(b, h, q, k) | other.allows(b, h, q, k))
+
+    def __invert__(self) -> "Mask":
+        """Allowed where the rule blocks, and the other way round."""
+        rule, meaning = lambda b, h, q, k: ~self.allows(b, h, q, k), f"not ({self.meaning})"
+        return replace(self, allows=rule, meaning=meaning, joint="not", parts=(self,))
+
+
+def _cells(mask: Mask, shape: tuple[int, int, int, int]) -> Tensor:
+    """What the rule gives for every index. Shape: broadcasts to ``shape``.
+
+    A rule on its own is one comparison, made at once. A composed rule makes a tensor for each of
+    its parts: a large one is asked about some rows at a time, so that the parts stay small, in the
+    processor's cache. All in all it takes little more memory than its result.
+    """
+    batch, heads, q, k = (torch.arange(n) for n in shape)
+    b, h, q = batch.view(-1, 1, 1, 1), heads.view(-1, 1, 1), q.view(-1, 1)
+    if not mask.joint or math.prod(shape) <= CELLS_AT_ONCE:
+        return mask.allows(b, h, q, k)
+    some = mask.allows(b, h, q[:2], k)  # two queries show on which axes the rule depends
+    if some.ndim < 2 or some.shape[-2] == 1:
+        return some  # not on the query: it is the same for all of them
+    cells = torch.empty((*some.shape[:-2], len(q), some.shape[-1]), dtype=some.dtype)
+    rows = max(1, CELLS_AT_ONCE * len(q) // cells.numel())
+    for block, some_q in zip(cells.split(rows, dim=-2), q.split(rows), strict=True):
+        block.copy_(mask.allows(b, h, some_q, k))
+    return cells
+
+
+def _composed(joint: str, first: Mask, second: Mask, allows: Predicate) -> Mask:
+    """One rule made of two."""
+    if not isinstance(second, Mask):
+        raise TypeError(f"a rule composes with a rule, and got {type(second).__name__}; make a tensor of it first.")
+    meaning = f"{first.meaning} {joint} {second.meaning}"
+    return Mask(
+        allows,
+        f"({meaning})" if joint == "or" else meaning,
+        batch=agreed(first.batch, second.batch),
+        heads=agreed(first.heads, second.heads, HEADS),
+        joint=joint,
+        parts=(first, second),
+    )
+
+
+def agreed(first: int | None, second: int | None, disagree: str = BATCH) -> int | None:
+    """The one number of sentences, or of heads, that two parts agree on; None agrees with any."""
+    if None not in (first, second) and first != second:
+        raise ValueError(disagree.format(first, second))
+    return second if first is None else first
+
+
+def describe(mask: Mask) -> str:
+    """Say in one sentence what a query may see.
+
+    Where "and" and "or" mix, brackets show what belongs together.
+
+    >>> from masklab.masks import causal, itself, padding
+    >>> words = padding(torch.tensor([2]), total=3)
+    >>> print(describe(causal() & words))
+    A query may attend to a key if the key is not after the query and the key is a word.
+    >>> print(describe(causal() & (words | itself())))  # doctest: +NORMALIZE_WHITESPACE
+    A query may attend to a key if the key is not after the query
+    and (the key is a word or the key is the query itself).
+    >>> print(describe(~itself()))
+    A query may attend to a key unless the key is the query itself.
+    """
+    if mask.meaning == everything().meaning:
+        return "A query may attend to every key."
+    if mask.joint == "not":
+        return f"A query may attend to a key unless {_clause(mask.parts[0])}."
+    return f"A query may attend to a key if {_clause(mask)}."
+
+
+def _clause(mask: Mask) -> str:
+    """The rule as a part of a sentence; what is joined by another word than its neighbours stands in brackets."""
+    if mask.joint == "not":
+        return f"it is not true that ({_clause(mask.parts[0])})"
+    mixed = {"and": "or", "or": "and"}.get(mask.joint)
+    clauses = [f"({_clause(part)})" if part.joint == mixed else _clause(part) for part in mask.parts]
+    return f" {mask.joint} ".join(clauses) or mask.meaning
+
+
+def everything() -> Mask:
+    """Every query may attend to every key: no mask at all.
+
+    >>> bool(everything().tensor(queries=3, keys=5).all())
+    True
+    """
+    return Mask(lambda b, h, q, k: torch.ones_like(b, dtype=torch.bool), "every key is allowed")
