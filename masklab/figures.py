@@ -93,6 +93,12 @@ def draw(picture: Picture | Sequence[Panel], *, width: int = 1000, captions: boo
     ``picture`` may be panels alone. ``width`` is in pixels; the figure is narrower when
     the panels are, and wider only when one panel is. ``captions`` puts each panel's
     meaning under it.
+
+    >>> import torch
+    >>> panel = Panel(name="mask", title="mask", meaning="1 = may attend", kind="mask",
+    ...               values=torch.tensor([[1, 0]]), rows=["q"], columns=["a", "b"])
+    >>> type(draw([panel])).__name__
+    'Figure'
     """
     picture = picture if isinstance(picture, Picture) else Picture(panels=list(picture))
     chips, words = _chip_lines(picture, width), _words(picture, width)
@@ -114,6 +120,9 @@ def png(picture: Picture | Sequence[Panel], *, width: int = 1000) -> bytes:
     """The picture as a PNG file, for a notebook that is read without a kernel.
 
     256 colours are plenty for it, and make a quarter of the size.
+
+    >>> png([])[1:4]
+    b'PNG'
     """
     canvas, buffer = draw(picture, width=width).canvas, io.BytesIO()
     canvas.draw()
@@ -135,6 +144,9 @@ def svg(
 
     Letters are stored as shapes, so that it looks the same where the font is missing.
     Writes the file, too, when ``path`` is given.
+
+    >>> "<title" in svg([], title="nothing", description="an empty picture")
+    True
     """
     figure, buffer = draw(picture, width=width, captions=captions), io.StringIO()
     quiet = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -163,6 +175,12 @@ def colours(panel: Panel) -> np.ndarray:
 
     Cells of pads are washed out with grey; blocked cells and cells with no number
     get the paper on which their hatching is drawn.
+
+    >>> import torch
+    >>> panel = Panel(name="weights", title="weights", meaning="Each row sums to 1.", kind="weight",
+    ...               values=torch.tensor([[0.0, 1.0]]), rows=["q"], columns=["a", "b"])
+    >>> luminance(colours(panel)).round(1).tolist()  # dark is 0, bright is 1
+    [[0.0, 0.8]]
     """
     values = _values(panel)
     if panel.scale == "plain":
@@ -177,7 +195,11 @@ def colours(panel: Panel) -> np.ndarray:
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
-    """How bright a colour is, 0 to 1. Shape: (..., 3) → (...). Source: WCAG 2.2, relative luminance."""
+    """How bright a colour is, 0 to 1. Shape: (..., 3) → (...). Source: WCAG 2.2, relative luminance.
+
+    >>> luminance(np.array([[0.0, 0, 0], [1, 1, 1], [0, 1, 0]])).round(4).tolist()
+    [0.0, 1.0, 0.7152]
+    """
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return linear @ np.array([0.2126, 0.7152, 0.0722])
 
@@ -186,6 +208,9 @@ def inks(rgb: np.ndarray) -> np.ndarray:
     """Black or white, whichever is read more easily on a colour: always at least 4.5:1.
 
     Shape: (..., 3) → (...) of strings.
+
+    >>> inks(np.array([[1.0, 1, 1], [0, 0, 0.5]])).tolist()
+    ['#000000', '#ffffff']
     """
     bright = luminance(rgb)
     return np.where((bright + 0.05) / 0.05 >= 1.05 / (bright + 0.05), "#000000", "#ffffff")

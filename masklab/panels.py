@@ -37,7 +37,7 @@ class Panel:
     share a name light up together. ``sign`` stands between the panel before and this one.
     ``say`` is this panel's part of the spoken line; ``{}`` is the value. A ``paintable`` panel's cells can be toggled.
     ``limit`` fixes the ends of a signed colour scale. Panels shown together need different names.
-    Raises ValueError when a part doesn't fit the values.
+    Raises ValueError when a part doesn't fit the values, TypeError for values that are no tensor.
     """
 
     name: str
@@ -65,6 +65,8 @@ class Panel:
         shape = (len(self.rows), len(self.columns))
         for name in ("values", "blocked", "marks"):
             have = getattr(self, name)
+            if have is not None and not isinstance(have, Tensor):
+                raise TypeError(f"{name} of panel {self.name!r} must be a tensor, and is {type(have).__name__}.")
             if have is not None and tuple(have.shape) != shape:
                 raise ValueError(
                     f"{name} of panel {self.name!r} must be {shape}, as its labels say, and is {tuple(have.shape)}."

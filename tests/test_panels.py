@@ -64,6 +64,11 @@ def test_parts_that_do_not_fit_are_refused(changes, words):
         panel(**changes)
 
 
+def test_values_must_be_a_tensor():
+    with pytest.raises(TypeError, match=r"values of panel .* must be a tensor, and is list"):
+        panel(values=[[1.0, 2.0], [3.0, 4.0]])
+
+
 def test_limits_are_even_and_finite():
     values = torch.tensor([[0.5, -2.0], [float("nan"), -torch.inf]])
     assert panel(kind="score", values=values).limits == (-2.0, 2.0)

@@ -12,17 +12,29 @@ SEED = 5
 
 
 def word_mask(function) -> Verdict:
-    """Judge ``function(lengths, total)`` → (batch, total) bool, True = a word; the padding is on the left."""
+    """Judge ``function(lengths, total)`` → (batch, total) bool, True = a word; the padding is on the left.
+
+    >>> word_mask(lambda lengths, total: torch.arange(total) < lengths[:, None]).misconception
+    'wrong side'
+    """
     return _WORD_MASK.judge(function)
 
 
 def attention_mask(function) -> Verdict:
-    """Judge ``function(words)``: (batch, length) bool → (batch, query, key) bool, True = may attend."""
+    """Judge ``function(words)``: (batch, length) bool → (batch, query, key) bool, True = may attend.
+
+    >>> attention_mask(lambda words: words[:, None, :].expand(-1, words.shape[1], -1)).state
+    'right'
+    """
     return _ATTENTION_MASK.judge(function)
 
 
 def masked_weights(function) -> Verdict:
-    """Judge ``function(scores, mask)``: (query, key) floats and a bool mask → softmax weights, blocked ones 0."""
+    """Judge ``function(scores, mask)``: (query, key) floats and a bool mask → softmax weights, blocked ones 0.
+
+    >>> masked_weights(lambda scores, mask: (scores * mask).softmax(-1)).state
+    'wrong'
+    """
     return _MASKED_WEIGHTS.judge(function)
 
 
@@ -30,12 +42,19 @@ def run_layer(function) -> Verdict:
     """Judge ``function(layer, x, words)``: an `nn.MultiheadAttention` that must not see the padding.
 
     Only the rows of words are compared, with each sentence run alone and unpadded.
+
+    >>> run_layer(lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0]).state
+    'right'
     """
     return _RUN_LAYER.judge(lambda layer, x, words: _words_only(function(layer, x, words), words))
 
 
 def safe_weights(function) -> Verdict:
-    """Judge ``function(scores, bias)``: a bias of 0 and −∞, rows with no key get zeros, and no gradient is NaN."""
+    """Judge ``function(scores, bias)``: a bias of 0 and −∞, rows with no key get zeros, and no gradient is NaN.
+
+    >>> safe_weights(lambda scores, bias: (scores + bias).softmax(-1)).state
+    'wrong'
+    """
     return _SAFE_WEIGHTS.judge(lambda scores, bias: _with_gradient(function, scores, bias))
 
 

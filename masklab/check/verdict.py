@@ -105,6 +105,11 @@ def compared(answer: Tensor, right: Tensor, *, kind: str, title: str, rows: str,
     """Two panels side by side: what a function gave, its differing cells marked ✗, and what is right.
 
     Shapes: ``answer``, ``right`` (rows, columns). ``rows`` and ``columns`` name the axes.
+
+    >>> yours, right = compared(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]),
+    ...                         kind="weight", title="weights", rows="query", columns="key")
+    >>> yours.meaning, right.title
+    ('✗ marks 1 cells that differ.', 'the weights to find')
     """
     differs = ~torch.isclose(answer.double(), right.double(), atol=1e-5, equal_nan=True)
     labels = {

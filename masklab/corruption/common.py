@@ -8,7 +8,11 @@ from torch import Tensor
 
 
 def shift_right(mask: Tensor) -> Tensor:
-    """Each position gets what stood before it, the first one False. Shape: (B, L)."""
+    """Each position gets what stood before it, the first one False. Shape: (B, L).
+
+    >>> shift_right(torch.tensor([[True, False, True]]))
+    tensor([[False,  True, False]])
+    """
     return F.pad(mask, (1, 0))[:, : mask.shape[1]]
 
 
@@ -22,12 +26,21 @@ def at_least_one(share: float, *, of: int) -> int:
 
 
 def int64(tokens: Sequence[int]) -> Tensor:
-    """Ids as a tensor, also when there are none (an empty list would become float)."""
+    """Ids as a tensor, also when there are none (an empty list would become float).
+
+    >>> int64([7, 8]), int64([])
+    (tensor([7, 8]), tensor([], dtype=torch.int64))
+    """
     return torch.tensor(tokens, dtype=torch.int64)
 
 
 def check(*, axes: int = 2, **given: Tensor | None) -> None:
-    """All tensors have one shape with these axes; ``ids`` and ``spans`` are int64, all others bool."""
+    """All tensors have one shape with these axes; ``ids`` and ``spans`` are int64, all others bool.
+
+    >>> check(ids=torch.tensor([[7, 8]]), chosen=torch.tensor([[True]]))
+    Traceback (most recent call last):
+    ValueError: expected one shape (batch, length), and got {'ids': (1, 2), 'chosen': (1, 1)}.
+    """
     tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
     for name, tensor in tensors.items():
         wanted = torch.int64 if name in ("ids", "spans") else torch.bool
@@ -43,6 +56,11 @@ def check(*, axes: int = 2, **given: Tensor | None) -> None:
 
 
 def check_share(name: str, share: float) -> None:
-    """A share is between 0 and 1."""
+    """A share is between 0 and 1.
+
+    >>> check_share("probability", 15)
+    Traceback (most recent call last):
+    ValueError: probability must be between 0 and 1, and is 15. For percent divide by 100.
+    """
     if not 0 <= share <= 1:
         raise ValueError(f"{name} must be between 0 and 1, and is {share}. For percent divide by 100.")

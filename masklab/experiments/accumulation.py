@@ -89,7 +89,12 @@ def micro_batches(step: int, *, seed: int) -> list[Batch]:
 
 
 def language_losses(model: GPT, batch: Batch) -> tuple[Tensor, Tensor]:
-    """The loss of each next token, (B, L), and which of them count, (B, L)."""
+    """The loss of each next token, (B, L), and which of them count, (B, L).
+
+    >>> losses, counts = language_losses(tiny_gpt(0), micro_batches(0, seed=0)[0])
+    >>> losses.shape, counts.shape
+    (torch.Size([16, 7]), torch.Size([16, 7]))
+    """
     labels, supervised = next_token_labels(batch.ids, batch.mask)
     return token_losses(model(batch.ids), labels, supervised), supervised  # causal, so pads on the right are not seen
 
@@ -98,6 +103,9 @@ def accumulated_loss(model: GPT, batches: Sequence[Batch], *, per: str) -> Tenso
     """The losses of all micro-batches added up, each by a denominator of `DENOMINATORS`.
 
     A loop that saves memory calls ``backward`` after each; its gradients add up to the gradient of this sum.
+
+    >>> 5 < accumulated_loss(tiny_gpt(0), micro_batches(0, seed=0), per="count") < 7  # untrained, about ln V = 5.98
+    tensor(True)
     """
     several = [language_losses(model, batch) for batch in batches]
     if per == "count":  # known before the first micro-batch is computed: it needs the labels only
@@ -107,7 +115,12 @@ def accumulated_loss(model: GPT, batches: Sequence[Batch], *, per: str) -> Tenso
 
 
 def trained_writer(name: str, *, seed: int, steps: int) -> tuple[GPT, list[float]]:
-    """A GPT that learned from accumulated micro-batches, by one denominator, and the curve of its loss."""
+    """A GPT that learned from accumulated micro-batches, by one denominator, and the curve of its loss.
+
+    >>> model, curve = trained_writer("one count", seed=0, steps=20)
+    >>> len(curve), curve[1] < curve[0]
+    (2, True)
+    """
     model, per = tiny_gpt(seed), DENOMINATORS[name]
     curve = train(
         model, lambda step: accumulated_loss(model, micro_batches(step, seed=seed), per=per), steps=steps, rate=RATE
@@ -152,7 +165,12 @@ def _gradient_run(name: str, seed: int, *, models: dict[int, GPT], first: int) -
 
 
 def gradient(model: nn.Module, loss: Tensor) -> Tensor:
-    """The gradient of a loss with respect to all parameters, as one long vector."""
+    """The gradient of a loss with respect to all parameters, as one long vector.
+
+    >>> model = nn.Linear(2, 1, bias=False)
+    >>> gradient(model, model(torch.tensor([3.0, 4.0])).sum())
+    tensor([3., 4.])
+    """
     return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
 
 

@@ -250,7 +250,11 @@ class Reference(NamedTuple):
 
 
 def reference(seed: int, *, steps: int) -> Reference:
-    """Train a model, and use it without any padding."""
+    """Train a model, and use it without any padding.
+
+    >>> reference(0, steps=1).logits.shape[0] == PROMPTS
+    True
+    """
     model, batch = tiny_gpt(seed), prompts()
     fit(model, lambda batch: language_loss(model, batch, masks.causal()), seed=seed, steps=steps)
     used = partial(next_logits, model, rule=masks.causal())

@@ -138,7 +138,12 @@ def _read_run(name: str, seed: int, *, models: dict[tuple[str, int], Classifier]
 
 
 def trained_classifier(sentences: Padded, *, read: str, seed: int, steps: int) -> Classifier:
-    """A classifier that learned the topics of padded sentences; ``read`` as for `Classifier`."""
+    """A classifier that learned the topics of padded sentences; ``read`` as for `Classifier`.
+
+    >>> known, _ = labelled(14)
+    >>> trained_classifier(known, read="packed", seed=0, steps=1).read
+    'packed'
+    """
     model = Classifier(len(VOCABULARY), len(TOPICS), read=read, seed=seed)
     chosen = draws(range(len(sentences.ids)), size=BATCH, seed=seed)
 
@@ -156,6 +161,10 @@ def predicted_topics(model: Classifier, sentences: Padded, *, read: str, more: i
 
     ``read`` is as for `Classifier`, or "behind": the state after the last word and ``more`` pads, as if the
     longest sentence in the batch had so many more words. With ``more=0`` that is the last word.
+
+    >>> known, new = labelled(14)
+    >>> predicted_topics(trained_classifier(known, read="packed", seed=0, steps=1), new, read="packed", more=5).shape
+    torch.Size([800])
     """
     ids = F.pad(sentences.ids, (0, more), value=PAD_ID)  # (n, L + more)
     reader = copy(model)  # the same weights
@@ -229,6 +238,11 @@ def accuracy(logits: Tensor, sentences: Padded, *, over: str) -> float:
 
 
 def most_common_tag_share(sentences: Padded, *, over: str) -> float:
-    """The accuracy of a model that always gives the most common tag, padding included."""
+    """The accuracy of a model that always gives the most common tag, padding included.
+
+    >>> sentences = padded(corpus.RUNNING, total=10)  # 12 words, 6 of them nouns, and 18 pads
+    >>> most_common_tag_share(sentences, over="words"), most_common_tag_share(sentences, over="positions")
+    (0.5, 0.6000000238418579)
+    """
     tags = sentences.tags[sentences.mask] if over == "words" else sentences.tags.flatten()
     return (tags.bincount().max() / len(tags)).item()

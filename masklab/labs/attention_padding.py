@@ -62,6 +62,9 @@ def lab(**changes) -> Lab:
 
     Reset goes back to that state. Raises TypeError for a keyword that is no part of the
     state, ValueError for a mask or a side that the lab does not have.
+
+    >>> print(str(lab(mask="none")).splitlines()[0])
+    ▸ The cat ate ·[PAD]· ·[PAD]·   3 of 5 are words
     """
     _check_settings(changes)
     initial = INITIAL | changes
@@ -127,6 +130,9 @@ def project(ids: Tensor, *, pad: float, seed: int) -> Projected:
 
     The vector of [PAD] is ``pad`` times a fixed direction; every other one depends
     on its id and the seed alone. Shapes: ``ids`` (length,) → three of (1, 1, length, DIM).
+
+    >>> project(torch.tensor([1, 2, 0]), pad=1.0, seed=1).q.shape
+    torch.Size([1, 1, 3, 4])
     """
     x = vectors(ids, dim=DIM, seed=seed)  # (L, D)
     x = torch.where((ids == PAD_ID)[:, None], pad * x, x)

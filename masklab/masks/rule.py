@@ -117,7 +117,14 @@ def _composed(joint: str, first: Mask, second: Mask, allows: Predicate) -> Mask:
 
 
 def agreed(first: int | None, second: int | None, disagree: str = BATCH) -> int | None:
-    """The one number of sentences, or of heads, that two parts agree on; None agrees with any."""
+    """The one number of sentences, or of heads, that two parts agree on; None agrees with any.
+
+    >>> agreed(2, None), agreed(None, None)
+    (2, None)
+    >>> agreed(2, 3)
+    Traceback (most recent call last):
+    ValueError: a rule for 2 sentences does not fit a batch of 3.
+    """
     if None not in (first, second) and first != second:
         raise ValueError(disagree.format(first, second))
     return second if first is None else first
