@@ -30,13 +30,12 @@ from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 from PIL import Image
 
-from masklab.panels import EXTRA, MISSED, RIGHT, SIGNS, Panel, Picture, Sentence, label, number
+from masklab.panels import EXTRA, MISSED, RIGHT, SIGNS, WRITTEN, Panel, Picture, Sentence, label, number
 
 DPI = 96  # so that one unit of the sheet is one CSS pixel, in PNG and in SVG
 # Up to so many rows and columns: the width and height of a cell, the size of its number, the size of a label.
-SIZES = ((8, 36, 32, 10, 11), (12, 31, 26, 9, 11), (16, 25.5, 24, 8, 10))
-WRITTEN = SIZES[-1][0]  # with more, no cell shows its number
-MAPS = {"signed": ("PuOr", "orange", "purple"), "unit": ("cividis", "dark blue", "yellow")}
+SIZES = ((8, 36, 32, 10, 11), (12, 31, 26, 9, 11), (WRITTEN, 25.5, 24, 8, 10))
+MAPS = {"signed": "PuOr", "unit": "cividis"}
 PAPER, INK, GREY = "#fcfcfd", "#000000", "#5c6068"  # GREY on PAPER: 6.2:1
 PLAIN, BLOCKED, HOLE = "#e3e9f0", "#f4f4f4", "#ffe8ee"  # a cell with no colour scale, a blocked one, one with no number
 HATCH, WASH = "#b4b4b4", "#e6e6e8"  # light enough for black text on top: 10:1
@@ -187,7 +186,7 @@ def colours(panel: Panel) -> np.ndarray:
         rgb = np.tile(_rgb(PLAIN), (*values.shape, 1))
     else:
         low, high = panel.limits
-        rgb = matplotlib.colormaps[MAPS[panel.scale][0]](np.clip((values - low) / (high - low), 0, 1))[..., :3]
+        rgb = matplotlib.colormaps[MAPS[panel.scale]](np.clip((values - low) / (high - low), 0, 1))[..., :3]
     rgb = np.where(_pads(panel)[..., None], 0.4 * rgb + 0.6 * _rgb(WASH), rgb)
     rgb[_blocked(panel)] = _rgb(BLOCKED)
     rgb[np.isnan(values)] = _rgb(HOLE)
@@ -258,7 +257,7 @@ def _block(panel: Panel, longest: int, *, sign: str, captions: bool) -> Block:
     upright = names > cell[0] - 2
     notes = max((_width(n, 11) for n in [panel.notes_title, *panel.row_notes]), default=0) if panel.row_notes else 0
     body = max(len(panel.columns) * cell[0] + (notes + 10 if notes else 0), _width(panel.title, 13, "bold"))
-    text = panel.meaning if digits else f"{panel.meaning} {_legend(panel)}"
+    text = panel.meaning if digits else f"{panel.meaning} {panel.legend}"
     caption = tuple(_folded(text, max(body, CAPTION_WIDTH))) if captions else ()
     return Block(
         panel=replace(panel, sign=sign), cell=tuple(cell), number=digits, name=name, upright=upright, caption=caption,
@@ -314,14 +313,6 @@ def _placed(lines: list[list[Block]], top: float) -> tuple[list[Block], float]:
             x += block.width + GAP
         top += header + max(block.below for block in line) + MARGIN
     return placed, top
-
-
-def _legend(panel: Panel) -> str:
-    """What the ends of the colour scale mean, where no number is written."""
-    if panel.scale == "plain":
-        return ""
-    (low, high), (_, start, end) = panel.limits, MAPS[panel.scale]
-    return f"{number(low)} is {start}, {number(high)} is {end}."
 
 
 # How it is drawn

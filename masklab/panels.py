@@ -15,6 +15,7 @@ from torch import Tensor
 
 # How a kind of value is coloured: "signed" around 0, "unit" from 0 to 1, "plain" not at all.
 KINDS = {"ids": "plain", "mask": "plain", "score": "signed", "vector": "signed", "output": "signed", "weight": "unit"}
+ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
 SIGNS = {NOT_MARKED: "", RIGHT: "✓", MISSED: "✗", EXTRA: "!"}
@@ -23,7 +24,9 @@ LARGE, LARGE_ID = 1e5, 1e10  # from here on a number is written with a power of 
 ROUNDED = Context(prec=2, rounding=ROUND_HALF_UP)
 TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 LABEL_LENGTH = 12
-TEXT_COLUMNS = 16  # wider panels are cut in the text twin
+# Up to so many rows and columns a panel shows its numbers; with more, colours alone, and the text twin is cut. A cell
+# of the live view takes 46 px, and a notebook beside its file list is 850 px wide on a laptop.
+WRITTEN = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +86,37 @@ class Panel:
         return KINDS[self.kind]
 
     @property
+    def written(self) -> bool:
+        """Whether there is room for the numbers."""
+        return max(len(self.rows), len(self.columns)) <= WRITTEN
+
+    @property
     def limits(self) -> tuple[float, float]:
-        """The values at the two ends of the colour scale."""
-        if self.scale != "signed":
-            return (0.0, 1.0)
+        """The values at the two ends of the colour scale.
+
+        Weights go from 0 to 1, always, so that pictures can be compared. Only where no number is
+        written the largest weight is the end: of a hundred keys each gets little, and all would be dark.
+        """
         finite = self.values.float()[self.values.isfinite()].abs()
-        top = self.limit or (finite.max().item() if finite.numel() else 0.0) or 1.0
-        return (-top, top)
+        largest = finite.max().item() if finite.numel() else 0.0
+        if self.scale == "signed":
+            top = self.limit or largest or 1.0
+            return (-top, top)
+        return (0.0, 1.0) if self.written or self.scale == "plain" else (0.0, largest or 1.0)
+
+    @property
+    def legend(self) -> str:
+        """What the ends of the colour scale mean, for a panel without numbers."""
+        if self.scale == "plain":
+            return ""
+        low, high = (f"{limit:.2g}".replace("-", "−") for limit in self.limits)
+        start, end = ENDS[self.scale]
+        return f"{low} is {start}, {high} is {end}."
+
+    @property
+    def caption(self) -> str:
+        """The meaning, and where no number is written, what the colours mean."""
+        return self.meaning if self.written else f"{self.meaning} {self.legend}".strip()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,18 +208,18 @@ def text(panel: Panel) -> str:
        The  [PAD]
     1    1      0
     """
-    shown = min(len(panel.columns), TEXT_COLUMNS)
+    shown = min(len(panel.columns), WRITTEN)
     notes = [panel.notes_title, *panel.row_notes] if panel.row_notes else []
     columns, rows = _heads(panel.columns, panel.column_pads), _heads(panel.rows, panel.row_pads)
     table = [["", *columns[:shown]]]
-    for i, row in enumerate(rows[:TEXT_COLUMNS]):
+    for i, row in enumerate(rows[:WRITTEN]):
         table.append([row, *(cell(panel, i, j) for j in range(shown))])
     if notes:
         table = [line + [note] for line, note in zip(table, notes, strict=False)]
     lines = [f"{panel.sign}  {panel.title}: {panel.meaning}".strip(), *_aligned(table)]
-    if len(panel.columns) > shown or len(panel.rows) > TEXT_COLUMNS:
+    if len(panel.columns) > shown or len(panel.rows) > WRITTEN:
         lines.append(
-            f"(the first {min(len(panel.rows), TEXT_COLUMNS)} of {len(panel.rows)} rows and "
+            f"(the first {min(len(panel.rows), WRITTEN)} of {len(panel.rows)} rows and "
             f"{shown} of {len(panel.columns)} columns)"
         )
     return "\n".join(lines)

@@ -11,17 +11,11 @@
  *
  * Every panel is painted on a canvas, because a browser takes its time to restyle, lay out and
  * paint tables of numbers: at 16 words they answered a key after 164 to 181 ms, and canvases do
- * after 56. Where numbers fit, a semantic table lies over the canvas, clear as glass: it is what
+ * after 40. Where numbers fit, a semantic table lies over the canvas, clear as glass: it is what
  * a screen reader reads, what the keyboard walks in and what the pointer meets. It is written
  * once the eye has its picture.
  */
 
-/* Up to this many rows and columns a panel has numbers. Measured with one word changed, all panels:
- *   tokens               8    12    16    20    24    32
- *   script, ms           3     4     5     6     6     8   (without numbers 1 to 2)
- *   widest panel, px   464   648   832  1016  1200  1568
- * Time would allow more; a notebook beside its file list is 850 px wide on a laptop. */
-const NUMBERS_MAX = 16;
 const CHANGED_MS = 600; // how long a changed cell stays marked
 const CHANGED_MAX = 400; // more changed cells than this are not marked
 const SPEAK_MS = 150; // a screen reader hears the words once the selection rests
@@ -168,7 +162,7 @@ const isPair = (panel) => panel.axes[0] === "query" && panel.axes[1] === "key";
 
 function wayOf(data) {
   if (data.values.length === 0) return "empty";
-  return Math.max(...data.shape) <= NUMBERS_MAX ? "table" : "canvas";
+  return data.written ? "table" : "canvas";
 }
 
 /* What must agree for the nodes of one panel to be used again for the next. */
