@@ -1,6 +1,7 @@
 """Words → ids → a padded batch with its labels; any pasted text becomes a batch, too."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +34,7 @@ class Vocabulary:
     """Which id a word has: five special tokens first, then the words in their order.
 
     A word with a capital that is not there is looked up without it. Every other word is [UNK].
+    Raises ValueError for words that come twice, or have the name of a special token.
 
     >>> VOCABULARY.encode(["The", "cat", "ate", "sushi", "[MASK]"])
     [5, 6, 7, 1, 2]
@@ -41,6 +43,11 @@ class Vocabulary:
     """
 
     words: tuple[str, ...]
+
+    def __post_init__(self):
+        twice = [token for token, count in Counter(self.tokens).items() if count > 1]
+        if twice:
+            raise ValueError(f"every word must come once, and none be a special token {SPECIALS}: look at {twice}.")
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
@@ -61,7 +68,9 @@ class Vocabulary:
         return self.ids.get(word, self.ids.get(word.lower(), self.ids[UNK]))
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """The ids of some words."""
+        """The ids of some words. Raises TypeError for a text that is not split into words."""
+        if isinstance(words, str):
+            raise TypeError(f"words must be a list of words, and is one text. Write words_of({words[:20]!r}).")
         return [self.id(word) for word in words]
 
     def decode(self, ids: Iterable[int] | Tensor) -> list[str]:

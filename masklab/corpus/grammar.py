@@ -30,6 +30,7 @@ from masklab.corpus.words import (
     PEOPLE_DO,
     PLACES,
     STATES,
+    STEMS,
     THINGS,
     TIMES,
     TOPICS,
@@ -45,7 +46,8 @@ class Example:
     """A sentence with its labels.
 
     ``words`` and ``tags`` (Universal POS) go word by word; ``topic`` is one of ``TOPICS``.
-    ``cue`` is the position of the last word that is needed to tell the topic: what follows is neutral, or misleads.
+    ``cue`` is the position of the last word of what belongs to the topic, a phrase or an adjective ("hungry"):
+    nothing after it is needed to tell the topic, for it is neutral, or misleads.
     ``agreement`` is (subject, verb), the positions of the main clause's two words that agree in number,
     or None where the verb does not show it ("ate", "can eat").
 
@@ -222,7 +224,8 @@ def _tail(rng: random.Random, clause: _Clause, *, topic: str, tense: str, timed:
         tense = "past" if tense == "past" else "present"
         meanwhile = _clause(rng, topic=another, tense=tense, plain=True, other=clause.who)
         return [(rng.choice(JOINTS), "SCONJ"), *meanwhile.words]
-    place = _tagged(rng.choice(PLACES)) if clause.takes_place and rng.random() < 0.6 else []
+    places = [place for place in PLACES if (place, tense) != ("now", "past")]
+    place = _tagged(rng.choice(places)) if clause.takes_place and rng.random() < 0.6 else []
     time = _tagged(rng.choice(TIMES)) if not timed and rng.random() < 0.5 else []
     return [*place, *time]
 
@@ -240,9 +243,10 @@ def _sentence(rng: random.Random, *, topic: str) -> Example:
 
 
 def _repeats(example: Example) -> bool:
-    """Whether a noun, verb, adjective or adverb comes twice, which reads badly."""
-    content = [w for w, tag in zip(example.words, example.tags, strict=True) if tag in ("NOUN", "VERB", "ADJ", "ADV")]
-    return len(set(content)) < len(content)
+    """Whether a noun, verb, adjective or adverb comes twice, in any form ("two walks before a walk"): it reads badly."""
+    tagged = zip(example.words, example.tags, strict=True)
+    stems = [STEMS.get(word.lower(), word.lower()) for word, tag in tagged if tag in ("NOUN", "VERB", "ADJ", "ADV")]
+    return len(set(stems)) < len(stems)
 
 
 def _example(tagged: Tagged, *, topic: str, cue: int, agreement: tuple[int, int] | None = None) -> Example:

@@ -180,6 +180,7 @@ JOINTS = ("while", "before", "after")
 PAIRS = CATS + PEOPLE + ANIMALS + THINGS
 FORMS = {forms[0]: forms for forms in VERBS}
 OTHER_NUMBER = {form: other for many, one, _ in VERBS for form, other in ((many, one), (one, many))}
+STEMS = {form: forms[0] for forms in VERBS for form in forms} | {several: one for one, several in PAIRS}
 ONE_TAG = (
     {noun: "NOUN" for pair in PAIRS for noun in pair}
     | {form: "VERB" for forms in VERBS for form in forms}
