@@ -60,13 +60,14 @@ def label_weights(labels: Tensor, mask: Tensor, class_weights: Tensor) -> Tensor
     of tokens: ``reduce(losses, mask, per="count", count=label_weights(labels, mask, class_weights).sum())``.
 
     Shapes: ``labels`` (B, L) int64; ``mask`` (B, L) bool; ``class_weights`` (V,) → (B, L), float32 or finer.
-    Raises TypeError for a mask that is not bool, ValueError for shapes that don't fit or a counted label
-    outside 0 … V−1.
+    Raises TypeError for other dtypes, ValueError for shapes that don't fit or a counted label outside 0 … V−1.
 
     >>> label_weights(torch.tensor([[0, 1, 1]]), torch.tensor([[True, True, False]]), torch.tensor([1.0, 3.0]))
     tensor([[1., 3., 0.]])
     """
+    _check_int64("labels", labels)
     mask = _checked_mask(mask, labels)
+    class_weights = _checked_class_weights(class_weights, class_weights.numel())
     _check_range(labels[mask], len(class_weights))
     exact = torch.promote_types(class_weights.dtype, torch.float32)
     return class_weights.to(exact)[labels.masked_fill(~mask, 0)].masked_fill(~mask, 0.0)
@@ -87,8 +88,12 @@ def reduce(
       the same, so a token of a short one weighs more. A sequence with no weight does not count.
     - ``"position"``: B·L, padding included, as ``(losses * mask).mean()`` does. **Usually wrong**:
       the loss and the step shrink when somebody adds padding.
-    - ``"count"``: the number ``count``. For gradient accumulation give the tokens of *all*
-      micro-batches, and add the results up; ``count=1`` is the plain sum.
+    - ``"count"``: the number ``count``; ``count=1`` is the plain sum.
+
+    Gradient accumulation adds up micro-batches to what one large batch gives. In place of ``"token"`` take
+    ``"count"``, and as the count the sum of the weights of *all* micro-batches (with a mask: its tokens). With
+    ``"sequence"`` multiply what each micro-batch gives by its share of all sequences that count. If a micro-batch
+    may have nothing that counts, pass ``nothing="zero"``.
 
     Shapes: ``losses`` (B, L) float; ``weights`` (B, L), bool or float ≥ 0 → a scalar, float32 or
     finer. Where no weight is left, ``nothing="error"`` raises, and ``nothing="zero"`` gives 0 with a
@@ -96,7 +101,7 @@ def reduce(
     that counts stays NaN. (An operation before the losses, log of 0 for one, may turn that gradient of
     zeros into NaN again: mask before it, as `token_losses` does.)
     Raises TypeError for other dtypes, ValueError for shapes that differ, negative or non-finite weights,
-    an unknown name, a missing ``count``, or nothing to learn from.
+    an unknown name, a ``count`` that is missing or not one positive number, or nothing to learn from.
 
     >>> losses = torch.tensor([[1.0, 1.0, 1.0, 1.0], [5.0, 5.0, 0.0, 0.0]])
     >>> mask = torch.tensor([[True, True, True, True], [True, True, False, False]])
@@ -162,13 +167,18 @@ def _nothing_counts(losses: Tensor, nothing: str) -> Tensor:
 
 
 def _check_names(per: str, count: float | Tensor | None, nothing: str) -> None:
-    """Say which choices there are."""
+    """Say which choices there are, and that a count is one number."""
     if per not in DENOMINATORS:
         raise ValueError(f"per must be one of {DENOMINATORS}, and is {per!r}.")
     if nothing not in ("error", "zero"):
         raise ValueError(f"nothing must be 'error' or 'zero', and is {nothing!r}.")
     if (per == "count") != (count is not None):
         raise ValueError(f'a count goes with per="count" and with nothing else: got per={per!r} and count={count}.')
+    if isinstance(count, Tensor) and count.numel() != 1:
+        raise ValueError(
+            f"count must be one number, and is a tensor of shape {tuple(count.shape)}. For the sum of weights give "
+            "weights.sum()."
+        )
 
 
 def _checked_labels(logits: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
@@ -176,13 +186,26 @@ def _checked_labels(logits: Tensor, labels: Tensor, mask: Tensor | None) -> Tens
     if not logits.is_floating_point() or labels.dtype != torch.int64:
         raise TypeError(f"logits must be floating-point and labels int64, and are {logits.dtype} and {labels.dtype}.")
     if logits.ndim != 3 or labels.shape != logits.shape[:-1]:
+        if logits.ndim == 2:
+            hint = "A classifier's, one label a sequence, become logits[:, None] and labels[:, None]."
+        else:
+            hint = "Logits as F.cross_entropy has them become logits.transpose(1, 2)."
         raise ValueError(
             f"logits must be (batch, position, class) and labels (batch, position), and are {tuple(logits.shape)} "
-            f"and {tuple(labels.shape)}. Logits as F.cross_entropy has them become logits.transpose(1, 2)."
+            f"and {tuple(labels.shape)}. {hint}"
         )
     mask = torch.ones_like(labels, dtype=torch.bool) if mask is None else _checked_mask(mask, labels)
     _check_range(labels[mask], logits.shape[-1])
     return mask
+
+
+def _check_int64(name: str, ids: Tensor) -> None:
+    """Ids are int64, also where torch would take another dtype."""
+    if ids.dtype != torch.int64:
+        raise TypeError(
+            f"{name} must be int64, and are {ids.dtype} of shape {tuple(ids.shape)}. If they are whole numbers, "
+            f"use {name}.long()."
+        )
 
 
 def _checked_mask(mask: Tensor, labels: Tensor) -> Tensor:
@@ -247,12 +270,13 @@ def next_token_labels(
     → labels (B, L) int64, and supervised (B, L) bool. Labels where it is False mean nothing.
     ``learn`` belongs to the word that is predicted: the first word of a completion counts, and it is
     predicted at the last position of the prompt.
-    Raises TypeError for a mask that is not bool, ValueError for shapes that differ.
+    Raises TypeError for ids that are not int64 or a mask that is not bool, ValueError for shapes that differ.
 
     >>> labels, supervised = next_token_labels(torch.tensor([[0, 1, 2, 3]]), torch.tensor([[False, True, True, True]]))
     >>> labels, supervised.int()
     (tensor([[1, 2, 3, 0]]), tensor([[0, 1, 1, 0]], dtype=torch.int32))
     """
+    _check_int64("ids", ids)
     for name, values in {"mask": mask, "documents": documents, "learn": learn}.items():
         if values is not None and values.shape != ids.shape:
             raise ValueError(f"{name} must be as the ids, {tuple(ids.shape)}, and is {tuple(values.shape)}.")
@@ -276,18 +300,26 @@ def completion_mask(roles: Sequence[Sequence[str]], *, learn: Sequence[str] = ("
 
     Shapes: B rows of L role names, each one of `ROLES` → (B, L) bool, True = learn to write it.
     Hand it to `next_token_labels` as ``learn``: it marks words, not the positions that predict them.
-    Raises ValueError for an unknown role, or for rows that differ in length.
+    Raises TypeError for a text where a list of roles belongs, ValueError for an unknown role, or for rows that
+    differ in length.
 
     >>> completion_mask([["user", "user", "template", "assistant", "assistant", "pad"]]).int()
     tensor([[0, 0, 0, 1, 1, 0]], dtype=torch.int32)
     """
+    for given in (roles, learn, *roles):
+        if isinstance(given, str):  # Python would go through its letters
+            raise TypeError(
+                "every row, and learn, must be a list of roles, as ['user', 'assistant'], and one is the text "
+                f"{given!r}. Put it into a list."
+            )
     unknown = {role for row in (*roles, learn) for role in row} - set(ROLES)
     if unknown:
         raise ValueError(f"a role must be one of {ROLES}, and one is {min(unknown)!r}.")
     lengths = {len(row) for row in roles}
     if len(lengths) > 1:
         raise ValueError(f"every row must have as many roles, and they have {sorted(lengths)}: fill up with 'pad'.")
-    return torch.tensor([[role in learn for role in row] for row in roles], dtype=torch.bool)
+    found = torch.tensor([[role in learn for role in row] for row in roles], dtype=torch.bool)
+    return found.reshape(len(roles), max(lengths, default=0))  # two axes, also where there are no rows
 
 
 def agreement_weights(votes: Tensor) -> tuple[Tensor, Tensor]:
@@ -313,7 +345,8 @@ def agreement_weights(votes: Tensor) -> tuple[Tensor, Tensor]:
     support = (same & given[..., None]).sum(dim=-1)  # (B, L, A): who voted like annotator i
     most = support.amax(dim=-1)
     winners = support == most[..., None]
-    labels = votes.masked_fill(~winners, torch.iinfo(torch.int64).max).amin(dim=-1)  # the smallest id
+    beyond = torch.iinfo(torch.int64).max  # put in place of the losers, so that the smallest id is a winner's
+    labels = votes.masked_fill(~winners, beyond).amin(dim=-1)
     return labels.masked_fill(most == 0, 0), most / given.sum(dim=-1).clamp(min=1)
 
 
@@ -324,7 +357,8 @@ def curriculum_weights(difficulty: Tensor, *, stage: float, ramp: float = 0.0) -
     the model's own loss, as in self-paced learning. Raise the stage while training; once it is at the hardest
     token, all weights are 1. With ``ramp=0`` a harder token has weight 0; with ``ramp > 0`` the weight falls in
     a straight line from 1 at ``stage`` to 0 at ``stage + ramp``.
-    Padding has no difficulty: multiply the weights by the mask, or make it infinitely difficult.
+    Padding has no difficulty: multiply the weights by the mask, or make it infinitely difficult. An
+    infinite difficulty always weighs 0, even at ``stage=torch.inf``.
 
     Shape: ``difficulty`` (B, L) → (B, L) float32 weights.
     Raises ValueError for a difficulty or a stage that is NaN, or a ramp that is negative or not finite.
@@ -342,4 +376,5 @@ def curriculum_weights(difficulty: Tensor, *, stage: float, ramp: float = 0.0) -
         raise ValueError("neither stage nor difficulty may be NaN: give a token that must not count an infinite one.")
     difficulty = difficulty.detach()  # it may be the model's own loss, which must not learn to look hard
     harder = 0.0 if ramp == 0 else (1 - (difficulty - stage) / ramp).clamp(0, 1)
-    return torch.where(difficulty <= stage, 1.0, harder).float()
+    weights = torch.where(difficulty <= stage, 1.0, harder).float()
+    return weights.masked_fill(difficulty == math.inf, 0.0)

@@ -1,5 +1,6 @@
 """Corruption against the papers' figures, Transformers, and slow loops that spell out the definition."""
 
+from inspect import signature
 from itertools import groupby, product
 
 import pytest
@@ -59,6 +60,7 @@ def figures() -> list[tuple[str, float, float, float]]:
     drawn = spans[spans > 0].bincount()[1:]
     pair = corruption.t5(torch.arange(568), everywhere(568), sentinels=range(9999, 9899, -1), end_id=9000,
                          generator=generator())  # fmt: skip
+    bare = corruption.t5(torch.arange(568), everywhere(568), sentinels=range(9999, 9899, -1), generator=generator())
     ids = torch.full((1000, 1000), 7)
     new = corruption.bert(ids, everywhere(*ids.shape), mask_id=MASK, random_ids=WORDS, generator=generator())
     nothing = {
@@ -81,6 +83,8 @@ def figures() -> list[tuple[str, float, float, float]]:
         ("SpanBERT: the same, of the spans in a text", 3.797, drawn.double().mean().item(), 0.15),
         ("T5: inputs of 568 tokens", 512, len(pair.inputs), 0),
         ("T5: targets of 568 tokens", 114, len(pair.targets), 0),
+        ("T5: inputs of 568 tokens, no end token", 511, len(bare.inputs), 0),
+        ("T5: targets of 568 tokens, no end token", 113, len(bare.targets), 0),
         ("T5: spans of 568 tokens", 28, sum(token > 9899 for token in pair.inputs.tolist()), 0),
         ("BERT: % of tokens to [MASK]", 12, 100 * (new.ids == MASK).double().mean().item(), 0.1),
         ("BERT: % of tokens to a random one", 1.5, 100 * (new.ids >= 1000).double().mean().item(), 0.05),
@@ -158,6 +162,69 @@ def test_what_all_text_methods_keep(case, probability, shares, seed):
         assert probability < 1 or torch.equal(new.chosen, may_choose)
 
 
+IDS, ALL = torch.arange(10, 70).reshape(2, 30), everywhere(2, 30)
+STARTS, SPANS = torch.arange(30).expand(2, 30) % 3 == 0, torch.arange(30).expand(2, 30) // 3 + 1
+REPLACEMENT = {"mask_id": MASK, "random_ids": WORDS}
+DRAWS = {  # each function that draws, with a request of which hardly two draws agree
+    "choose_tokens": lambda g: corruption.choose_tokens(ALL, generator=g),
+    "choose_words": lambda g: corruption.choose_words(ALL, STARTS, probability=0.5, generator=g),
+    "choose_spans": lambda g: corruption.choose_spans(ALL, STARTS, generator=g),
+    "time_spans": lambda g: corruption.time_spans(ALL, length=2, generator=g),
+    "choose_t5_spans": lambda g: corruption.choose_t5_spans(ALL[0], generator=g),
+    "t5": lambda g: corruption.t5(IDS[0], ALL[0], sentinels=SENTINELS, generator=g),
+    "patches": lambda g: corruption.patches(images=2, count=16, generator=g),
+    "replace": lambda g: corruption.replace(IDS, ALL, generator=g, **REPLACEMENT),
+    "replace, by span": lambda g: corruption.replace(IDS, ALL, spans=SPANS, generator=g, **REPLACEMENT),
+    "bert": lambda g: corruption.bert(IDS, ALL, generator=g, **REPLACEMENT),
+    "whole_word": lambda g: corruption.whole_word(IDS, ALL, STARTS, generator=g, **REPLACEMENT),
+    "spanbert": lambda g: corruption.spanbert(IDS, ALL, STARTS, generator=g, **REPLACEMENT),
+}
+each_that_draws = pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+
+
+def tensors_of(result) -> list[torch.Tensor]:
+    return [result] if isinstance(result, torch.Tensor) else [one for one in vars(result).values() if one is not None]
+
+
+def same(results, others) -> bool:
+    return all(torch.equal(one, other) for one, other in zip(tensors_of(results), tensors_of(others), strict=True))
+
+
+def test_no_function_that_draws_is_forgotten():
+    public = {name: getattr(corruption, name) for name in corruption.__all__}
+    draw = {name for name, one in public.items() if callable(one) and "generator" in signature(one).parameters}
+    assert draw == {name.split(",")[0] for name in DRAWS}
+
+
+@each_that_draws
+def test_all_dice_are_those_of_the_caller(draw):
+    global_state = torch.get_rng_state()
+    g = generator()
+    first, second = draw(g), draw(g)
+    assert torch.equal(global_state, torch.get_rng_state())
+    torch.manual_seed(1)  # another global seed changes nothing
+    again = draw(generator())
+    torch.set_rng_state(global_state)
+    assert same(first, again) and not same(first, second)
+
+
+@each_that_draws
+@pytest.mark.parametrize("nobody", [None, 0])
+def test_no_dice_but_the_callers_are_taken(draw, nobody):
+    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator.* and is {nobody}\. .*manual_seed"):
+        draw(nobody)
+
+
+@each_that_draws
+def test_no_argument_is_edited_and_none_is_handed_back(draw):
+    arguments = IDS, ALL, STARTS, SPANS
+    before = [one.clone() for one in arguments]
+    result = draw(generator())
+    assert all(torch.equal(one, copy) for one, copy in zip(arguments, before, strict=True))
+    storages = {one.untyped_storage().data_ptr() for one in arguments}
+    assert not any(one.untyped_storage().data_ptr() in storages for one in tensors_of(result))
+
+
 def test_two_draws_from_one_generator_differ():
     g, ids = generator(), torch.full((4, 50), 7)
     first, second = (
@@ -166,12 +233,13 @@ def test_two_draws_from_one_generator_differ():
     assert not torch.equal(first.chosen, second.chosen)
 
 
+@pytest.mark.filterwarnings("error")  # torch warns where it copies a tensor in a roundabout way
 def test_random_tokens_are_any_of_the_given_ids():
     ids = torch.full((20, 100), 7)
     everything = {"mask_id": MASK, "shares": (0, 1, 0), "generator": generator()}
-    for words in (range(5, 9), [60, 11, 30]):
+    for words in (range(5, 9), [60, 11, 30], torch.tensor([60, 11, 30])):
         new = corruption.replace(ids, everywhere(*ids.shape), random_ids=words, **everything).ids
-        assert set(new.unique().tolist()) == set(words)
+        assert set(new.unique().tolist()) == {int(word) for word in words}
         assert (new[:, 1:] != new[:, :-1]).any()
 
 
@@ -226,6 +294,20 @@ def test_spans_are_runs_of_whole_words_within_the_budget(case, budget, longest, 
         wanted = max(1, round(budget * sum(allowed))) if any(allowed) else 0
         spent = sum(number > 0 for number in row)
         assert wanted <= spent < wanted + max(map(len, words), default=1)
+
+
+def spans_of_spanbert(may_choose, **options):
+    ids = torch.full(may_choose.shape, 7)
+    return corruption.spanbert(ids, may_choose, mask_id=MASK, random_ids=WORDS, **options).spans
+
+
+@pytest.mark.parametrize("spans_of", [corruption.choose_spans, spans_of_spanbert])
+@pytest.mark.parametrize(("p", "longest"), [(0.5, 3), (0.2, 4), (0.9, 10)])
+def test_p_and_longest_decide_how_long_spans_are(spans_of, p, longest):
+    spans = spans_of(everywhere(1, 100_000), budget=0.02, p=p, longest=longest, generator=generator())
+    lengths = spans[spans > 0].bincount()[1:]
+    found = lengths.bincount(minlength=longest + 1)[1:] / len(lengths)
+    assert found.tolist() == pytest.approx(corruption.span_length_shares(p=p, longest=longest).tolist(), abs=0.05)
 
 
 def test_a_span_begins_anywhere_and_a_text_is_never_cut_at_its_end():
@@ -283,6 +365,16 @@ def test_sentinels_by_the_definition_and_back_again(tokens, data, end_id, last_s
 
     back = corruption.restore(pair, sentinels=SENTINELS, end_id=end_id)
     assert torch.equal(back, ids) and torch.equal(ids, copies[0]) and torch.equal(mask, copies[1])
+
+
+def test_sentinels_may_be_a_tensor():
+    ids, chosen = torch.tensor([5, 6, 7, 8, 9]), torch.tensor([False, True, True, False, True])
+    pairs = [
+        corruption.with_sentinels(ids, chosen, sentinels=sentinels, last_sentinel=True)
+        for sentinels in ([99, 98, 97], torch.tensor([99, 98, 97]))
+    ]
+    assert same(*pairs)
+    assert torch.equal(corruption.restore(pairs[1], sentinels=torch.tensor([99, 98, 97])), ids)
 
 
 @pytest.mark.parametrize("ends_in_noise", [False, True])
@@ -398,7 +490,7 @@ def test_the_share_of_starts_is_right_on_average_in_short_sounds():
     assert (begins.sum(dim=0) - 1300).abs().max() < 180  # anywhere: 5 standard deviations
 
 
-@given(st.integers(0, 3), st.integers(0, 20), st.sampled_from([0.0, 0.25, 0.75, 0.9, 1.0]), seeds)
+@given(st.integers(0, 3), st.integers(1, 20), st.sampled_from([0.0, 0.25, 0.75, 0.9, 1.0]), seeds)
 def test_patches_are_all_there_and_go_back(images, count, share, seed):
     found = corruption.patches(images=images, count=count, share=share, generator=generator(seed))
     assert found.hidden.shape == (images, round(share * count))
@@ -478,6 +570,10 @@ TWO = everywhere(1, 2)
 TOKENS = torch.tensor([[5, 6]])
 
 
+def replaced(g, **options):
+    return corruption.replace(TOKENS, TWO, mask_id=4, random_ids=[7], generator=g, **options)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -499,6 +595,14 @@ TOKENS = torch.tensor([[5, 6]])
         (lambda g: corruption.bert(TOKENS.int(), TWO, mask_id=4, generator=g), TypeError, r"torch.int64.*ids.long"),
         (lambda g: corruption.spanbert(TOKENS, everywhere(2, 2), mask_id=4, generator=g), ValueError, r"'ids': \(1,"),
         (lambda g: corruption.replace(TOKENS, TWO[:, :1], mask_id=4, generator=g), ValueError, r"'chosen': \(1, 1\)"),
+        (lambda g: replaced(g, spans=torch.tensor([[1, 0]])),
+         ValueError, r"position 1 of sentence 0 is chosen, and its span is 0\. .*spans > 0"),
+        (lambda g: replaced(g, spans=torch.tensor([[1, 3]])),
+         ValueError, r"between 0 and 2, .* and one is 3\."),
+        (lambda g: replaced(g, spans=torch.tensor([[-1, 1]])),
+         ValueError, r"between 0 and 2, .* and one is -1\."),
+        (lambda g: corruption.word_starts(torch.tensor([0, 0, 1])), ValueError,
+         r"word_ids .*\(batch, length\).*\(3,\)\. .*word_ids\[None\]"),
         (lambda g: corruption.static(list, masks=0), ValueError, "masks=0"),
         (lambda g: corruption.dynamic(list, epochs=-1), ValueError, "epochs=-1"),
         (lambda g: corruption.t5(TOKENS, TWO, sentinels=[9], generator=g), ValueError, r"\(length,\): one sentence"),
@@ -509,9 +613,14 @@ TOKENS = torch.tensor([[5, 6]])
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[6]), ValueError, "6 is also a token"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[9], end_id=9), ValueError, "9 is also"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[9, 9]), ValueError, "each once"),
+        (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=torch.tensor([9, 9])), ValueError,
+         "each once"),
+        (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=torch.tensor([6])), ValueError, "6 is also"),
         (lambda g: corruption.time_spans(TWO, length=0, generator=g), ValueError, "length=0"),
         (lambda g: corruption.time_spans(TWO, p=2, generator=g), ValueError, "p must be between 0 and 1"),
         (lambda g: corruption.patches(images=1, count=4, share=75, generator=g), ValueError, "share must be"),
+        (lambda g: corruption.patches(images=-1, count=4, generator=g), ValueError, "images=-1 and count=4"),
+        (lambda g: corruption.patches(images=1, count=0, generator=g), ValueError, "images=1 and count=0"),
     ],
 )  # fmt: skip
 def test_an_impossible_request_is_a_clear_error(call, error, words):
@@ -526,7 +635,11 @@ def test_an_impossible_request_is_a_clear_error(call, error, words):
         ([5, 99, 8], [98, 7], None, r"the same sentinels.*\[99\] and \[98\]"),
         ([5, 99, 8, 98], [99, 7], None, r"\[99, 98\] and \[99\]"),
         ([5, 99, 99], [99, 7, 99, 8], None, "each once"),
-        ([5, 99, 8], [99, 7], 1, "end_id=1 at the end"),
+        ([5, 99, 8], [99, 7], 1, "end_id=1 at the end.* and the inputs end in 8.*before padding"),
+        ([5, 99, 8, 1], [99, 7, 1, 0], 1, "end_id=1 at the end.* and the targets end in 0.*before padding"),
+        ([], [], 1, "end_id=1 at the end.* and the inputs are empty"),
+        ([5, 1], [1], None, "begin with 1.*end_id"),
+        ([5, 99, 8, 1], [99, 7, 98, 1], None, r"\[99\] and \[99, 98\].*end_id"),
     ],
 )
 def test_a_pair_that_does_not_belong_together_is_a_clear_error(inputs, targets, end_id, words):

@@ -24,7 +24,8 @@ def result(scores, **changes) -> Result:
         ("higher", [0.1, 0.2], True, False, "a is better than b: by 0.4000"),
         ("higher", [0.8, 0.9], False, True, "a is WORSE than b: by 0.3000"),
         ("higher", [0.1, 0.55], False, False, "a and b: no clear difference; means differ by +0.2250"),
-        ("higher", [0.5, 0.6], False, False, "no clear difference"),  # a tie is no win
+        ("higher", [0.5, 0.6], False, False, "a and b: the same in every seed."),  # a tie is no win
+        ("higher", [0.6, 0.7], False, False, "no clear difference"),
         ("lower", [0.8, 0.9], True, False, "a is better than b: by 0.3000"),
         ("lower", [0.1, 0.2], False, True, "a is WORSE than b: by 0.4000"),
         ("lower", [0.1, 0.55], False, False, "no clear difference"),
@@ -41,6 +42,24 @@ def test_a_nan_never_wins():
         for a, b in (([float("nan")], [0.5]), ([0.5], [float("nan")]), ([0.5, float("nan")], [0.1, 0.1])):
             found = result({"a": a, "b": b}, better=better)
             assert not found.wins("b") and not found.loses("b")
+            assert found.verdict().startswith("a and b cannot be compared: a run gave no number (NaN).")
+
+
+@pytest.mark.parametrize(("better", "level", "named"), [
+    ("higher", 0.55, "b, c"), ("higher", 0.2, ""), ("lower", 0.55, "a, c"), ("lower", None, ""),
+])  # fmt: skip
+def test_the_verdict_names_who_is_no_better_than_the_level(better, level, named):
+    scores = {"a": [0.5, 0.7], "b": [0.25, 0.25], "c": [0.55, 0.55]}
+    found = result(scores, better=better, level=level, level_name="chance").verdict()
+    if named:
+        assert found.endswith(f"\nNo better than the level (chance) in the mean: {named}.")
+    else:
+        assert "level" not in found
+
+
+def test_one_seed_is_called_what_it_is():
+    assert result({"a": [0.5], "b": [0.4]}).verdict().endswith("One seed: no spread, so this may be luck.")
+    assert "One seed" not in result({"a": [0.5, 0.6], "b": [0.4, 0.4]}).verdict()
 
 
 def test_the_table_has_the_level_to_compare_with():

@@ -58,7 +58,7 @@ def test_token_weights_by_a_slow_loop(lengths):
 
 def test_one_count_alone_gives_the_gradient_of_the_whole_batch(gradients):
     assert max(gradients.scores["one count"]) < 1e-5  # rounding
-    for other in ("mean of means", "mean over positions"):
+    for other in ("mean of means", "mean over sentences", "mean over positions"):
         assert gradients.wins(other) and min(gradients.scores[other]) > 0.2
         assert float(gradients.samples[other].split()[1].rstrip(",")) < 0.95  # the cosine: another direction
 
@@ -80,11 +80,18 @@ def by_hand(model, batches, per):
     return {
         "count": (short + long) / (few + many),
         "token": (short / few + long / many) / 2,
+        "sequence": sum(by_sentence(model, x) for x in batches) / 2,
         "position": (short / batches[0].ids.numel() + long / batches[1].ids.numel()) / 2,
     }[per]
 
 
-@pytest.mark.parametrize("per", ["count", "token", "position"])
+def by_sentence(model, batch):
+    """The mean of each sentence's own mean."""
+    losses = F.cross_entropy(model(batch.ids).transpose(1, 2), labels_of(batch), reduction="none").sum(dim=1)
+    return (losses / (labels_of(batch) != -100).sum(dim=1)).mean()
+
+
+@pytest.mark.parametrize("per", ["count", "token", "sequence", "position"])
 def test_losses_by_cross_entropy(per):
     model, batches = accumulation.tiny_gpt(0), accumulation.micro_batches(0, seed=0)
     ours, theirs = accumulation.accumulated_loss(model, batches, per=per), by_hand(model, batches, per)
@@ -105,9 +112,9 @@ def test_micro_batches_are_of_very_different_lengths():
 
 
 def test_a_model_that_weighs_short_texts_more_writes_more_of_them(written):
-    assert max(written.scores["one count"]) < 0.09
-    for other in ("mean of means", "mean over positions"):
-        assert written.wins(other) and average(written.scores[other]) > 0.12
+    assert average(written.scores["one count"]) < 0.09
+    for other in ("mean of means", "mean over sentences", "mean over positions"):
+        assert written.wins(other) and average(written.scores[other]) > 0.15
         assert int(written.samples[other].split("%")[0]) > 58  # too many, not too few
 
 
@@ -127,8 +134,9 @@ def one_length(monkeypatch):
 
 def test_with_one_length_all_denominators_point_the_same_way(one_length):
     found = accumulation.accumulated_gradients(seeds=[0], steps=STEPS)
-    assert max(found.scores["one count"] + found.scores["mean of means"]) < 1e-5
-    assert found.samples["mean over positions"] == "cosine 1.000, length 0.933"  # 14 of 15 positions have a label
+    alike = ("one count", "mean of means", "mean over sentences")
+    assert max(score for name in alike for score in found.scores[name]) < 1e-5
+    assert found.samples["mean over positions"] == "cosine 1.000, size 0.933"  # 14 of 15 positions have a label
     assert found.scores["mean over positions"] == [pytest.approx(1 / 15, abs=1e-5)]
 
 

@@ -72,7 +72,7 @@ def paddings():
 def test_left_padding_needs_a_mask_and_positions(paddings):
     assert all(paddings.wins(other) for other in ("mask only", "positions only", "neither"))
     assert max(paddings.scores["mask and positions"]) < 1e-4  # rounding
-    assert min(paddings.scores["mask only"]) > max(paddings.scores["positions only"]) > 1  # the order of FACTS bug 5
+    assert min(paddings.scores["mask only"]) > max(paddings.scores["positions only"]) > 1
     for name, curves in paddings.curves.items():
         assert all(curve[0] == 0 for curve in curves)  # without pads nothing changes
         if name == "mask and positions":
@@ -94,7 +94,9 @@ def test_variants_differ_in_the_entry_of_their_table_and_in_nothing_else(monkeyp
     assert len({str(scores) for scores in result.scores.values()}) == 1
     assert len({str(curves) for curves in result.curves.values()}) == 1
     assert len(set(result.samples.values())) == 1
-    assert "no clear difference" in result.verdict() and "better" not in result.verdict()
+    assert all(
+        result.compared(other).endswith("the same in every seed.") for other in result.scores if other != result.right
+    )
 
 
 # --- That each measure is what it says -------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def test_left_to_right_by_a_slow_loop(name):
         for n in range(1, length):
             mask = torch.tensor([[k <= q + ahead for k in range(n)] for q in range(n)])
             with torch.no_grad():
-                logits = model(ids[None, :n], mask)[0, -1]
+                logits = model(ids[None, :n], mask[None, None])[0, -1]
             losses.append(F.cross_entropy(logits, ids[n]).item())
     assert causal.left_to_right_loss(model, some, causal.RULES[name]) == pytest.approx(mean(losses), abs=1e-5)
 
@@ -163,9 +165,8 @@ def test_shifted_labels_by_a_slow_loop(shift):
     some = rows(causal.texts()[0], range(12))
     labels, supervised = causal.shifted_labels(some, shift)
     for row, length, found, counted in zip(some.ids, some.lengths.tolist(), labels, supervised, strict=True):
-        assert counted.tolist() == [i < length - 1 for i in range(len(row))]  # the same for every shift
-        for i in range(length - 1):
-            assert found[i] == row[min(i + shift, length - 1)]  # the last word of all is [EOS]
+        assert counted.tolist() == [i < length - max(shift, 1) for i in range(len(row))]  # there is a word to say
+        assert all(found[i] == row[i + shift] for i in range(len(row)) if counted[i])
 
 
 class Oracle(torch.nn.Module):

@@ -32,7 +32,7 @@ def test_reading_pads_is_worse(read_state):
     ours = min(read_state.scores["packed"])
     assert ours > read_state.level + 0.4
     for other in ("last step", "last step, pads are new"):
-        assert read_state.wins(other) and ours - max(read_state.scores[other]) > 0.04
+        assert average(read_state.scores["packed"]) - average(read_state.scores[other]) > 0.1
 
 
 def test_packed_and_last_word_are_the_same_computation(read_state):
@@ -85,8 +85,8 @@ def of_one_length(words=5):
 def test_without_padding_every_way_to_read_is_the_same(monkeypatch):
     monkeypatch.setattr(padding, "labelled", of_one_length())
     monkeypatch.setattr(padding, "MORE", (0, 0))
-    scores = list(padding.read_state(seeds=(0, 1), steps=40).scores.values())
-    assert scores[0][0] != scores[0][1]  # it did learn something, from each seed
+    scores = list(padding.read_state(seeds=(0, 1, 2), steps=40).scores.values())
+    assert len(set(scores[0])) > 1  # it did learn something, from each seed
     assert all(score == pytest.approx(scores[0], abs=0.01) for score in scores)
 
 

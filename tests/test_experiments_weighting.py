@@ -116,13 +116,13 @@ def test_nobody_knows_and_all_give_the_usual_tag():
 
 
 def test_easy_words_first_do_not_help(easy_first):
-    ours, theirs = easy_first.scores.values()
+    theirs, ours = easy_first.scores.values()
     assert mean(theirs) - 0.03 < mean(ours) < mean(theirs) + 0.01
     assert min(ours + theirs) > easy_first.level + 0.2
 
 
 def test_what_waits_is_learned_later(easy_first):
-    ours, theirs = easy_first.curves.values()
+    theirs, ours = easy_first.curves.values()
     assert [curve[0] for curve in ours] == [curve[0] for curve in theirs]  # the same weights
     for place in (2, 3, 4):  # at step 20, 30 and 40 of 120
         assert max(curve[place] for curve in ours) < min(curve[place] for curve in theirs) - 0.1
@@ -188,7 +188,7 @@ def test_weighted_or_not_the_first_losses_are_the_same(monkeypatch):
 
 def test_with_a_curriculum_words_come_in_by_difficulty(monkeypatch):
     calls = spied(monkeypatch, lambda: curriculum(seeds=(1,), steps=8, rises=0.5))
-    waiting, at_once = calls[:8], calls[8:]
+    at_once, waiting = calls[:8], calls[8:]
     assert torch.equal(waiting[0][0], at_once[0][0])
     seen, _ = texts()
     rows_of = weighting.draws(range(len(seen.ids)), size=32, seed=1)

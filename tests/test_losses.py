@@ -231,6 +231,23 @@ def test_accumulated_gradients_equal_the_full_batch_with_a_count(case, size):
     close(torch.cat([slope for _, slope in pieces]), whole[1], torch.float64)
 
 
+@given(weighted(), st.integers(1, 3))
+def test_accumulated_weights_equal_the_full_batch_with_the_sum_of_all_weights(case, size):
+    losses, weights = case
+    parts = zip(losses.split(size), weights.split(size), strict=True)
+    pieces = [reduce(x, w, per="count", count=weights.sum(), nothing="zero") for x, w in parts]
+    close(sum(pieces), reduce(losses, weights), torch.float64)
+
+
+@given(weighted(), st.integers(1, 3))
+def test_accumulated_means_of_sequences_equal_the_full_batch_by_their_shares(case, size):
+    losses, weights = case
+    counts = weights.any(dim=1)  # the sequences that count
+    parts = zip(losses.split(size), weights.split(size), counts.split(size), strict=True)
+    pieces = [reduce(x, w, per="sequence", nothing="zero") * c.sum() / counts.sum() for x, w, c in parts]
+    close(sum(pieces), reduce(losses, weights, per="sequence"), torch.float64)
+
+
 def test_accumulated_means_weigh_short_micro_batches_more():
     mask = word_positions(torch.tensor([6, 2]), total=6)
     pieces = [gradient(lambda x, m=m: reduce(x, m[None]) / 2, torch.ones(1, 6))[1] for m in mask]
@@ -376,6 +393,18 @@ def test_the_first_and_the_last_token_of_a_completion_are_learned(side):
     assert [roles[i] for i in supervised[0].nonzero().flatten()] == ["template", "assistant", "assistant"]
 
 
+@pytest.mark.parametrize(("roles", "shape"), [([], (0, 0)), ([[]], (1, 0)), ([[], []], (2, 0))])
+def test_no_roles_are_an_empty_mask_with_two_axes(roles, shape):
+    found = completion_mask(roles)
+    assert found.shape == shape and found.dtype == torch.bool
+
+
+def test_a_classifier_has_one_label_a_sequence():
+    logits, labels = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 3, 1, 1, 2])
+    ours = token_losses(logits[:, None], labels[:, None])  # as the error for two axes says
+    close(ours[:, 0], F.cross_entropy(logits, labels, reduction="none"))
+
+
 def test_other_roles_may_be_learned():
     roles = [["system", "user", "tool", "assistant"], ["user", "assistant", "pad", "pad"]]
     found = completion_mask(roles, learn=("assistant", "tool"))
@@ -405,11 +434,11 @@ def test_agreement_weighs_the_loss():
 
 
 @given(st.lists(st.one_of(st.integers(0, 5), st.floats(0, 5), st.just(torch.inf)), min_size=1, max_size=6),
-       st.floats(-1, 7), st.sampled_from([0.0, 0.5, 3.0]))  # fmt: skip
+       st.one_of(st.floats(-1, 7), st.just(torch.inf)), st.sampled_from([0.0, 0.5, 3.0]))  # fmt: skip
 def test_curriculum_by_a_slow_loop(found, stage, ramp):
     weights = curriculum_weights(torch.tensor([found], dtype=torch.float64), stage=stage, ramp=ramp)
     for difficulty, weight in zip(found, weights[0].tolist(), strict=True):
-        if difficulty <= stage:
+        if difficulty <= stage and difficulty < torch.inf:
             expected = 1.0
         elif ramp == 0 or difficulty >= stage + ramp:
             expected = 0.0
@@ -423,6 +452,12 @@ def test_a_curriculum_only_ever_adds_tokens_and_ends_with_all(found, ramp):
     difficulty = torch.tensor([found], dtype=torch.float64)
     weights = torch.cat([curriculum_weights(difficulty, stage=stage, ramp=ramp) for stage in (-9, 0, 1, 2, 4, 5)])
     assert (weights[0] == 0).all() and (weights[-1] == 1).all() and (weights.diff(dim=0) >= 0).all()
+
+
+@pytest.mark.parametrize("ramp", [0.0, 2.0])
+@pytest.mark.parametrize("stage", [-torch.inf, 0.0, 1e30, torch.inf])
+def test_a_pad_of_infinite_difficulty_never_counts(stage, ramp):
+    assert curriculum_weights(torch.tensor([[1.0, torch.inf]]), stage=stage, ramp=ramp)[0, 1] == 0
 
 
 def test_the_model_is_not_paid_for_making_a_token_look_hard():
@@ -443,7 +478,8 @@ LOGITS, LABELS, MASK, LOSSES = torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), t
         (lambda: token_losses(LOGITS.long(), LABELS), TypeError, "labels int64.*torch.int64 and torch.int64"),
         (lambda: token_losses(LOGITS, LOSSES), TypeError, "and are torch.float32 and torch.float32"),
         (lambda: token_losses(LOGITS.mT, LABELS), ValueError, r"\(2, 4, 3\).*\(2, 3\).*transpose\(1, 2\)"),
-        (lambda: token_losses(LOGITS[0], LABELS[0]), ValueError, r"\(batch, position, class\)"),
+        (lambda: token_losses(LOGITS[0], LABELS[0]), ValueError,
+         r"\(batch, position, class\).*\(3, 4\) and \(3,\).*logits\[:, None\] and labels\[:, None\]\.$"),
         (lambda: token_losses(LOGITS, LABELS, LOSSES), TypeError, r"must be bool.*mask.bool\(\).*reduce"),
         (lambda: token_losses(LOGITS, LABELS, MASK[:1]), ValueError, r"\(2, 3\), and is \(1, 3\)"),
         (lambda: token_losses(LOGITS, LABELS + 4), ValueError, "between 0 and 3, and one is 4"),
@@ -453,6 +489,9 @@ LOGITS, LABELS, MASK, LOSSES = torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), t
         (lambda: label_weights(LABELS, MASK[:1], torch.ones(4)), ValueError, r"\(2, 3\), and is \(1, 3\)"),
         (lambda: label_weights(LABELS, LOSSES, torch.ones(4)), TypeError, "must be bool"),
         (lambda: label_weights(LABELS + 4, MASK, torch.ones(4)), ValueError, "between 0 and 3, and one is 4"),
+        (lambda: label_weights(LOSSES, MASK, torch.ones(4)), TypeError, r"labels must be int64.*float32.*\(2, 3\)"),
+        (lambda: label_weights(LABELS, MASK, LOSSES), ValueError, r"class_weights must have.*\(2, 3\)"),
+        (lambda: label_weights(LABELS, MASK, torch.tensor(1.0)), ValueError, r"class_weights must have.*\(\)"),
         (lambda: reduce(LOSSES, MASK.long()), TypeError, r"torch.int64.*weights.bool\(\)"),
         (lambda: reduce(LABELS, MASK), TypeError, "losses must be floating-point"),
         (lambda: reduce(LOSSES, MASK[:, 0]), ValueError, r"\(2, 3\) and \(2,\).*expand_as\(losses\)"),
@@ -464,13 +503,20 @@ LOGITS, LABELS, MASK, LOSSES = torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), t
         (lambda: reduce(LOSSES, MASK, per="count"), ValueError, "per='count' and count=None"),
         (lambda: reduce(LOSSES, MASK, count=8), ValueError, "per='token' and count=8"),
         (lambda: reduce(LOSSES, MASK, per="count", count=0), ValueError, "positive and finite, and is 0.0"),
+        (lambda: reduce(LOSSES, MASK, per="count", count=LOSSES), ValueError, r"one number.*\(2, 3\).*\.sum\(\)\.$"),
+        (lambda: reduce(LOSSES, MASK, per="count", count=LOSSES[:0]), ValueError, r"one number.*\(0, 3\)"),
         (lambda: following(LOGITS), ValueError, r"\(batch, position\), and got shape \(2, 3, 4\)"),
         (lambda: next_token_labels(LABELS, MASK[:1]), ValueError, r"mask must be .* \(2, 3\), and is \(1, 3\)"),
         (lambda: next_token_labels(LABELS, MASK, documents=LABELS[0]), ValueError, "documents must be as the ids"),
+        (lambda: next_token_labels(LOSSES, MASK), TypeError, r"ids must be int64.*float32.*\(2, 3\).*ids.long\(\)"),
+        (lambda: next_token_labels(MASK, MASK), TypeError, "ids must be int64.*torch.bool"),
         (lambda: next_token_labels(LABELS, LOSSES), TypeError, "mask must be bool"),
         (lambda: next_token_labels(LABELS, MASK, learn=LABELS), TypeError, "learn must be bool"),
         (lambda: completion_mask([["Assistant"]]), ValueError, "'system'.*one is 'Assistant'"),
         (lambda: completion_mask([["user"]], learn=("bot",)), ValueError, "one is 'bot'"),
+        (lambda: completion_mask("user"), TypeError, "a list of roles.*the text 'user'"),
+        (lambda: completion_mask(["user"]), TypeError, "a list of roles.*the text 'user'"),
+        (lambda: completion_mask([["user"]], learn="user"), TypeError, "a list of roles.*the text 'user'"),
         (lambda: completion_mask([["user"], []]), ValueError, r"they have \[0, 1\]: fill up with 'pad'"),
         (lambda: agreement_weights(LOGITS), TypeError, "votes must be int64"),
         (lambda: agreement_weights(LABELS), ValueError, r"annotators ≥ 1\), and are \(2, 3\)"),

@@ -243,7 +243,7 @@ def _sentence(rng: random.Random, *, topic: str) -> Example:
 
 
 def _repeats(example: Example) -> bool:
-    """Whether a noun, verb, adjective or adverb comes twice, in any form ("two walks before a walk"): it reads badly."""
+    """Whether a noun, verb, adjective or adverb comes twice, in any form: "two walks before a walk" reads badly."""
     tagged = zip(example.words, example.tags, strict=True)
     stems = [STEMS.get(word.lower(), word.lower()) for word, tag in tagged if tag in ("NOUN", "VERB", "ADJ", "ADV")]
     return len(set(stems)) < len(stems)

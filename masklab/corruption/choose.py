@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from masklab.corruption.common import at_least_one, check, check_share, shift_right
+from masklab.corruption.common import at_least_one, check, check_generator, check_share, shift_right
 
 
 def choose_tokens(may_choose: Tensor, *, probability: float = 0.15, generator: torch.Generator) -> Tensor:
@@ -13,7 +13,7 @@ def choose_tokens(may_choose: Tensor, *, probability: float = 0.15, generator: t
     A short sentence may get nothing: at 15 %, this happens to 27 % of the sentences of 8 tokens (.85⁸).
     BERT's own code draws a fixed number instead, 15 % rounded and at least 1.
     Shapes: ``may_choose`` (batch, length) bool → the same, True = chosen.
-    Raises TypeError for a mask that is not bool, ValueError for another number of axes, or
+    Raises TypeError for a mask that is not bool or no generator, ValueError for another number of axes, or
     a probability outside 0 to 1. Source: Devlin et al. 2018, arXiv 1810.04805, §3.1.
 
     >>> g = torch.Generator().manual_seed(0)
@@ -22,6 +22,7 @@ def choose_tokens(may_choose: Tensor, *, probability: float = 0.15, generator: t
     """
     check(may_choose=may_choose)
     check_share("probability", probability)
+    check_generator(generator)
     return (torch.rand(may_choose.shape, generator=generator) < probability) & may_choose
 
 
@@ -42,6 +43,7 @@ def choose_words(
     """
     check(may_choose=may_choose, starts=starts)
     check_share("probability", probability)
+    check_generator(generator)
     word = _begins(may_choose, starts).cumsum(dim=1)  # (B, L), words count from 1
     draws = torch.rand(len(word), word.shape[1] + 1, generator=generator)
     return (draws.gather(1, word) < probability) & may_choose  # one draw for all pieces of a word
@@ -52,11 +54,16 @@ def word_starts(word_ids: Tensor) -> Tensor:
 
     It is where the number changes. Numbers may come again, as they do when a tokenizer counts each
     sentence of a pair from 0: only neighbours are compared. Give a special token any number, say −1.
-    Shapes: ``word_ids`` (batch, length) integers → the same, bool.
+    Shapes: ``word_ids`` (batch, length) integers → the same, bool. Raises ValueError for another number of axes.
 
     >>> word_starts(torch.tensor([[-1, 0, 1, 1, -1, 0, 0]])).int()
     tensor([[1, 1, 1, 0, 1, 1, 0]], dtype=torch.int32)
     """
+    if word_ids.ndim != 2:
+        raise ValueError(
+            f"expected word_ids of shape (batch, length), and got {tuple(word_ids.shape)}. "
+            "The numbers of one sentence become word_ids[None]."
+        )
     changes = word_ids.diff(dim=1) != 0
     return F.pad(changes, (1, 0), value=True)[:, : word_ids.shape[1]]
 
@@ -104,6 +111,7 @@ def choose_spans(
     starts = torch.ones_like(may_choose) if starts is None else starts
     check(may_choose=may_choose, starts=starts)
     check_share("budget", budget)
+    check_generator(generator)
     shares = span_length_shares(p=p, longest=longest)
     spans = torch.zeros(may_choose.shape, dtype=torch.int64)
     for row, (free, begins) in enumerate(zip(may_choose, _begins(may_choose, starts), strict=True)):
@@ -141,7 +149,7 @@ def time_spans(may_choose: Tensor, *, p: float = 0.065, length: int = 10, genera
     early where ``may_choose`` does. (fairseq begins a span only where all of it fits, gives the
     share as p·length, and drops hidden steps until all rows of a batch have equally many.)
     Shapes: ``may_choose`` (batch, steps) bool → the same, True = hidden.
-    Raises TypeError for a mask that is not bool, ValueError for another number of axes, p
+    Raises TypeError for a mask that is not bool or no generator, ValueError for another number of axes, p
     outside 0 to 1, or length < 1. Source: Baevski et al. 2020, arXiv 2006.11477, §3.1 and §4.2.
 
     >>> g = torch.Generator().manual_seed(13)
@@ -150,12 +158,15 @@ def time_spans(may_choose: Tensor, *, p: float = 0.065, length: int = 10, genera
     """
     check(may_choose=may_choose)
     check_share("p", p)
+    check_generator(generator)
     if length < 1:
         raise ValueError(f"a span has at least 1 time step, and length={length}.")
     # A share of 7.4 steps means 7 in some draws and 8 in others: right on average, also in short sounds.
     counts = (p * may_choose.sum(dim=1) + torch.rand(len(may_choose), generator=generator)).floor()
     score = torch.rand(may_choose.shape, generator=generator).masked_fill(~may_choose, 2.0)
-    newest = (score.argsort(dim=1).argsort(dim=1) < counts[:, None]) & may_choose  # the lowest scores begin a span
+    order = score.argsort(dim=1)  # the positions, lowest score first
+    rank = order.argsort(dim=1)  # where each position stands in that order: 0 = it has the lowest score
+    newest = (rank < counts[:, None]) & may_choose  # the lowest scores begin a span
     hidden = newest
     for _ in range(min(length, may_choose.shape[1]) - 1):
         newest = shift_right(newest) & may_choose

@@ -25,13 +25,13 @@ def at_least_one(share: float, *, of: int) -> int:
     return max(round(share * of), 1) if share and of else 0
 
 
-def int64(tokens: Sequence[int]) -> Tensor:
-    """Ids as a tensor, also when there are none (an empty list would become float).
+def int64(tokens: Sequence[int] | Tensor) -> Tensor:
+    """Ids as a tensor, also when there are none (an empty list would become float); a tensor of ids stays as it is.
 
     >>> int64([7, 8]), int64([])
     (tensor([7, 8]), tensor([], dtype=torch.int64))
     """
-    return torch.tensor(tokens, dtype=torch.int64)
+    return torch.as_tensor(tokens, dtype=torch.int64)
 
 
 def check(*, axes: int = 2, **given: Tensor | None) -> None:
@@ -64,3 +64,16 @@ def check_share(name: str, share: float) -> None:
     """
     if not 0 <= share <= 1:
         raise ValueError(f"{name} must be between 0 and 1, and is {share}. For percent divide by 100.")
+
+
+def check_generator(generator: torch.Generator) -> None:
+    """Every draw comes from a generator of the caller: torch would take None for its global one.
+
+    >>> check_generator(None)
+    Traceback (most recent call last):
+    TypeError: generator must be a torch.Generator, and is None. Make one, as torch.Generator().manual_seed(0).
+    """
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(
+            f"generator must be a torch.Generator, and is {generator!r}. Make one, as torch.Generator().manual_seed(0)."
+        )

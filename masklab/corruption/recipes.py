@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from masklab.corruption.choose import choose_spans, choose_tokens, choose_words
-from masklab.corruption.common import check, int64
+from masklab.corruption.common import check, check_generator, int64
 from masklab.dialects import to_labels
 
 BERT_SHARES = (0.8, 0.1, 0.1)  # of the chosen: to [MASK], to a random token, unchanged
@@ -35,7 +35,7 @@ def replace(
     chosen: Tensor,
     *,
     mask_id: int,
-    random_ids: Sequence[int] = (),
+    random_ids: Sequence[int] | Tensor = (),
     shares: tuple[float, float, float] = BERT_SHARES,
     spans: Tensor | None = None,
     generator: torch.Generator,
@@ -45,9 +45,11 @@ def replace(
     A random token is any of ``random_ids`` (a range of words, so that no special token is drawn);
     it may be the right one by chance. ``shares=(1, 0, 0)`` puts [MASK] everywhere.
     Shapes: ``ids`` int64, ``chosen`` bool and ``spans`` int64, all (batch, length). With ``spans``,
-    positions of the same span have the same fate, each with a random token of its own.
-    Raises TypeError for another dtype; ValueError for shapes that differ, shares that are not three
-    parts of 1, or no ``random_ids`` to draw from. Source: arXiv 1810.04805, §3.1 and appendix A.1.
+    numbered from 1 with 0 = in none, positions of the same span have the same fate, each with a random
+    token of its own. ``chosen`` and ``spans`` of the result are copies.
+    Raises TypeError for another dtype or no generator; ValueError for shapes that differ, a span number outside
+    0 … length, a chosen position in no span, shares that are not three parts of 1, or no ``random_ids`` to
+    draw from. Source: arXiv 1810.04805, §3.1 and appendix A.1.
 
     >>> ids, chosen = torch.tensor([[7, 8, 9]]), torch.tensor([[True, False, True]])
     >>> new = replace(ids, chosen, mask_id=4, shares=(1, 0, 0), generator=torch.Generator().manual_seed(0))
@@ -55,8 +57,14 @@ def replace(
     (tensor([[4, 8, 4]]), tensor([[   7, -100,    9]]))
     """
     check(ids=ids, chosen=chosen, spans=spans)
+    check_generator(generator)
     _check_shares(shares, random_ids)
+    if spans is not None:
+        _check_spans(chosen, spans)
+        spans = spans.clone()
     to_mask, to_random, _ = shares
+    # Draw n decides for span n, and spans count from 1: draw 0 belongs to what is in no span, and decides nothing.
+    # There are as many spans as positions at most; without ``spans`` each position is a span of its own.
     draws = torch.rand(len(ids), ids.shape[1] + 1, generator=generator)
     fate = draws[:, 1:] if spans is None else draws.gather(1, spans)  # (B, L)
     new = ids.masked_fill(chosen & (fate < to_mask), mask_id)
@@ -64,7 +72,7 @@ def replace(
         places = torch.randint(len(random_ids), ids.shape, generator=generator)
         words = int64(random_ids)[places]
         new = words.where(chosen & (fate >= to_mask) & (fate < to_mask + to_random), new)
-    return Corrupted(ids=new, chosen=chosen, labels=to_labels(ids, chosen), spans=spans)
+    return Corrupted(ids=new, chosen=chosen.clone(), labels=to_labels(ids, chosen), spans=spans)
 
 
 def bert(
@@ -72,7 +80,7 @@ def bert(
     may_choose: Tensor,
     *,
     mask_id: int,
-    random_ids: Sequence[int] = (),
+    random_ids: Sequence[int] | Tensor = (),
     probability: float = 0.15,
     shares: tuple[float, float, float] = BERT_SHARES,
     generator: torch.Generator,
@@ -99,7 +107,7 @@ def whole_word(
     starts: Tensor,
     *,
     mask_id: int,
-    random_ids: Sequence[int] = (),
+    random_ids: Sequence[int] | Tensor = (),
     probability: float = 0.15,
     shares: tuple[float, float, float] = BERT_SHARES,
     generator: torch.Generator,
@@ -125,7 +133,7 @@ def spanbert(
     starts: Tensor | None = None,
     *,
     mask_id: int,
-    random_ids: Sequence[int] = (),
+    random_ids: Sequence[int] | Tensor = (),
     budget: float = 0.15,
     p: float = 0.2,
     longest: int = 10,
@@ -152,7 +160,8 @@ def static(corrupt: Callable[[], Made], *, epochs: int = 40, masks: int = 10) ->
     """Static masking: corrupt ``masks`` times before training, and go round them, epoch by epoch.
 
     With the defaults each mask is seen four times, and 80.3 % of the tokens are ever chosen
-    (1 − .85¹⁰). Raises ValueError for fewer than 1 mask, or fewer than 0 epochs.
+    (1 − .85¹⁰). Epochs with the same mask get the same object, not copies: whoever edits one edits all.
+    Raises ValueError for fewer than 1 mask, or fewer than 0 epochs.
     Source: Liu et al. 2019 (RoBERTa), arXiv 1907.11692, §4.1.
 
     >>> numbers = iter(range(100))
@@ -168,7 +177,9 @@ def static(corrupt: Callable[[], Made], *, epochs: int = 40, masks: int = 10) ->
 def dynamic(corrupt: Callable[[], Made], *, epochs: int = 40) -> list[Made]:
     """Dynamic masking: corrupt anew for every epoch.
 
-    In 40 epochs 99.85 % of the tokens are ever chosen (1 − .85⁴⁰). Errors and source: as for `static`.
+    In 40 epochs 99.85 % of the tokens are ever chosen (1 − .85⁴⁰). All are made, and kept, before the
+    first epoch: where that is too much for the memory, call ``corrupt()`` in each epoch instead.
+    Errors and source: as for `static`.
 
     >>> numbers = iter(range(100))
     >>> dynamic(lambda: next(numbers), epochs=6)
@@ -177,7 +188,25 @@ def dynamic(corrupt: Callable[[], Made], *, epochs: int = 40) -> list[Made]:
     return static(corrupt, epochs=epochs, masks=max(epochs, 1))
 
 
-def _check_shares(shares: tuple[float, float, float], random_ids: Sequence[int]) -> None:
+def _check_spans(chosen: Tensor, spans: Tensor) -> None:
+    """Spans have numbers from 1 to the length, and every chosen position is in one."""
+    length = spans.shape[1]
+    wrong = spans[(spans < 0) | (spans > length)]
+    if wrong.numel():
+        raise ValueError(
+            f"span numbers must be between 0 and {length}, the length, and one is {wrong[0].item()}. "
+            "Number the spans of each sentence from 1; 0 means in none."
+        )
+    outside = (chosen & (spans == 0)).nonzero().tolist()
+    if outside:
+        sentence, position = outside[0]
+        raise ValueError(
+            f"position {position} of sentence {sentence} is chosen, and its span is 0. "
+            "Choose only inside spans, as chosen = spans > 0."
+        )
+
+
+def _check_shares(shares: tuple[float, float, float], random_ids: Sequence[int] | Tensor) -> None:
     """Three shares are parts of 1, and there are words for the random ones."""
     if len(shares) != 3 or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
         raise ValueError(f"shares must be three parts of 1, (to [MASK], random, unchanged), and are {shares}.")

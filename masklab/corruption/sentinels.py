@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from masklab.corruption.common import at_least_one, check, check_share, int64, shift_right
+from masklab.corruption.common import at_least_one, check, check_generator, check_share, int64, shift_right
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,16 @@ def t5(
     ids: Tensor,
     may_choose: Tensor,
     *,
-    sentinels: Sequence[int],
+    sentinels: Sequence[int] | Tensor,
     density: float = 0.15,
     mean_span: float = 3.0,
     end_id: int | None = None,
     ends_in_noise: bool = False,
     generator: torch.Generator,
 ) -> TextToText:
-    """T5's span corruption of one sentence: 568 tokens become 512 inputs and 114 targets.
+    """T5's span corruption of one sentence: 568 tokens become 511 inputs and 113 targets.
 
+    With an end token, as T5 has it, these are 512 and 114.
     One sentence *without padding*, because the results have lengths of their own: take it out of a
     batch with ``batch.ids[i][batch.mask[i]]``, and pad the results afterwards.
     Shapes: ``ids`` int64, ``may_choose`` bool, both (length,). Errors and source: as for
@@ -67,7 +68,7 @@ def choose_t5_spans(
     (text-to-text-transfer-transformer#905, where this default is proposed).
     Shapes: ``may_choose`` (length,) bool → the same. A position that may not be chosen
     is jumped over, and cuts a span in two.
-    Raises TypeError for a mask that is not bool; ValueError for another number of axes, density
+    Raises TypeError for a mask that is not bool or no generator; ValueError for another number of axes, density
     outside 0 to 1, or mean_span < 1. Source: Raffel et al. 2019, arXiv 1910.10683, §3.3.4.
 
     >>> where = torch.ones(20).bool()
@@ -80,15 +81,18 @@ def choose_t5_spans(
            dtype=torch.int32)
     """
     check(axes=1, may_choose=may_choose)
+    check_generator(generator)
     length = int(may_choose.sum())
     noise, spans = _t5_counts(length, density=density, mean_span=mean_span, ends_in_noise=ends_in_noise)
     chosen = torch.zeros_like(may_choose)
     if spans:
-        hidden = _random_parts(noise, spans, generator=generator)
-        kept = _t5_gaps(length - noise, spans, ends_in_noise=ends_in_noise, generator=generator)
-        runs = [run for pair in zip(kept, hidden, strict=False) for run in pair] + [kept[-1]]  # kept, hidden, …, kept
-        is_noise = torch.arange(len(runs)) % 2 == 1
-        chosen[may_choose] = is_noise.repeat_interleave(torch.tensor(runs))
+        hidden_runs = _random_parts(noise, spans, generator=generator)
+        kept_runs = _t5_gaps(length - noise, spans, ends_in_noise=ends_in_noise, generator=generator)
+        hidden_runs.append(0)  # nothing is hidden behind the last kept run
+        is_hidden = []
+        for kept, hidden in zip(kept_runs, hidden_runs, strict=True):
+            is_hidden += [False] * kept + [True] * hidden
+        chosen[may_choose] = torch.tensor(is_hidden)
     return chosen
 
 
@@ -103,8 +107,10 @@ def _t5_counts(length: int, *, density: float, mean_span: float, ends_in_noise: 
         raise ValueError(f"a span has at least 1 token, and mean_span={mean_span}.")
     may_hide = length - 1 if ends_in_noise else length  # T5's code keeps the first token
     noise = min(at_least_one(density, of=length), max(may_hide, 0))
+    if noise == 0:
+        return 0, 0
     gaps = length - noise if ends_in_noise else length - noise + 1  # a kept token stands before each span, or between
-    return noise, min(max(round(noise / mean_span), 1), gaps) if noise else 0
+    return noise, min(max(round(noise / mean_span), 1), gaps)
 
 
 def _t5_gaps(kept: int, spans: int, *, ends_in_noise: bool, generator: torch.Generator) -> list[int]:
@@ -130,7 +136,7 @@ def with_sentinels(
     ids: Tensor,
     chosen: Tensor,
     *,
-    sentinels: Sequence[int],
+    sentinels: Sequence[int] | Tensor,
     end_id: int | None = None,
     last_sentinel: bool = False,
 ) -> TextToText:
@@ -148,6 +154,7 @@ def with_sentinels(
     TextToText(inputs=tensor([ 5, 99,  8, 98,  1]), targets=tensor([99,  6,  7, 98,  9,  1]))
     """
     check(axes=1, ids=ids, chosen=chosen)
+    sentinels = int64(sentinels).tolist()  # plain numbers, also from a tensor
     _check_sentinels(ids, chosen, sentinels=sentinels, spare=int(last_sentinel), end_id=end_id)
     unused, inputs, targets, was_hidden = iter(sentinels), [], [], False
     for token, hidden in zip(ids.tolist(), chosen.tolist(), strict=True):
@@ -162,15 +169,19 @@ def with_sentinels(
     return TextToText(inputs=int64(inputs + end), targets=int64(targets + last + end))
 
 
-def restore(pair: TextToText, *, sentinels: Sequence[int], end_id: int | None = None) -> Tensor:
+def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int | None = None) -> Tensor:
     """Put the targets back into the holes of the inputs: the original text, no token lost.
 
-    Shape: (length,) int64. Raises ValueError if the two don't belong together.
+    It takes a pair *before padding*, and the ``end_id`` that the pair was made with. An end or a pad that it
+    is not told of looks like any other token, and would stand in the text.
+    Shape: (length,) int64. Raises ValueError if the two don't belong together, or don't end in ``end_id``.
 
     >>> restore(TextToText(torch.tensor([5, 99, 8, 98]), torch.tensor([99, 6, 7, 98, 9])), sentinels=[99, 98])
     tensor([5, 6, 7, 8, 9])
     """
-    inputs, targets = (_without_end(half.tolist(), end_id) for half in (pair.inputs, pair.targets))
+    sentinels = int64(sentinels).tolist()  # plain numbers, also from a tensor
+    inputs = _without_end("inputs", pair.inputs.tolist(), end_id)
+    targets = _without_end("targets", pair.targets.tolist(), end_id)
     if targets and targets[-1] in sentinels:  # it only closes the last piece
         targets = targets[:-1]
     _check_pair(inputs, targets, sentinels)
@@ -184,13 +195,15 @@ def restore(pair: TextToText, *, sentinels: Sequence[int], end_id: int | None = 
     return int64([restored for token in inputs for restored in pieces.get(token, [token])])
 
 
-def _without_end(tokens: list[int], end_id: int | None) -> list[int]:
+def _without_end(name: str, tokens: list[int], end_id: int | None) -> list[int]:
     """Drop the end token that `with_sentinels` has put there, or say that it is missing."""
     if end_id is None:
         return tokens
     if tokens[-1:] != [end_id]:
+        found = f"end in {tokens[-1]}" if tokens else "are empty"
         raise ValueError(
-            f"expected end_id={end_id} at the end of inputs and of targets, and one of them ends otherwise."
+            f"expected end_id={end_id} at the end of inputs and of targets, and the {name} {found}. "
+            "Give the pair as it was before padding, and the end_id that it was made with, or None."
         )
     return tokens[:-1]
 
@@ -209,8 +222,11 @@ def _check_sentinels(ids: Tensor, chosen: Tensor, *, sentinels: Sequence[int], s
 
 def _check_pair(inputs: list[int], targets: list[int], sentinels: Sequence[int]) -> None:
     """Inputs and targets name the same sentinels, in the same order, each once."""
+    hint = "If the pair was made with an end_id, give it; if it was padded, give it as it was before padding."
     if targets and targets[0] not in sentinels:
-        raise ValueError(f"the targets must begin with a sentinel, and begin with {targets[0]}.")
+        raise ValueError(f"the targets must begin with a sentinel, and begin with {targets[0]}. {hint}")
     holes, named = ([token for token in half if token in sentinels] for half in (inputs, targets))
     if holes != named or len(set(holes)) < len(holes):
-        raise ValueError(f"inputs and targets must name the same sentinels, each once, and name {holes} and {named}.")
+        raise ValueError(
+            f"inputs and targets must name the same sentinels, each once, and name {holes} and {named}. {hint}"
+        )

@@ -42,11 +42,13 @@ RULES = {
 def causal_mask(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 150) -> Result:
     """Does a model that sees the future in training still write?
 
-    Variants: the causal mask, one that ends one token too far, and none (FACTS bug 2). The same weights at first,
-    the same batches, the same supervised tokens, and no pad is ever seen.
+    Variants: the causal mask, one that ends one token too far, as `triu(…, diagonal=2)` does, and none. The same
+    weights at first, the same batches, the same supervised tokens, and no pad is ever seen.
     Measured: the loss of held-out text from left to right, where the future does not exist yet. Each model keeps
-    its own rule there, so that nothing but the future is taken from it.
+    the mask that it was trained with; only the future is missing.
     ``curves``: the loss in training, which looks too good. ``samples``: what each model writes.
+    Came out: the causal model ends at 2.7. The two that cheat end at 7 to 9, worse than guessing (5.98), though their
+    loss in training falls below 0.4.
 
     >>> list(causal_mask(seeds=[0], steps=2).scores)
     ['causal', 'one token too far', 'no mask']
@@ -123,12 +125,12 @@ SHIFTS = {"shifted once": 1, "not shifted": 0, "shifted twice": 2}
 def label_shift(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 150) -> Result:
     """Which word should be the label of a word: the next one, itself, or the next but one?
 
-    Variants: labels shifted once, not at all, and twice, as when both the data and the model shift (FACTS bug 8).
-    The same weights at first, the same batches, the causal mask, and the same supervised positions.
+    Variants: labels shifted once, not at all, and twice, as when both the data and the model shift. The same weights
+    at first, the same batches and the causal mask. After two shifts the last position has no label: it is left out.
     Measured: how often the model's first choice is the next word, in held-out text.
-    Two shifts are right at the end alone, where the next word and the next but one are both [EOS]: that is the
-    level of always saying [EOS]. ``curves``: the loss in training, near 0 without a shift.
-    ``samples``: what each writes after "The cat".
+    ``curves``: the loss in training, near 0 without a shift. ``samples``: what each writes after "The cat".
+    Came out: shifted once 0.37, not shifted 0.00, shifted twice 0.12. Always saying [EOS], the most common token,
+    would be right 0.15 of the time. The loss in training gives no warning: without a shift it is the lowest.
 
     >>> list(label_shift(seeds=[0], steps=2).scores)
     ['shifted once', 'not shifted', 'shifted twice']
@@ -156,20 +158,18 @@ def _shift_run(name: str, seed: int, *, steps: int) -> Run:
 def shifted_labels(batch: Batch, shift: int) -> tuple[Tensor, Tensor]:
     """Labels that were shifted 0, 1 or 2 times, and the positions that have one: (B, L) each.
 
-    The positions are those of one shift, always, so that all learn from equally many tokens. Two shifts leave the
-    last of them without a label: it gets [EOS] once more, for after the end there is nothing but the end.
-
     >>> two = batch_of_words([["[BOS]", "Cats", "purr", "[EOS]"]], to_id=VOCABULARY.id)
     >>> for shift in (0, 1, 2):
     ...     labels, supervised = shifted_labels(two, shift)
     ...     print(VOCABULARY.decode(labels[supervised]))
     ['[BOS]', 'Cats', 'purr']
     ['Cats', 'purr', '[EOS]']
-    ['purr', '[EOS]', '[EOS]']
+    ['purr', '[EOS]']
     """
     once, supervised = next_token_labels(batch.ids, batch.mask)
-    twice = following(once).where(following(supervised), VOCABULARY.id(EOS))
-    return {0: batch.ids, 1: once, 2: twice}[shift], supervised
+    if shift == 2:
+        return following(once), following(supervised)
+    return (once if shift else batch.ids), supervised
 
 
 def shifted_loss(model: GPT, batch: Batch, shift: int) -> Tensor:
@@ -222,11 +222,12 @@ NEW = 4  # with prompts of at most 5 tokens, every position was trained
 def left_padding(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 150) -> Result:
     """Does a prompt mean the same alone and in a batch that is padded on the left?
 
-    Variants: pads are masked, positions count words and not pads, both, neither (FACTS bug 5). One model a seed,
-    trained rightly: the variants differ in how it is *used*, with held-out prompts of 2 to 5 tokens.
+    Variants: pads are masked, positions count words and not pads, both, neither. One model a seed, trained
+    rightly: the variants differ in how it is *used*, with held-out prompts of 2 to 5 tokens.
     Measured: the largest difference of a logit of the next word, alone against batched; only rounding may be left.
     ``curves``: the share of texts that change, for 0, 1, 2 and 3 pads. ``samples``: what is written after the
-    prompt with the most pads. Every position that is used was trained: a wrong one is no strange one.
+    prompt with the most pads. All positions occur in training, so a shifted one is wrong, but not unknown.
+    Came out: with both only rounding (2e-6); with the mask only 10, with positions only 3, with neither 9.
 
     >>> list(left_padding(seeds=[0], steps=2).scores)
     ['mask and positions', 'mask only', 'positions only', 'neither']
@@ -255,11 +256,11 @@ def reference(seed: int, *, steps: int) -> Reference:
     >>> reference(0, steps=1).logits.shape[0] == PROMPTS
     True
     """
-    model, batch = tiny_gpt(seed), prompts()
+    model = tiny_gpt(seed)
     fit(model, lambda batch: language_loss(model, batch, masks.causal()), seed=seed, steps=steps)
     used = partial(next_logits, model, rule=masks.causal())
     with one_thread(), torch.no_grad():
-        return Reference(model, alone(batch, used), until_end(alone(batch, partial(write, used, new=NEW))))
+        return Reference(model, alone(prompts(), used), until_end(alone(prompts(), partial(write, used, new=NEW))))
 
 
 def _padding_run(name: str, seed: int, *, references: dict[int, Reference]) -> Run:

@@ -21,12 +21,12 @@ BATCH = 16  # sentences a step
 
 @lru_cache(maxsize=1)
 def sentences() -> tuple[corpus.Example, ...]:
-    """What the grammar says: 3,000 sentences, short and long.
+    """What the grammar says: so many sentences, short and long, that no model here can learn them by heart.
 
     >>> len(sentences()), sentences()[0].text
-    (3000, 'The cat ate')
+    (12000, 'The cat ate')
     """
-    return tuple(corpus.sentences(n=3000))
+    return tuple(corpus.sentences(n=12_000))
 
 
 @lru_cache(maxsize=1)
@@ -75,6 +75,20 @@ def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int
     return train(model, lambda step: loss_of(rows(train_texts, chosen(step))), steps=steps, rate=RATE)
 
 
+def next_token_loss(logits: Tensor, ids: Tensor, word: Tensor) -> Tensor:
+    """The mean loss of the next token, over all tokens that have one; ``word`` is False at pads.
+
+    Shapes: ``logits`` (B, L, V), ``ids`` int64 and ``word`` bool (B, L) → a scalar.
+
+    >>> ids = torch.tensor([[3, 4, 0]])
+    >>> sure = 50.0 * torch.eye(9)[[4, 7, 7]][None]  # at the 3 it says 4; nothing else is asked
+    >>> next_token_loss(sure, ids, ids > 0)
+    tensor(0.)
+    """
+    labels, supervised = next_token_labels(ids, word)
+    return reduce(token_losses(logits, labels, supervised), supervised)
+
+
 def language_loss(model: GPT, batch: Batch, rule: masks.Mask) -> Tensor:
     """The mean loss of the next token, when all positions are computed at once, as in training.
 
@@ -85,8 +99,7 @@ def language_loss(model: GPT, batch: Batch, rule: masks.Mask) -> Tensor:
     """
     length = batch.ids.shape[1]
     mask = rule.tensor(queries=length, keys=length) & batch.mask[:, None, None, :]  # (B, 1, L, L)
-    labels, supervised = next_token_labels(batch.ids, batch.mask)
-    return reduce(token_losses(model(batch.ids, mask), labels, supervised), supervised)
+    return next_token_loss(model(batch.ids, mask), batch.ids, batch.mask)
 
 
 def next_logits(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
@@ -101,12 +114,12 @@ def next_logits(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
 
 @torch.no_grad()
 def write(
-    next_logits: Callable[[Tensor], Tensor], ids: Tensor, *, new: int, temperature: float = 0.0, seed: int = 0
+    logits_of: Callable[[Tensor], Tensor], ids: Tensor, *, new: int, temperature: float = 0.0, seed: int = 0
 ) -> Tensor:
     """Write ``new`` tokens after each prompt, from left to right: each is chosen before the next one exists.
 
     The slow way, without a cache, so that it fits every mask: see `GPT.generate`.
-    Shapes: ``ids`` (B, L); ``next_logits`` gets all that is written so far, (B, L+n), and gives (B, V) → (B, new).
+    Shapes: ``ids`` (B, L); ``logits_of`` gets all that is written so far, (B, L+n), and gives (B, V) → (B, new).
 
     >>> count = lambda ids: torch.eye(9)[ids[:, -1] + 1]  # after 3 comes 4
     >>> write(count, torch.tensor([[3], [5]]), new=3)
@@ -116,7 +129,7 @@ def write(
     generator = torch.Generator().manual_seed(seed)
     prompt = ids.shape[1]
     for _ in range(new):
-        chosen = choose(next_logits(ids), temperature=temperature, generator=generator)  # (B,)
+        chosen = choose(logits_of(ids), temperature=temperature, generator=generator)  # (B,)
         ids = torch.cat([ids, chosen[:, None]], dim=1)
     return ids[:, prompt:]
 

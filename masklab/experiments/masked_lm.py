@@ -199,8 +199,10 @@ def share(
     `MEASURES`: by default at single hidden words, whatever the share was in training.
     ``equal="steps"``: all read the same sentences equally often, so 40 % restores 2.7 times as many words as 15 %.
     ``equal="words"``: all restore about as many words as 40 % does in ``steps`` steps: 15 % takes 2.7 times as many
-    steps, and 80 % half as many. The two give different answers.
-    ``curves``: training losses. They don't compare: the more is hidden, the harder it is to guess.
+    steps, and 80 % half as many.
+    ``curves``: training losses. They can't be compared: the more is hidden, the harder it is to guess.
+    Came out: at equal steps 40 % is best (0.31; 15 % and 80 % 0.25). At equal words 15 % is (0.38, 0.31, 0.21 for
+    80 %). Which of the two is fair depends on what is dear: the steps here, or the words to learn from.
     Raises ValueError for an unknown ``measure`` or ``equal``.
     Source: Wettig et al. 2023, arXiv 2202.08005, who part the two effects, more to predict and more that is corrupt,
     and find that 40 % beats 15 % for BERT-large, after fine-tuning.
@@ -211,7 +213,7 @@ def share(
     check_choice("equal", equal, ("steps", "words"))
     lengths = {name: steps if equal == "steps" else round(steps * 0.4 / part) for name, part in PARTS.items()}
     ways = {name: {"probability": part, "shares": BERT_SHARES, "steps": lengths[name]} for name, part in PARTS.items()}
-    question = f"How many words should be chosen, at equal {equal}?"
+    question = f"How many words should be chosen, at equally many {equal}?"
     return _compared(question, ways, right="40 %", seeds=seeds, measure=measure)
 
 
@@ -220,12 +222,15 @@ def replacement(
 ) -> Result:
     """What should stand at a chosen word: always [MASK], or 80/10/10?
 
-    Later the model reads text without any [MASK]. If [MASK] stood at every chosen word, nothing was ever asked of
-    the features of the words that can be read. With 80/10/10, any word may be one to restore.
+    Later the model reads text without any [MASK]. If [MASK] stands at every chosen word, the loss never looks at a
+    word that can be read. With 80/10/10, any word may be one to restore.
     Variants differ in what stands there, and choose the same words of the same sentences. By default a linear probe
     reads tags off the frozen features of plain text. ``measure="plain words"`` is the mismatch itself, but 80/10/10
     is trained for just that; at "hidden words" there may be no difference. See `MEASURES`.
     Nothing is fine-tuned here: fine-tuning can make up for much.
+    Came out: 0.87 against 0.85, and 0.91 against 0.87 after 400 steps; an untrained encoder gives 0.81. That is
+    little, and after 250 steps the seeds overlap. At topics and at hidden words there is no clear difference, and
+    at topics neither is better than an untrained encoder.
     ``curves``: training losses; with 80/10/10 some words can be read, and some mislead.
     Raises ValueError for an unknown ``measure``. Source: Devlin et al. 2018, arXiv 1810.04805, appendix C.2.
 

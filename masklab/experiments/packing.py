@@ -6,6 +6,7 @@ Source: Krell et al. 2021, "Efficient sequence packing without cross-contaminati
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import mean
 
 import torch
 from torch import Tensor
@@ -101,10 +102,9 @@ def packed_loss(model: GPT, packed: Packed, *, masked: bool, reset: bool) -> Ten
     >>> torch.allclose(together, language_loss(model, some, masks.causal()))  # as if each stood in its own row
     True
     """
+    logits = packed_logits(model, packed, masked=masked, reset=reset)  # (rows, length, V)
     labels, supervised = next_token_labels(packed.ids, packed.documents >= 0, documents=packed.documents)
-    return reduce(
-        token_losses(packed_logits(model, packed, masked=masked, reset=reset), labels, supervised), supervised
-    )
+    return reduce(token_losses(logits, labels, supervised), supervised)
 
 
 # --- What it costs in quality ----------------------------------------------------------------------------------------
@@ -113,11 +113,13 @@ def packed_loss(model: GPT, packed: Packed, *, masked: bool, reset: bool) -> Ten
 def documents(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 120) -> Result:
     """Does it harm a model if packed sentences see each other in training?
 
-    Variants: a document mask, positions that begin anew, both, neither (FACTS bug 10). The same weights at first,
-    the same packed rows, the same supervised tokens: no label is ever taken from another document.
+    Variants: a document mask, positions that begin anew, both, neither. The same weights at first, the same packed
+    rows, the same supervised tokens: no label is ever taken from another document.
     Measured: the loss of held-out sentences, each in a row of its own, as they are used later.
     ``curves``: the loss in training. With mask and positions it is that of sentences in rows of their own.
     Without new positions, sentences begin anywhere, and position 0, where each stands later, was trained rarely.
+    Came out: both 2.56, positions only 2.63, mask only 2.80, neither 2.85. With 300 steps it is 2.23, 2.41, 2.36 and
+    2.54. With a few hundred sentences instead of thousands the order turns around once they are learned by heart.
 
     >>> list(documents(seeds=[0], steps=2).scores)
     ['mask and positions', 'mask only', 'positions only', 'concatenated']
@@ -156,11 +158,10 @@ def _trained(name: str, seed: int, steps: int) -> tuple[GPT, list[float]]:
 def neighbors(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 60) -> Result:
     """Does document B change when document A, before it in the same row, becomes another sentence?
 
-    Variants: as for `documents` (FACTS bug 10), but one model a seed, trained rightly: what differs is how it is
-    *used*. All sentences have the same length, so that nothing moves: with the mask only, B would still change
-    with the *length* of A.
-    Measured: the largest change of a logit in B; exactly 0 is right.
-    ``curves``: the largest change at each token of B.
+    Variants: as for `documents`, but one model a seed, trained rightly: what differs is how it is *used*.
+    Measured: the largest change of a logit in B, when A becomes another sentence of the same length; exactly 0 is
+    right. ``curves``: the largest change at each token of B. ``samples``: the same, when A also gets a word shorter.
+    Came out: with the mask 0, without it 3 to 6. But with the mask only, B still changes with the *length* of A.
 
     >>> list(neighbors(seeds=[0], steps=2).scores)
     ['mask and positions', 'mask only', 'positions only', 'concatenated']
@@ -177,15 +178,20 @@ def neighbors(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 60) -> Result:
 
 @torch.no_grad()
 def _neighbors_run(name: str, seed: int, *, models: dict[int, GPT]) -> Run:
-    """Compute B behind one sentence, and behind another one."""
-    (masked, reset), same = PACKINGS[name], _of_one_length(6)
-    first, other, second = same.roll(1, dims=0), same.roll(2, dims=0), same
-    before, after = (
-        packed_logits(models[seed], pairs_of_rows(a, second), masked=masked, reset=reset)[:, same.shape[1] :]
-        for a in (first, other)
-    )  # (B, length of B, V)
-    change = (before - after).abs().amax(dim=(0, 2))
-    return Run(change.max().item(), change.tolist())
+    """Compute B behind one sentence, and behind another one: of the same length, and one word shorter."""
+    same, shorter = _of_one_length(6), _of_one_length(5)
+    same, shorter = same[: len(shorter)], shorter[: len(same)]
+    used = partial(_behind, models[seed], way=PACKINGS[name])
+    before = used(same.roll(1, dims=0), same)  # (B, length of B, V): each sentence behind the one before it
+    change = (used(same.roll(2, dims=0), same) - before).abs().amax(dim=(0, 2))
+    moved = (used(shorter, same) - before).abs().max().item()
+    return Run(change.max().item(), change.tolist(), f"{moved:.4f} when A gets a word shorter")
+
+
+def _behind(model: GPT, first: Tensor, second: Tensor, *, way: tuple[bool, bool]) -> Tensor:
+    """The logits of ``second``, when ``first`` stands before it in the same row."""
+    masked, reset = way
+    return packed_logits(model, pairs_of_rows(first, second), masked=masked, reset=reset)[:, first.shape[1] :]
 
 
 def _of_one_length(words: int) -> Tensor:
@@ -227,6 +233,7 @@ def padding_saved(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 20) -> Resul
     Both see the same batches, each 64 sentences of 2 to 14 words between [BOS] and [EOS]. Nothing is trained:
     a step is a batch. One a row, a batch is as long as its longest sentence; packed, a row has 64 tokens.
     Measured: the mean share of padding. Source: arXiv 2107.02027 finds up to 50 % in real data.
+    Came out: one a row 30 %, packed 7 %.
 
     >>> list(padding_saved(seeds=[0], steps=2).scores)
     ['packed', 'one a row']
@@ -250,4 +257,4 @@ def _waste_run(name: str, seed: int, *, lengths: Sequence[int], steps: int) -> R
         total = 64 if name == "packed" else max(drawn)
         count = len(first_fit(drawn, total=total)) if name == "packed" else len(drawn)
         shares.append(waste(drawn, total=total, count=count))
-    return Run(sum(shares) / len(shares), shares)
+    return Run(mean(shares), shares)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import isnan
 from statistics import mean
 from typing import NamedTuple
 
@@ -18,7 +19,8 @@ class Result:
     ``scores`` gives for each variant one number a seed; ``measure`` says what the number is, and ``better``
     whether "higher" or "lower" is good. ``curves`` gives for each variant one list a seed, for example the
     loss at every tenth step; ``samples`` may hold a text a variant. ``level`` is a line to compare with, such as
-    chance or ln V, and ``level_name`` says which. ``right`` is the variant that the lesson recommends.
+    chance or ln V, and ``level_name`` says which. ``right`` is the variant that the lesson recommends:
+    the verdict compares it with each of the others.
     Raises ValueError for an unknown ``better`` or ``right``, or for variants with different numbers of seeds.
 
     >>> result = Result(
@@ -29,7 +31,7 @@ class Result:
     last word  0.9100    0.9000  0.9200
     last step  0.5500    0.5000  0.6000
     >>> print(result.verdict())
-    last word is better than last step: by 0.3600 in the mean, in every pair of seeds.
+    last word is better than last step: by 0.3600 in the mean, and its worst seed beats the other's best.
     """
 
     question: str
@@ -62,28 +64,51 @@ class Result:
         return "\n".join(line.rstrip() for line in lines)
 
     def verdict(self) -> str:
-        """What the numbers say of ``right`` beside each other variant, one line each."""
-        return "\n".join(self.compared(other) for other in self.scores if other != self.right)
+        """What the numbers say of ``right`` beside each other variant, one line each, and beside the level."""
+        lines = [self.compared(other) for other in self.scores if other != self.right]
+        below = [name for name in self.scores if not self._passes_the_level(name)]
+        if below:
+            lines.append(f"No better than the level ({self.level_name}) in the mean: {', '.join(below)}.")
+        if len(self.scores[self.right]) == 1:
+            lines.append("One seed: no spread, so this may be luck.")
+        return "\n".join(lines)
 
     def compared(self, other: str) -> str:
-        """The sentence about ``right`` and one other variant."""
+        """The sentence about ``right`` and one other variant.
+
+        >>> one = {"question": "?", "measure": "accuracy", "better": "higher", "right": "a"}
+        >>> Result(scores={"a": [0.5, 0.6], "b": [0.5, 0.6]}, **one).compared("b")
+        'a and b: the same in every seed.'
+        """
         ours, theirs = self.scores[self.right], self.scores[other]
+        if any(map(isnan, [*ours, *theirs])):
+            return f"{self.right} and {other} cannot be compared: a run gave no number (NaN)."
+        if list(ours) == list(theirs):
+            return f"{self.right} and {other}: the same in every seed."
         gap = mean(ours) - mean(theirs)
+        by = f"by {abs(gap):.{DIGITS}f} in the mean"
         if self.wins(other):
-            return f"{self.right} is better than {other}: by {abs(gap):.{DIGITS}f} in the mean, in every pair of seeds."
+            return f"{self.right} is better than {other}: {by}, and its worst seed beats the other's best."
         if self.loses(other):
-            return f"{self.right} is WORSE than {other}: by {abs(gap):.{DIGITS}f} in the mean, in every pair of seeds."
+            return f"{self.right} is WORSE than {other}: {by}, and the other's worst seed beats its best."
         return (
             f"{self.right} and {other}: no clear difference; means differ by {gap:+.{DIGITS}f}, and the seeds overlap."
         )
 
     def wins(self, other: str) -> bool:
-        """Whether every seed of ``right`` is better than every one of ``other``: luck alone rarely does that."""
+        """Whether every seed of ``right`` is better than every one of ``other``.
+
+        Of three and three seeds that are all alike, chance orders them so once in 20 times.
+        """
         return all(self._better(ours, theirs) for ours, theirs in self._pairs(other))
 
     def loses(self, other: str) -> bool:
         """Whether every seed of ``right`` is worse than every one of ``other``."""
         return all(self._better(theirs, ours) for ours, theirs in self._pairs(other))
+
+    def _passes_the_level(self, name: str) -> bool:
+        """Whether a variant is better than the line to compare with, if there is one."""
+        return self.level is None or self._better(mean(self.scores[name]), self.level)
 
     def _pairs(self, other: str) -> Iterator[tuple[float, float]]:
         return product(self.scores[self.right], self.scores[other])

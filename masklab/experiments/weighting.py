@@ -30,14 +30,15 @@ HARDEST = 2.0  # the difficulty of an ambiguous word whose tag is the rarer one
 # --- Train and judge -------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1)  # the same for every seed and variant; nobody edits it
-def examples() -> tuple[list[Example], list[Example]]:
+@lru_cache(maxsize=1)  # the same for every seed and variant
+def examples() -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """Few sentences to train on, as when people must label them, and more that are held out.
 
     >>> [len(part) for part in examples()]
     [300, 600]
     """
-    return split(sentences(n=900), test=2 / 3)
+    seen, unseen = split(sentences(n=900), test=2 / 3)
+    return tuple(seen), tuple(unseen)
 
 
 @lru_cache(maxsize=1)
@@ -115,8 +116,8 @@ def votes(
 ) -> Tensor:
     """What ten annotators say of each word.
 
-    At a clear word they know the true tag, and only slip now and then; at an unclear one they all guess.
-    The ambiguous words are unclear far more often. A guess is any tag, or the one that ``guesses`` has for the word.
+    At a clear word they know the true tag, and only slip now and then; at an unclear one they all guess. By default
+    60 % of the ambiguous words are unclear, and 5 % of the others. A guess is any tag, or what ``guesses`` says.
     Shapes: ``guesses`` (B, L) int64 or None → (B, L, 10) int64, −1 at pads.
 
     >>> from masklab.corpus import RUNNING
@@ -163,8 +164,9 @@ def annotator_noise(
     Measured: the accuracy on held-out sentences, by true tags, of the ambiguous words, or of others (`MEASURES`).
     ``curves``: the same before every tenth step. The level is what true tags to learn from would give.
 
-    Disagreement helps because wrong guesses are scattered. With ``guess="usual tag"`` everybody who does not know
-    gives the tag that the word usually has: all agree on the same error, and no weight can show it.
+    Came out: 0.83 with the weights, 0.64 without. They help because wrong guesses are scattered. With
+    ``guess="usual tag"`` everybody who does not know gives the tag that the word usually has: all agree on the same
+    error, no weight can show it, and nothing is gained (0.78 and 0.78).
     Raises ValueError for an unknown ``measure`` or ``guess``.
 
     >>> list(annotator_noise(seeds=(0,), steps=2).scores)
@@ -212,8 +214,9 @@ def curriculum(
     """Does it help to learn easy words first? Here it does not.
 
     Difficulty is the corpus's: 0 for a word with one tag, 1 for the usual tag of two, 2 for the other one.
-    Variants: with a curriculum, a word counts once the stage has reached its difficulty, and the stage rises in the
-    first ``rises`` of all steps (`stage_at`); without, all words count from the first step.
+    Variants: all words count from the first step; or, with a curriculum, a word counts once the stage has reached its
+    difficulty, and the stage rises in the first ``rises`` of all steps (`stage_at`): by default the words of
+    difficulty 1 count from a quarter of the steps on, and those of 2 from half.
     The sentences are read in full in both. Measured: the accuracy on held-out sentences, of the ambiguous words, or
     of others (`MEASURES`), at the end; ``curves``: the same before every tenth step.
 
@@ -222,7 +225,7 @@ def curriculum(
     Wu et al. 2021, arXiv 2012.03107, who find hardly any benefit, except with little time or noisy labels.
 
     >>> list(curriculum(seeds=(0,), steps=2).scores)
-    ['easy first', 'all at once']
+    ['all at once', 'easy first']
     """
     check_choice("measure", measure, tuple(MEASURES))
     seen, unseen = texts()
@@ -238,8 +241,8 @@ def curriculum(
         question="Does it help to learn easy words first?",
         measure=f"accuracy at {measure}",
         better="higher",
-        right="easy first",
+        right="all at once",
         level=(unseen.difficulty[MEASURES[measure](unseen)] < HARDEST).float().mean().item(),
         level_name="each word's usual tag",
-        **collect(run, ("easy first", "all at once"), seeds),
+        **collect(run, ("all at once", "easy first"), seeds),
     )

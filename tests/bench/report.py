@@ -110,7 +110,7 @@ def experiments(results: Mapping[str, tuple[Result, float]]) -> Table:
 
 
 def beside(result: Result, variant: str) -> str:
-    """What the numbers say of the recommended variant beside this one: luck rarely orders all pairs of seeds.
+    """What the numbers say of the recommended variant beside this one, when every seed is compared with every seed.
 
     >>> one = Result(question="", measure="", better="higher", right="a", scores={"a": [2.0], "b": [1.0], "c": [2.0]})
     >>> [beside(one, variant) for variant in "abc"]
