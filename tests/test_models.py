@@ -15,9 +15,9 @@ from masklab import masks
 from masklab.dialects import to_key_padding_mask, to_mha_attn_mask
 from masklab.models import GPT, Classifier, Encoder, EncoderDecoder, Tagger, look, masked_mean, positions_of
 from masklab.models.encoder_decoder import DecoderBlock
-from masklab.models.gpt import choose
-from masklab.models.layers import Block
+from masklab.models.layers import Attend, Block, MultiHeadAttention
 from masklab.models.private import Dropout, private_seed
+from masklab.models.sampling import choose
 from masklab.text import PAD_ID, word_positions
 from tests.strategies import DTYPES, seeds, sides
 
@@ -160,6 +160,54 @@ def test_an_unpacked_bidirectional_tagger_is_wrong_at_real_words():
 def test_lengths_that_no_network_can_read_are_refused(model, lengths, side, words):
     with pytest.raises(ValueError, match=words):
         model(torch.ones(2, 3, dtype=torch.int64), torch.tensor(lengths), side=side)
+
+
+LENGTHS_FOR_TWO = [
+    (torch.tensor([2]), ValueError, r"\(2,\), one for each sentence, and are of shape \(1,\)"),  # it would broadcast
+    (torch.tensor([2, 1, 3]), ValueError, r"\(2,\), one .* \(3,\)"),
+    (torch.tensor(2), ValueError, r"\(2,\), one .* \(\)"),
+    (torch.tensor([[2, 1]]), ValueError, r"\(2,\), one .* \(1, 2\)"),
+    (torch.tensor([2.5, 1.0]), TypeError, r"integers, and are torch.float32: \[2.5, 1.0\]"),
+    (torch.tensor([True, True]), TypeError, "integers, and are torch.bool"),
+]
+LENGTHS_READERS = {
+    "last_step": lambda ids, lengths, **side: Classifier(VOCABULARY, 4, read="last_step")(ids, lengths, **side),
+    "last_valid": lambda ids, lengths, **side: Classifier(VOCABULARY, 4, read="last_valid")(ids, lengths, **side),
+    "packed": lambda ids, lengths, **side: Classifier(VOCABULARY, 4)(ids, lengths, **side),
+    "tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5)(ids, lengths, **side),
+    "unpacked tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5, packed=False)(ids, lengths, **side),
+    "generate": lambda ids, lengths: GPT(VOCABULARY, **SMALL).generate(ids, lengths, new=2)[0],
+}
+
+
+@pytest.mark.parametrize("read", LENGTHS_READERS.values(), ids=LENGTHS_READERS)
+@pytest.mark.parametrize(("lengths", "error", "words"), LENGTHS_FOR_TWO)
+def test_lengths_of_another_batch_are_refused(read, lengths, error, words):
+    with pytest.raises(error, match=words):
+        read(torch.ones(2, 3, dtype=torch.int64), lengths)
+
+
+@pytest.mark.parametrize("name", LENGTHS_READERS)
+def test_lengths_may_be_any_integers(name):
+    """A small unsigned number must not wrap around when it is turned into a number of pads."""
+    ids, lengths, side = torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([1, 3]), {"side": "left"}
+    options = {} if name == "generate" else side
+    expected = LENGTHS_READERS[name](ids, lengths, **options)
+    for dtype in (torch.uint8, torch.int32):
+        assert torch.equal(LENGTHS_READERS[name](ids, lengths.to(dtype), **options), expected)
+
+
+def test_no_sentence_gives_no_result():
+    ids, lengths = torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+    for read in ("last_step", "last_valid", "packed"):
+        assert Classifier(VOCABULARY, 4, read=read)(ids, lengths).shape == (0, 4)
+    for packed, bidirectional in ((True, True), (True, False), (False, True), (False, False)):
+        assert Tagger(VOCABULARY, 5, packed=packed, bidirectional=bidirectional)(ids, lengths).shape == (0, 3, 5)
+    for temperature in (0, 1.0):
+        for given_lengths in (lengths, None):
+            found, count = GPT(VOCABULARY).generate(ids, given_lengths, new=4, temperature=temperature)
+            assert found.shape == (0, 0) and count.shape == (0,)
+            assert found.dtype == count.dtype == torch.int64
 
 
 def test_an_unknown_read_is_refused():
@@ -500,6 +548,33 @@ def test_masked_mean_by_a_slow_loop(case):
     assert torch.equal(masked_mean(x, torch.zeros_like(word)), torch.zeros(len(ids), 3))
 
 
+@pytest.mark.parametrize(
+    ("word", "error", "words"),
+    [
+        (torch.ones(2, 3), TypeError, r"bool, True = a word, and is torch.float32 of shape \(2, 3\)"),
+        (torch.ones(2, 3, dtype=torch.int64), TypeError, "and is torch.int64"),
+        (torch.ones(3, dtype=torch.bool), ValueError, r"\(batch, length\).* and is \(3,\)"),
+        (torch.ones(2, 1, 1, 3, dtype=torch.bool), ValueError, r"\(batch, length\).* and is \(2, 1, 1, 3\)"),
+    ],
+)
+def test_positions_and_mean_need_the_words_of_each_sentence(word, error, words):
+    with pytest.raises(error, match=words):
+        positions_of(word)
+    with pytest.raises(error, match=words):
+        masked_mean(torch.zeros(2, 3, 4), word)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (3, 3), (2, 4)])
+def test_a_mean_over_other_words_is_refused(shape):
+    word, model = torch.ones(shape, dtype=torch.bool), MODELS["encoder"]()
+    with pytest.raises(ValueError, match=rf"\(batch, length\) = \(2, 3\), and is \({shape[0]}, {shape[1]}\)"):
+        masked_mean(torch.zeros(2, 3, 4), word)
+    with pytest.raises(ValueError, match=r"\(batch, length\) = \(2, 3\)"):
+        model.classify(torch.ones(2, 3, dtype=torch.int64), None, word)
+    with pytest.raises(ValueError, match=r"and is \(2, 3\)"):
+        masked_mean(torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool))
+
+
 # ---------------------------------------------------------------- the cache, and writing
 
 
@@ -599,6 +674,39 @@ def test_temperature():
     assert written(temperature=1.0, seed=1) == written(temperature=1.0, seed=1) != written(temperature=1.0, seed=2)
 
 
+@pytest.mark.parametrize("temperature", [-1, -0.001, float("nan"), float("inf"), float("-inf")])
+def test_a_temperature_that_divides_nothing_is_refused(temperature):
+    with pytest.raises(ValueError, match=f"at least 0 and finite, and is {temperature}"):
+        GPT(VOCABULARY).generate(torch.tensor([[1, 2]]), new=1, temperature=temperature)
+    with pytest.raises(ValueError, match=f"at least 0 and finite, and is {temperature}"):
+        choose(torch.zeros(1, 3), temperature=temperature, generator=private(0))
+
+
+def test_a_cache_of_another_model_is_refused():
+    ids = torch.tensor([[1, 2, 3]])
+    caches = {layers: GPT(VOCABULARY, layers=layers)(ids, cache=())[1] for layers in (1, 2, 3)}
+    for layers in (1, 3):
+        with pytest.raises(ValueError, match=f"each of the 2 layers, and has {layers}"):
+            GPT(VOCABULARY, layers=2)(ids, cache=caches[layers])
+    assert GPT(VOCABULARY, layers=2)(ids, cache=caches[2])[0].shape == (1, 3, VOCABULARY)
+
+
+def test_generate_drops_nothing_out_and_gives_the_mode_back():
+    ids = torch.tensor([[1, 2, 3]])
+    model, without = GPT(VOCABULARY, **SMALL, dropout=0.5), GPT(VOCABULARY, **SMALL)
+    model.blocks[0].eval()  # a frozen part stays as it was
+    modes = [module.training for module in model.modules()]
+    assert model.training and not all(modes)
+    for temperature in (0, 1.0):
+        found, expected = (m.generate(ids, new=8, temperature=temperature)[0] for m in (model, without))
+        assert torch.equal(found, expected)
+        assert [module.training for module in model.modules()] == modes
+    with pytest.raises(ValueError, match="longest"):
+        model.generate(ids, new=20)
+    assert [module.training for module in model.modules()] == modes
+    assert not model.eval().generate(ids, new=1)[0].requires_grad and not model.training
+
+
 # ---------------------------------------------------------------- private randomness
 
 
@@ -637,6 +745,39 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert abs(dropped.mean() - 1) < 0.02
     with pytest.raises(ValueError, match="is 1"):
         Dropout(1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "branch"),
+    [
+        (Block, "attention"),
+        (Block, "feed"),
+        (DecoderBlock, "attention"),
+        (DecoderBlock, "cross"),
+        (DecoderBlock, "feed"),
+    ],
+)
+def test_each_branch_has_its_dropout(kind, branch):
+    """All branches but one are silent: what is added is what that branch adds in eval mode, doubled, or nothing."""
+    with private_seed(0):
+        block = kind(8, heads=2, dropout=0.5).double()
+    ends = {"attention": block.attention.out, "feed": block.feed[-1]}
+    ends |= {"cross": block.cross.out} if kind is DecoderBlock else {}
+    for name, end in ends.items():
+        if name != branch:
+            nn.init.zeros_(end.weight)
+            nn.init.zeros_(end.bias)
+    x, source = (torch.randn(4, n, 8, dtype=torch.float64, generator=private(n)) for n in (5, 6))
+
+    def added():
+        return (block(x, None)[0] if kind is Block else block(x, source, None, None)) - x
+
+    trained = added()
+    block.eval()
+    whole = added()
+    dropped = trained == 0
+    assert 0.3 < dropped.double().mean() < 0.7
+    torch.testing.assert_close(trained[~dropped], 2 * whole[~dropped])
 
 
 # ---------------------------------------------------------------- learning, looking, refusing
@@ -689,17 +830,68 @@ def test_look_keeps_every_stage_and_changes_nothing():
 def test_look_removes_its_hooks_after_an_error_too():
     model = MODELS["gpt"]()
     with pytest.raises(TypeError):
-        look(model, torch.tensor([[1, 2]]), torch.ones(2, 2))
+        look(model, torch.tensor([[1, 2]]), torch.ones(1, 1, 2, 2))
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_look_at_one_attention_by_itself():
+    x = torch.randn(1, 3, 4, generator=private(0))
+    q = torch.randn(1, 2, 3, 2, generator=private(1))
+    assert list(look(Attend(), q, q, q, None)[1]) == ["attention"]
+    assert list(look(MultiHeadAttention(4, heads=2), x, x, None)[1]) == ["attention"]
+    assert list(look(Block(4, heads=2), x, None)[1]) == ["attention"]
+
+
+def test_look_as_its_docstring_says():
+    """The last of several runs; dropout in train mode; nothing without attention."""
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attend = Attend()
+
+        def forward(self, q):
+            first = self.attend(q, q, q, None)
+            return first, self.attend(first, first, first, None)
+
+    q = torch.randn(1, 2, 3, 2, generator=private(1))
+    (first, second), stages = look(Twice(), q)
+    (stage,) = stages.values()
+    same(stage.output, second)
+    assert not torch.allclose(stage.output, first)
+
+    model, ids = GPT(VOCABULARY, dropout=0.5), torch.tensor([[1, 2, 3]])
+    scores = [look(model, ids)[1]["blocks.1.attention"].scores for _ in range(2)]
+    assert not torch.equal(*scores)
+    assert look(Classifier(VOCABULARY, 4), ids, torch.tensor([3]))[1] == {}
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_a_model_runs_where_its_ids_are(name):
+    """The meta device computes shapes only, and refuses to mix with another device."""
+    ids = torch.ones(2, 3, dtype=torch.int64, device="meta")
+    keys = torch.ones(2, 1, 1, 3, dtype=torch.bool, device="meta")
+    model = MODELS[name](dropout=0.5).to("meta")
+    looked_up = []  # torch lets a lookup on the meta device pass with indices from another, and so we look
+    for table in [module for module in model.modules() if isinstance(module, nn.Embedding)]:
+        table.register_forward_pre_hook(lambda module, received: looked_up.append(received[0].device.type))
+    calls = {
+        "encoder": lambda: (model(ids, keys), (2, 3, 5)),
+        "gpt": lambda: (model(ids, cache=model(ids, cache=())[1])[0], (2, 3, VOCABULARY)),
+        "encoder_decoder": lambda: (model(ids, ids, source_mask=keys, cross_mask=keys), (2, 3, VOCABULARY)),
+    }
+    logits, shape = calls[name]()
+    assert logits.device.type == "meta" and logits.shape == shape
+    assert set(looked_up) == {"meta"}
 
 
 @pytest.mark.parametrize("name", ["encoder", "gpt"])
 @pytest.mark.parametrize(
     ("mask", "error", "words"),
     [
-        (torch.ones(4, 4), TypeError, "must be bool.*torch.float32"),
-        (torch.ones(4, 4, dtype=torch.int64), TypeError, "must be bool.*torch.int64"),
-        (torch.ones(2, 4, dtype=torch.bool), ValueError, r"\(4, 4\) or .*\(2, 2, 4, 4\), and is \(2, 4\)"),
+        (torch.ones(1, 1, 4, 4), TypeError, "must be bool.*torch.float32"),
+        (torch.ones(1, 1, 4, 4, dtype=torch.int64), TypeError, "must be bool.*torch.int64"),
+        (torch.ones(2, 4, dtype=torch.bool), ValueError, r"all four axes.* and is \(2, 4\)"),
         (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"and is \(2, 4, 4\)"),  # torch takes it: (heads, L, L)
         (torch.ones(2, 1, 4, 5, dtype=torch.bool), ValueError, r"and is \(2, 1, 4, 5\)"),
     ],
@@ -707,6 +899,52 @@ def test_look_removes_its_hooks_after_an_error_too():
 def test_a_mask_that_does_not_fit_is_refused(name, mask, error, words):
     with pytest.raises(error, match=words):
         MODELS[name]()(torch.ones(2, 4, dtype=torch.int64), mask)
+
+
+def test_a_padding_mask_is_not_taken_for_a_mask_of_pairs():
+    """As many sentences as words: (batch, key) has the shape of (query, key)."""
+    ids, word = torch.ones(4, 4, dtype=torch.int64), torch.ones(4, 4, dtype=torch.bool).tril()
+    encoder, gpt, both = (MODELS[name]() for name in TRANSFORMERS)
+    keys, read = {"source_mask": None, "cross_mask": None}, both.encode(ids, None)
+    calls = [
+        lambda: encoder(ids, word),
+        lambda: encoder.features(ids, word),
+        lambda: encoder.classify(ids, word, word),
+        lambda: gpt(ids, word),
+        lambda: gpt(ids, word, cache=()),
+        lambda: both.encode(ids, word),
+        lambda: both.decode(ids, read, cross_mask=word),
+        *(lambda name=name: both(ids, ids, **keys | {name: word}) for name in (*keys, "target_mask")),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"all four axes.*is \(4, 4\)\. A padding .*mask\[:, None, None, :\]"):
+            call()
+    assert encoder(ids, word[:, None, None, :]).shape == (4, 4, 5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (), (1, 2, 3)])
+def test_ids_are_a_batch_of_sentences(shape):
+    ids, lengths, batch = torch.ones(shape, dtype=torch.int64), torch.tensor([3]), torch.ones(1, 3, dtype=torch.int64)
+    encoder, gpt, both = (MODELS[name]() for name in TRANSFORMERS)
+    masks_for_both = {"source_mask": None, "cross_mask": None}
+    calls = [
+        lambda: encoder(ids, None),
+        lambda: gpt(ids),
+        lambda: gpt.generate(ids, new=1),
+        lambda: both(ids, batch, **masks_for_both),
+        lambda: both(batch, ids, **masks_for_both),
+        lambda: MODELS["classifier"]()(ids, lengths),
+        lambda: MODELS["tagger"]()(ids, lengths),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"ids must have the axes \(batch, length\), and are of shape \("):
+            call()
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+def test_nothing_is_embedded_as_nothing(shape):
+    ids, encoder = torch.zeros(shape, dtype=torch.int64), MODELS["encoder"]()
+    assert encoder(ids, None).shape == encoder(ids, None, positions=ids).shape == (*shape, 5)
 
 
 def test_other_mistakes_are_refused_in_one_sentence():
@@ -717,15 +955,14 @@ def test_other_mistakes_are_refused_in_one_sentence():
         gpt(ids[:, :1], cache=gpt(ids, cache=())[1])
     with pytest.raises(ValueError, match="go from -1 to 0"):
         gpt(ids[:, :2], positions=torch.tensor([-1, 0]))
-    with pytest.raises(ValueError, match="7 is not a multiple of 2"):
-        GPT(VOCABULARY, dim=7, heads=2)
-    with pytest.raises(ValueError, match=r"lengths are \[0\]"):
-        gpt.generate(ids, torch.tensor([0]), new=1)
-    with pytest.raises(ValueError, match="temperature is -1"):
-        gpt.generate(ids[:, :1], new=1, temperature=-1)
+    for dim, heads in ((7, 2), (8, 0), (8, -2)):
+        with pytest.raises(ValueError, match=f"and these are dim={dim} and heads={heads}"):
+            GPT(VOCABULARY, dim=dim, heads=heads)
+    for prompts, lengths in ((ids, torch.tensor([0])), (ids[:, :0], None)):
+        with pytest.raises(ValueError, match=r"lengths are \[0\]"):
+            gpt.generate(prompts, lengths, new=1)
 
 
 @pytest.mark.parametrize("path", sorted(Path(masklab.models.__file__).parent.glob("*.py")), ids=lambda path: path.name)
 def test_a_model_fits_on_two_screens(path):
-    most = 140 if path.name == "layers.py" else 119
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 120

@@ -6,7 +6,9 @@ over the words serves a class for the sentence. Source: Devlin et al. 2019, arXi
 
 from torch import Tensor, nn
 
-from masklab.models.layers import Block, Embeddings
+from masklab.models.embeddings import Embeddings
+from masklab.models.inputs import checked_words
+from masklab.models.layers import Block
 from masklab.models.private import private_seed
 
 
@@ -14,19 +16,21 @@ def masked_mean(x: Tensor, word: Tensor) -> Tensor:
     """The mean over words, not over pads: how long the padding is must not matter.
 
     Shapes: ``x`` (B, L, dim), ``word`` (B, L) bool, True = a word → (B, dim); zeros without any word.
+    Raises TypeError for a mask that is not bool, ValueError for one that does not fit ``x``.
 
     >>> import torch
     >>> masked_mean(torch.tensor([[[2.0], [4.0], [99.0]]]), torch.tensor([[True, True, False]]))
     tensor([[3.]])
     """
+    word = checked_words(word, shape=x.shape[:-1])
     total = x.masked_fill(~word[..., None], 0.0).sum(dim=1)  # (B, dim); a product would keep a NaN under a pad
-    return total / word.sum(dim=1, keepdim=True).clamp(min=1)
+    return total / word.sum(dim=1, keepdim=True).clamp(min=1)  # (B, dim)
 
 
 class Encoder(nn.Module):
     """Embeddings → blocks → norm → a linear head.
 
-    Shapes: ``ids`` (B, L) int64; ``mask`` bool, True = may attend, (L, L) or (B, 1 or heads, L, L), each of which
+    Shapes: ``ids`` (B, L) int64; ``mask`` bool, True = may attend, (B, heads, L, L), each of which
     may be 1; ``positions`` as for `Embeddings` → logits (B, L, classes). The mask has no default: to leave
     it out is the most common mistake, so write None if every query may attend to every key.
     ``longest`` is the number of positions. Raises TypeError and ValueError for a mask that does not fit.

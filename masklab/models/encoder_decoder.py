@@ -6,7 +6,9 @@ Source: Vaswani et al. 2017, arXiv 1706.03762, §3.1 and §3.2.3.
 from torch import Tensor, nn
 
 from masklab import masks
-from masklab.models.layers import Block, Embeddings, MultiHeadAttention, feed_forward
+from masklab.models.embeddings import Embeddings
+from masklab.models.inputs import batch_and_length
+from masklab.models.layers import Block, MultiHeadAttention, feed_forward
 from masklab.models.private import Dropout, private_seed
 
 
@@ -39,7 +41,7 @@ class EncoderDecoder(nn.Module):
     """Reads a source, then predicts each next token of a target.
 
     Shapes: ``source`` (B, S) and ``target`` (B, T) int64 → logits (B, T, target_vocabulary). The masks are
-    bool, True = may attend, with axes (batch, head, query, key) or (query, key), each of which may be 1:
+    bool, True = may attend, with the axes (batch, head, query, key), each of which may be 1:
 
     - ``source_mask`` (…, S, S): who in the source sees whom in the source; blocks its pads, as columns.
     - ``cross_mask`` (…, T, S): which source words a target token sees; blocks the same columns.
@@ -81,9 +83,9 @@ class EncoderDecoder(nn.Module):
         positions: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Logits (B, T, vocabulary) of the target, (B, T), given what `encode` read, (B, S, dim)."""
-        B, T = target.shape
+        B, T = batch_and_length(target)
         if target_mask is None:
-            target_mask = masks.causal().tensor(queries=T, keys=T)  # (1, 1, T, T)
+            target_mask = masks.causal().tensor(queries=T, keys=T).to(target.device)  # (1, 1, T, T)
         x = self.embed_target(target, positions)  # (B, T, dim)
         for block in self.decoder:
             x = block(x, source, target_mask, cross_mask)

@@ -1,4 +1,4 @@
-"""What the transformers share: embeddings with positions, attention with a mask, and the block.
+"""What the transformers share: attention with a mask, and the block.
 
 A block is "pre-norm": it normalises what it reads, and adds what it finds to a stream that nothing
 else touches. Source: Vaswani et al. 2017, arXiv 1706.03762; Xiong et al. 2020, arXiv 2002.04745.
@@ -12,47 +12,21 @@ from masklab.attention import checked_mask
 from masklab.models.private import Dropout
 
 
-def positions_of(word: Tensor) -> Tensor:
-    """Number the words of each sentence 0, 1, 2 …, wherever its padding stands.
+def four_axes(mask: Tensor | None) -> Tensor | None:
+    """A model's mask names every axis: with as many sentences as queries, (batch, key) looks like (query, key).
 
-    A sentence keeps its numbers when it is padded on the left, and so it means the same.
-    Shapes: ``word`` (batch, length) bool, True = a word → the same shape, int64; 0 before the first word.
+    Shape: ``mask`` (batch, head, query, key), or None for no mask → the same. Raises ValueError for other axes.
 
-    >>> positions_of(torch.tensor([[False, False, True, True], [True, True, True, False]]))
-    tensor([[0, 0, 0, 1],
-            [0, 1, 2, 2]])
+    >>> four_axes(torch.ones(2, 1, 1, 3, dtype=torch.bool)).shape
+    torch.Size([2, 1, 1, 3])
     """
-    return (word.cumsum(dim=-1) - 1).clamp(min=0)
-
-
-class Embeddings(nn.Module):
-    """A learned vector for each id, plus a learned vector for each position.
-
-    Shapes: ``ids`` (B, L) → (B, L, dim). ``positions`` int64, (B, L) or (L,), says which place each id
-    has in its sentence; by default it counts from ``start``: wrong under left padding and in packed rows.
-    Raises ValueError for a position that the table, of ``longest`` rows, does not have.
-
-    >>> Embeddings(vocabulary=10, dim=4, longest=8)(torch.tensor([[1, 2, 3]])).shape
-    torch.Size([1, 3, 4])
-    """
-
-    def __init__(self, vocabulary: int, dim: int, longest: int):
-        super().__init__()
-        self.token = nn.Embedding(vocabulary, dim)
-        self.position = nn.Embedding(longest, dim)
-
-    def forward(self, ids: Tensor, positions: Tensor | None = None, *, start: int = 0) -> Tensor:
-        """Sum the two vectors of each id."""
-        B, L = ids.shape
-        if positions is None:
-            positions = torch.arange(start, start + L)
-        longest = self.position.num_embeddings
-        if positions.numel() and not 0 <= positions.min() <= positions.max() < longest:
-            raise ValueError(
-                f"positions must lie between 0 and longest - 1 = {longest - 1}, and these go from "
-                f"{positions.min()} to {positions.max()}. Shorten the text, or build the model with a larger longest."
-            )
-        return self.token(ids) + self.position(positions)  # (B, L, dim)
+    if mask is not None and mask.ndim != 4:
+        raise ValueError(
+            f"a model's mask must have all four axes (batch, head, query, key), and is {tuple(mask.shape)}. "
+            "A padding mask (batch, key) becomes mask[:, None, None, :]; "
+            "a mask of pairs (query, key) becomes mask[None, None]."
+        )
+    return mask
 
 
 class Attend(nn.Module):
@@ -73,18 +47,20 @@ class MultiHeadAttention(nn.Module):
 
     Shapes: ``x`` (B, L, dim); ``source`` (B, S, dim), which is ``x`` itself in self-attention; ``past``, keys and
     values (B, H, P, D) that earlier calls returned, stands before those of ``source``; ``mask`` bool, True =
-    may attend, (L, P+S) or (B, 1 or H, L, P+S) → (B, L, dim), and the keys and values for the next call.
+    may attend, (B, H, L, P+S), each of which may be 1 → (B, L, dim), and the keys and values for the next call.
+    Raises TypeError for a mask that is not bool; ValueError for one that does not fit, and for heads that do not
+    divide the width.
 
     >>> x = torch.zeros(1, 3, 4)
-    >>> out, (keys, values) = MultiHeadAttention(4, heads=2)(x, x, torch.ones(3, 3, dtype=torch.bool))
+    >>> out, (keys, values) = MultiHeadAttention(4, heads=2)(x, x, torch.ones(1, 1, 3, 3, dtype=torch.bool))
     >>> out.shape, keys.shape
     (torch.Size([1, 3, 4]), torch.Size([1, 2, 3, 2]))
     """
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
-        if dim % heads:
-            raise ValueError(f"dim must be a multiple of heads, and {dim} is not a multiple of {heads}.")
+        if heads < 1 or dim % heads:
+            raise ValueError(f"dim must be a multiple of heads, 1 or more, and these are dim={dim} and heads={heads}.")
         self.heads = heads
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
         self.attend = Attend()
@@ -97,7 +73,7 @@ class MultiHeadAttention(nn.Module):
         )
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)  # (B, H, P+S, D)
-        y = self.attend(q, k, v, mask)  # (B, H, L, D)
+        y = self.attend(q, k, v, four_axes(mask))  # (B, H, L, D)
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)  # (B, L, dim)
 
 

@@ -11,7 +11,11 @@ def look(model: nn.Module, *inputs, **options):
 
     Returns the model's output, and a dict from the name of each attention to its `Attention`: scores,
     bias, masked, weights, output. `attend` computes them from the queries, keys, values and mask that
-    the attention received, so they are what the fast kernel saw.
+    the attention received, so they are what the fast kernel saw. The name is the attention's place in the
+    model, such as ``"blocks.0.attention"``; an attention that is looked at by itself is ``"attention"``.
+
+    An attention that is run twice keeps the last run only; a model in train mode shows dropout (call
+    ``model.eval()`` first); a model without attention, as the recurrent networks are, gives an empty dict.
 
     >>> import torch
     >>> from masklab.models import GPT
@@ -22,10 +26,11 @@ def look(model: nn.Module, *inputs, **options):
     stages: dict[str, Attention] = {}
 
     def keeper(name: str):
-        return lambda module, received, output: stages.update({name: attend(*received)})
+        place = "attention" if name in ("", "attend") else name.removesuffix(".attend")
+        return lambda module, received, output: stages.update({place: attend(*received)})
 
     hooks = [
-        module.register_forward_hook(keeper(name.removesuffix(".attend")))
+        module.register_forward_hook(keeper(name))
         for name, module in model.named_modules()
         if isinstance(module, Attend)
     ]

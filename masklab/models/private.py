@@ -1,4 +1,4 @@
-"""Randomness that belongs to one model alone: first weights, and dropout."""
+"""Randomness that belongs to one model alone: first weights, and dropout, on and off."""
 
 from contextlib import contextmanager
 
@@ -20,6 +20,26 @@ def private_seed(seed: int):
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
+
+
+@contextmanager
+def eval_mode(model: nn.Module):
+    """Inside, nothing is dropped out; afterwards, also after an error, each part is in its former mode.
+
+    >>> model = nn.Sequential(nn.Dropout(0.5))
+    >>> with eval_mode(model):
+    ...     print(model(torch.ones(3)), model.training)
+    tensor([1., 1., 1.]) False
+    >>> model.training
+    True
+    """
+    former = {part: part.training for part in model.modules()}  # parts may differ: one may be frozen
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, training in former.items():
+            part.training = training
 
 
 class Dropout(nn.Module):
@@ -47,5 +67,5 @@ class Dropout(nn.Module):
         """Zero a share of x."""
         if not self.training or self.p == 0:
             return x
-        keep = torch.rand(x.shape, generator=self.generator) >= self.p
+        keep = (torch.rand(x.shape, generator=self.generator) >= self.p).to(x.device)  # the same draw on every device
         return x.masked_fill(~keep, 0.0) / (1 - self.p)

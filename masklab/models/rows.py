@@ -1,0 +1,46 @@
+"""Rows of padded sentences: where the words begin, how to move them to the left, and how to hide the pads."""
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+
+
+def pads_before(lengths: Tensor, *, total: int, side: str) -> Tensor:
+    """How many pads stand before the first word of each sentence.
+
+    Shapes: ``lengths`` (B,) int64 → (B,). Raises ValueError for an unknown side.
+
+    >>> lengths = torch.tensor([3, 1])
+    >>> pads_before(lengths, total=4, side="left"), pads_before(lengths, total=4, side="right")
+    (tensor([1, 3]), tensor([0, 0]))
+    """
+    if side not in ("left", "right"):
+        raise ValueError(f"side must be 'left' or 'right', and is {side!r}.")
+    return total - lengths if side == "left" else torch.zeros_like(lengths)
+
+
+def roll_rows(x: Tensor, steps: Tensor) -> Tensor:
+    """Roll each row to the left by its own number of steps; what falls out comes in again on the right.
+
+    Shapes: ``x`` (B, L, …), ``steps`` (B,) → (B, L, …).
+
+    >>> roll_rows(torch.tensor([[0, 0, 7, 8], [5, 6, 7, 8]]), torch.tensor([2, 0]))
+    tensor([[7, 8, 0, 0],
+            [5, 6, 7, 8]])
+    """
+    B, L = x.shape[:2]
+    where = (torch.arange(L, device=steps.device) + steps[:, None]) % L  # (B, L)
+    return x[torch.arange(B, device=steps.device)[:, None], where]  # (B, L, …)
+
+
+def packed(x: Tensor, lengths: Tensor, before: Tensor) -> PackedSequence:
+    """The words of all sentences without any pad, as torch's recurrent networks read them.
+
+    Shapes: ``x`` (B, L, dim), ``lengths`` (B,), ``before`` (B,) as of `pads_before` → ``data`` (words, dim).
+
+    >>> x, lengths = torch.tensor([[[0.0], [1.0]], [[2.0], [3.0]]]), torch.tensor([1, 2])
+    >>> packed(x, lengths, pads_before(lengths, total=2, side="left")).data.flatten()  # first words first
+    tensor([2., 1., 3.])
+    """
+    at_the_left = roll_rows(x, before)  # (B, L, dim); packing expects each sentence there
+    return pack_padded_sequence(at_the_left, lengths.cpu(), batch_first=True, enforce_sorted=False)  # (words, dim)

@@ -1,0 +1,21 @@
+"""How the next token is chosen from its logits."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def choose(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
+    """The next token: the most likely one at temperature 0, else one drawn from softmax(logits / temperature).
+
+    Shapes: ``logits`` (B, vocabulary) → (B,) int64. Raises ValueError for a temperature below 0, infinite or NaN.
+
+    >>> choose(torch.tensor([[0.0, 2.0, 1.0]]), temperature=0, generator=torch.Generator())
+    tensor([1])
+    """
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature must be at least 0 and finite, and is {temperature}.")
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    return torch.multinomial((logits / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
