@@ -12,6 +12,7 @@ PAD = "[PAD]"
 PAD_ID = 0
 WORD_IDS = {"The": 1, "cat": 2, "ate": 3, "fish": 4, "pie": 5}
 VOCABULARY_SIZE = 30_522  # as many slots as BERT's vocabulary has
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,32 @@ def word_id(word: str) -> int:
     return WORD_IDS.get(word, hashed)
 
 
+def checked(
+    name: str, values: Tensor, *, axes: Sequence[str] = ("batch",), dtypes: Sequence[torch.dtype] = INTEGERS
+) -> Tensor:
+    """The same tensor, if it has this many axes and one of these dtypes, or a sentence on what is wrong with it.
+
+    Raises TypeError for anything else.
+
+    >>> checked("lengths", torch.tensor([2, 3]))
+    tensor([2, 3])
+    >>> checked("lengths", torch.tensor([2.5]))
+    Traceback (most recent call last):
+    TypeError: lengths must be a tensor of integers with axes (batch), and is torch.float32 of shape (1,).
+    """
+    if isinstance(values, Tensor) and values.dtype in dtypes and values.ndim == len(axes):
+        return values
+    found = f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, Tensor) else repr(values)
+    wanted = "integers" if dtypes == INTEGERS else "bool"
+    raise TypeError(f"{name} must be a tensor of {wanted} with axes ({', '.join(axes)}), and is {found}.")
+
+
 def word_positions(lengths: Tensor, *, total: int, side: str = "right") -> Tensor:
     """Which of ``total`` positions hold words, when sentences are padded on one side.
 
     Shapes: ``lengths`` (batch,) integers → (batch, total) bool, True = a word.
-    Raises ValueError for an unknown side, or for a length that does not fit.
+    Raises TypeError for lengths that are not a tensor of integers with one axis, ValueError for
+    an unknown side, or for a length that does not fit.
 
     >>> word_positions(torch.tensor([1, 3]), total=4, side="left").int()
     tensor([[0, 0, 0, 1],
@@ -79,7 +101,7 @@ def word_positions(lengths: Tensor, *, total: int, side: str = "right") -> Tenso
     """
     if side not in ("left", "right"):
         raise ValueError(f"side must be 'left' or 'right', and is {side!r}.")
-    if lengths.numel() and (lengths.min().item() < 0 or lengths.max().item() > total):
+    if checked("lengths", lengths).numel() and (lengths.min().item() < 0 or lengths.max().item() > total):
         raise ValueError(f"every length must be between 0 and total={total}, and lengths are {lengths.tolist()}.")
     from_the_end = torch.arange(total).flip(0) if side == "left" else torch.arange(total)
     return from_the_end < lengths[:, None]

@@ -57,8 +57,11 @@ def test_from_is_the_inverse_of_to(case, heads):
         assert torch.equal(dialects.from_transformers_4d(bias + bias), mask)  # two of them add up to −∞
     one = mask[:, :1]
     there = dialects.to_mha_attn_mask(one, heads=heads)
-    assert torch.equal(dialects.from_mha_attn_mask(there, heads=heads), one.expand(-1, heads, -1, -1))
-    assert torch.equal(dialects.from_mha_attn_mask(there[0], heads=heads), one[:1])
+    assert there.shape == (mask.shape[2:] if len(one) == 1 else (len(one) * heads, *mask.shape[2:]))
+    back = dialects.from_mha_attn_mask(there, heads=heads)
+    assert torch.equal(back.expand(-1, heads, -1, -1), one.expand(-1, heads, -1, -1))
+    first = there.view(-1, *mask.shape[2:])[0]
+    assert torch.equal(dialects.from_mha_attn_mask(first, heads=heads), one[:1])
 
 
 @given(attention_inputs(dtypes=(torch.float32,)), st.sampled_from([1, 2, 3, (2, 3)]))
@@ -70,6 +73,32 @@ def test_flex_attention_there_and_back(case, block_size):
     assert torch.equal(dialects.from_block_mask(dialects.to_block_mask(mask, **size, block_size=block_size)), mask)
     everywhere = dialects.to_block_mask(mask, batch=q.shape[0], heads=q.shape[1], **size, block_size=block_size)
     assert torch.equal(dialects.from_block_mask(everywhere), mask.expand(*q.shape[:3], k.shape[-2]))
+
+
+def test_any_view_of_a_mask_will_do():
+    """Turned round and spread out: the memory is not as the axes say."""
+    turned = (torch.rand(3, 2, 4, 5, generator=torch.Generator().manual_seed(0)) < 0.5).transpose(0, 1).mT
+    mask = turned[:, :1].expand(-1, 3, -1, -1)
+    assert mask.shape == (2, 3, 5, 4) and not mask.is_contiguous()
+    assert torch.equal(dialects.from_mha_attn_mask(dialects.to_mha_attn_mask(mask, heads=3), heads=3), mask)
+    assert torch.equal(dialects.from_bias(dialects.to_bias(mask)), mask)
+    assert torch.equal(dialects.from_transformers_4d(dialects.to_transformers_4d_bias(mask)), mask)
+    assert torch.equal(dialects.from_block_mask(dialects.to_block_mask(mask, queries=5, keys=4)), mask)
+    assert torch.equal(dialects.four_axes(mask[:, 0], batch=2, heads=1, queries=5, keys=4), mask[:, :1])
+
+
+def test_a_mask_mod_keeps_its_own_tensor():
+    mask = masks.causal().tensor(queries=4, keys=4).clone()
+    block_mask, mask_mod, before = dialects.to_block_mask(mask, queries=4, keys=4), dialects.to_mask_mod(mask), ~~mask
+    mask.fill_(False)
+    assert torch.equal(dialects.from_block_mask(block_mask), before)
+    assert torch.equal(create_mask(mask_mod, 1, 1, 4, 4, device="cpu"), before)
+
+
+def test_masks_stay_on_their_device():
+    mask = torch.ones(1, 1, 4, 4, dtype=torch.bool, device="meta")
+    assert dialects.to_bias(mask).device.type == dialects.to_transformers_4d_bias(mask).device.type == "meta"
+    assert dialects.to_block_mask(mask, queries=4, keys=4).kv_num_blocks.device.type == "meta"
 
 
 def test_a_rule_becomes_a_block_mask():
@@ -121,6 +150,24 @@ def test_both_forms_give_sdpa_the_same_attention(case):
     close(ours, by_bias, q.dtype)
 
 
+def test_sdpa_takes_a_padding_mask_for_pairs_in_silence():
+    """As many sentences as queries: (batch, key) is read as (query, key). So `to_sdpa` wants all four axes."""
+    words = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])  # (B, S), and B = L = 3
+    q, k, v = torch.randn(3, 3, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    columns, pairs = (
+        dialects.four_axes(words, batch=3, heads=2, queries=3, keys=3, axes=axes)
+        for axes in (("batch", "key"), ("query", "key"))
+    )
+    silent = F.scaled_dot_product_attention(q, k, v, attn_mask=words)
+    close(attend(q, k, v, pairs).output, silent)
+    assert (attend(q, k, v, columns).output - silent).abs().max() > 0.1
+    assert torch.equal(silent, F.scaled_dot_product_attention(q, k, v, attn_mask=dialects.to_bias(words)))
+    close(attend(q, k, v, columns).output, F.scaled_dot_product_attention(q, k, v, dialects.to_sdpa(columns)))
+    for fewer in (words, words[:, None], words[0]):
+        with pytest.raises(ValueError, match=rf"shape {re.escape(str(tuple(fewer.shape)))}\. .*with four_axes\("):
+            dialects.to_sdpa(fewer)
+
+
 @given(attention_inputs(dtypes=FLOATS))
 @settings(max_examples=20)
 def test_flex_attention_gives_the_same_attention(case):
@@ -155,7 +202,7 @@ def test_multihead_attention_gives_the_same_attention(case, train):
     q, k, v, mask = case
     batch, heads, _, dim = q.shape
     layer = plain_layer(heads, dim, q.dtype).train(train)
-    if mask.shape[1] not in (1, heads) or mask.shape[0] != batch:
+    if mask.shape[:2] != (1, 1) and (mask.shape[1] not in (1, heads) or mask.shape[0] != batch):
         mask = mask[:1, :1].expand(batch, 1, -1, -1)
     blocked = {"attn_mask": dialects.to_mha_attn_mask(mask, heads=heads)}
     nans, zeros = (attend(q, k, v, mask, empty=empty) for empty in ("nan", "zeros"))
@@ -164,6 +211,15 @@ def test_multihead_attention_gives_the_same_attention(case, train):
     close(layer.out_proj(merged(nans.output)), output, q.dtype)  # the NaN of one head spreads to all
     output, _ = layer(merged(q), merged(k), merged(v), **blocked, need_weights=False)
     close(merged(zeros.output), output, q.dtype)
+
+
+def test_one_matrix_serves_every_sentence_and_one_a_head_does_not():
+    x = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(0))
+    layer, q, mask = plain_layer(2, 2, torch.float32), split(x, 2), masks.causal().tensor(queries=4, keys=4)
+    output, _ = layer(x, x, x, attn_mask=dialects.to_mha_attn_mask(mask, heads=2))
+    close(merged(attend(q, q, q, mask).output), output)
+    with pytest.raises(RuntimeError, match=r"shape of the 3D attn_mask is torch.Size\(\[2, 4, 4\]\)"):
+        layer(x, x, x, attn_mask=dialects.to_mha_attn_mask(mask.expand(1, 2, -1, -1), heads=2))
 
 
 @st.composite
@@ -227,17 +283,67 @@ def test_encoder_layer_gives_the_same_attention(case, how):
         close(x + layer.self_attn.out_proj(merged(ours.output)), output, x.dtype)
 
 
+def encoder_of(layers=1, norm=None, **options):
+    """A small `nn.TransformerEncoder` in eval mode."""
+    layer = nn.TransformerEncoderLayer(8, 2, 8, dropout=0.0, batch_first=True, **options)
+    return nn.TransformerEncoder(layer, layers, norm=norm).eval()
+
+
+RIGHT = torch.tensor([[True, True, False], [True, False, False]])
+FUTURE = torch.ones(3, 3, dtype=torch.bool).triu(1)
+
+
 @quiet
-def test_the_encoder_writes_zeros_into_pads_on_its_fast_path_only():
-    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 8, dropout=0.0, batch_first=True), 1).eval()
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor is True, but")
+@pytest.mark.parametrize(
+    ("words", "pairs", "options", "zeros"),
+    [
+        (RIGHT, None, {}, True),
+        (RIGHT, None, {"layers": 2}, True),
+        (RIGHT.flip(1), None, {}, False),
+        (RIGHT, FUTURE, {}, False),
+        (RIGHT, None, {"norm_first": True}, False),
+    ],
+)
+def test_when_the_encoder_writes_zeros_into_pads(words, pairs, options, zeros):
+    """On its fast path, for right padding, with no mask beside it, and not with norm_first."""
+    encoder = encoder_of(**options)
     x = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
-    words = torch.tensor([[True, True, False], [True, False, False]])
-    padding = dialects.to_key_padding_mask(words)
-    slow = encoder(x, src_key_padding_mask=padding)
-    with torch.no_grad():
-        fast = encoder(x, src_key_padding_mask=padding)
+    given_masks = {"mask": pairs, "src_key_padding_mask": dialects.to_key_padding_mask(words)}
+    slow = encoder(x, **given_masks)
+    with torch.no_grad(), watched("_transformer_encoder_layer_fwd") as called:
+        fast = encoder(x, **given_masks)
+    assert called.called
     close(slow[words], fast[words])
-    assert (fast[~words] == 0).all() and (slow[~words] != 0).all()
+    assert (slow[~words] != 0).all() and (fast[~words] == 0).all() == zeros == (fast[~words] == 0).any()
+
+
+@quiet
+def test_the_zeros_of_pads_come_before_the_last_norm():
+    encoder = encoder_of(norm=nn.LayerNorm(8))
+    nn.init.constant_(encoder.norm.bias, 3.0)
+    with torch.no_grad():
+        output = encoder(torch.randn(2, 3, 8), src_key_padding_mask=dialects.to_key_padding_mask(RIGHT))
+    assert (output[~RIGHT] == 3).all() and (output[RIGHT] != 3).any()
+
+
+@pytest.mark.parametrize("value", [-math.inf, -1e9, -1.0, 1.0])
+def test_a_float_mask_on_the_fast_path(value):
+    """The encoder layer blocks what is not 0, where its slow path adds it; bare attention takes its slow path."""
+    layer = encoder_of().layers[0]
+    x, bias = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0)), FUTURE * 1.0
+    bias = bias.masked_fill(FUTURE, value)
+    slow = layer(x, src_mask=bias)
+    with torch.no_grad(), watched("_transformer_encoder_layer_fwd") as called:
+        fast, blocked = layer(x, src_mask=bias), layer(x, src_mask=FUTURE)
+    assert called.call_count == 2 and torch.equal(fast, blocked)
+    assert ((fast - slow).abs().max() < 1e-5) == (value < -1e8)
+    with torch.no_grad(), watched("_native_multi_head_attention") as called:
+        layer.self_attn(x, x, x, attn_mask=bias, need_weights=False)
+    assert not called.called
+    with torch.no_grad(), watched("_native_multi_head_attention") as called:
+        layer.self_attn(x, x, x, attn_mask=FUTURE, need_weights=False)
+    assert called.called
 
 
 def test_what_true_means_in_each_library():
@@ -516,15 +622,19 @@ def test_numbers_with_one_meaning_are_read():
 @pytest.mark.parametrize(
     ("values", "means", "error", "words"),
     [
-        ([1.0, 0.0], None, ValueError, r"zeros and ones \(torch.float32, shape \(2,\)\).*1 = keep, or a bias"),
-        ([0.0, 0.0], None, ValueError, "could mean two things"),
-        ([1, 0], None, TypeError, r"integers \(torch.int64, shape \(2,\)\).*1 = keep, or ids of documents"),
+        ([1.0, 0.0], None, ValueError, r"zeros and ones \(torch.float32, shape \(2,\)\).*1 = keep, 1 = block, or a b"),
+        ([1.0, 0.0], None, ValueError, "Say means='keep', means='block' or means='bias'"),
+        ([0.0, 0.0], None, ValueError, "could mean three things"),
+        ([1, 0], None, TypeError, r"integers \(torch.int64, shape \(2,\)\).*1 = keep, 1 = block, or ids of documents"),
+        ([1, 0], None, TypeError, "Say means='keep' or means='block', or use masklab.masks.documents"),
+        ([1 + 0j, 0j], None, TypeError, r"does not hold complex numbers \(torch.complex64, shape \(2,\)\)"),
+        ([1 + 0j, 0j], "keep", TypeError, "complex"),
         ([1, 2], None, TypeError, "ids of documents"),
         ([1, 2], "keep", ValueError, "1 means keep holds 0 and 1 only, and this one holds 2"),
         ([1.0, -math.inf], "block", ValueError, "1 means block holds 0 and 1 only, and this one holds -inf"),
         ([1.0, 0.0], "bias", ValueError, "holds 1"),
         ([True, False], "bias", TypeError, "must be floating-point"),
-        ([0.0, -1e9], None, ValueError, r"holds -1e\+09.*it leaks"),
+        ([0.0, -1e9], None, ValueError, r"holds -1e\+09.*it blocks a key beside"),
         ([0.0, 0.5], None, ValueError, "holds 0.5"),
         ([0.0, math.nan], None, ValueError, "holds nan"),
         ([True], "ignore", ValueError, "'keep', 'block' or 'bias', and is 'ignore'"),
@@ -535,15 +645,25 @@ def test_numbers_that_could_mean_two_things_are_refused(values, means, error, wo
         dialects.keep_mask(torch.tensor(values), means=means)
 
 
-@pytest.mark.parametrize("lowest", [-1.0, -10.0, -100.0, -1e4, torch.finfo(torch.float32).min])
+@pytest.mark.parametrize("lowest", [-1.0, -10.0, -100.0])
 def test_what_a_finite_minus_infinity_leaks_is_said_right(lowest):
     with pytest.raises(ValueError) as refusal:
         dialects.from_bias(torch.tensor([[0.0, lowest]]))
     said = float(re.search(r"the key keeps (\S+) times the weight", str(refusal.value))[1])
     weights = torch.tensor([0.0, lowest], dtype=torch.float64).softmax(dim=-1)
     assert said == pytest.approx((weights[1] / weights[0]).item(), rel=0.05)
+    assert torch.tensor([0.0, lowest]).softmax(dim=-1)[1] > 0  # in float32, too
     empty_row = torch.tensor([0.0, 0.0, 0.0]).add(lowest).softmax(dim=-1)
     assert torch.equal(empty_row, torch.full((3,), 1 / 3))  # "attends to every key"
+
+
+@pytest.mark.parametrize("lowest", [-105.0, -1e4, -1e9, torch.finfo(torch.float32).min])
+def test_what_a_huge_finite_minus_infinity_fails_at_is_said_right(lowest):
+    with pytest.raises(ValueError, match="it blocks a key beside .* a row with no allowed key attends to every key"):
+        dialects.from_bias(torch.tensor([[0.0, lowest]]))
+    assert torch.equal(torch.tensor([0.0, lowest]).softmax(dim=-1), torch.tensor([1.0, 0.0]))
+    empty_row = torch.tensor([0.0, 0.0, 0.0]).add(lowest).softmax(dim=-1)
+    assert torch.equal(empty_row, torch.full((3,), 1 / 3))
 
 
 # Errors
@@ -557,12 +677,69 @@ def test_what_a_finite_minus_infinity_leaks_is_said_right(lowest):
         dialects.to_key_padding_mask,
         dialects.to_transformers_2d,
         lambda mask: dialects.four_axes(mask, batch=1, heads=1, queries=1, keys=2),
-        lambda mask: dialects.to_labels(torch.zeros(1, 2, dtype=torch.int64), mask),
     ],
 )
 def test_a_mask_that_is_not_bool_is_refused(convert):
     with pytest.raises(TypeError, match=r"expected a bool mask.*torch.float32.*\(1, 2\)"):
         convert(torch.ones(1, 2))
+
+
+TAKE_A_TENSOR = {
+    "four_axes": {"batch": 1, "heads": 1, "queries": 1, "keys": 2},
+    "to_mha_attn_mask": {"heads": 1},
+    "from_mha_attn_mask": {"heads": 1},
+} | {
+    f"{way}_{what}": {}
+    for way in ("to", "from")
+    for what in ("bias", "sdpa", "key_padding_mask", "transformers_2d", "transformers_4d")
+} | {"keep_mask": {}, "to_transformers_4d_bias": {}}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKE_A_TENSOR)
+def test_a_rule_in_place_of_a_tensor_is_refused(name):
+    convert, options = getattr(dialects, name), TAKE_A_TENSOR[name]
+    with pytest.raises(TypeError, match=r"a rule is not a tensor: use rule.tensor\(queries=…, keys=…\)"):
+        convert(masks.causal(), **options)
+    with pytest.raises(TypeError, match="expected a tensor, and got list"):
+        convert([[True]], **options)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.complex64])
+@pytest.mark.parametrize("convert", [dialects.to_bias, dialects.to_transformers_4d_bias])
+def test_a_bias_of_another_dtype_is_refused(convert, dtype):
+    """As a bool 0 and −∞ would be False and True: the mask turned round."""
+    with pytest.raises(TypeError, match=f"its dtype must be theirs, floating-point, and is {dtype}"):
+        convert(torch.ones(1, 1, 2, 2, dtype=torch.bool), dtype=dtype)
+
+
+@pytest.mark.parametrize("heads", [0, -1, True])
+def test_no_heads_are_refused(heads):
+    mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    for convert, given_mask in ((dialects.to_mha_attn_mask, mask), (dialects.from_mha_attn_mask, mask[0])):
+        with pytest.raises(ValueError, match=f"heads must be a whole number, at least 1, and is {heads}"):
+            convert(given_mask, heads=heads)
+
+
+@pytest.mark.parametrize(
+    ("lowest", "dtype"),
+    [
+        (torch.finfo(torch.float16).min, torch.float32),
+        (torch.finfo(torch.float16).min, torch.bfloat16),
+        (torch.finfo(torch.bfloat16).min, torch.float32),
+        (torch.finfo(torch.float32).min, torch.float64),
+        (torch.finfo(torch.float32).min, torch.bfloat16),  # −∞ there
+    ],
+)
+def test_the_finfo_min_of_another_dtype_is_read(lowest, dtype):
+    """A model in half precision whose bias is cast to the scores' float32."""
+    bias = torch.tensor([[[[0.0, lowest]]]], dtype=torch.float64).to(dtype)
+    assert dialects.from_transformers_4d(bias).tolist() == [[[[True, False]]]]
+
+
+@pytest.mark.parametrize("value", [-1.0, -1e4, -65503.0, -65505.0, -1e9, -3e38, 1.0, math.nan, math.inf])
+def test_other_numbers_of_transformers_are_refused(value):
+    with pytest.raises(ValueError, match="must hold 0"):
+        dialects.from_transformers_4d(torch.tensor([[[[0.0, value]]]]))
 
 
 @pytest.mark.parametrize(
@@ -587,7 +764,11 @@ def test_shapes_that_do_not_fit_are_refused():
                     dialects.to_transformers_2d, dialects.from_transformers_2d):  # fmt: skip
         with pytest.raises(ValueError, match=r"\(batch, key\).*\(1, 1, 2, 2\)"):
             convert(four)
-    with pytest.raises(ValueError, match=r"1 or 2, query, key.*\(2, 2\)"):
+    with pytest.raises(ValueError, match=r"1 or 2, query, key.*\(1, 3, 2, 2\)"):
+        dialects.to_mha_attn_mask(four.expand(1, 3, 2, 2), heads=2)
+    with pytest.raises(ValueError, match=r"\(batch, head, query, key\).*\(2, 2\)"):
+        dialects.from_transformers_4d(torch.zeros(2, 2))  # a bias
+    with pytest.raises(ValueError, match=r"\(batch, head, query, key\).*\(2, 2\).*four_axes"):
         dialects.to_mha_attn_mask(torch.ones(2, 2, dtype=torch.bool), heads=2)
     with pytest.raises(ValueError, match=r"\(batch·2, query, key\).*\(3, 2, 2\)"):
         dialects.from_mha_attn_mask(torch.ones(3, 2, 2, dtype=torch.bool), heads=2)
@@ -612,6 +793,23 @@ def test_a_block_mask_of_another_size_is_refused():
     assert dialects.from_block_mask(dialects.to_block_mask(rule, queries=3, keys=3)).shape == (1, 2, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"queries": 4, "keys": 3}, "does not know all of 4 queries and 3 keys"),
+        ({"queries": 3, "keys": 400, "block_size": 2}, "does not know all of 3 queries and 400 keys"),
+        ({"queries": 0, "keys": 3}, "queries must be a whole number, at least 1, and is 0"),
+        ({"queries": 3, "keys": 0}, "keys must be a whole number, at least 1, and is 0"),
+        ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be a whole number, at least 1, and is 0"),
+        ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be a whole number, at least 1, and is 0"),
+    ],
+)
+def test_a_block_mask_of_nothing_or_of_too_much_is_refused(sizes, words):
+    rule = masks.documents(torch.zeros(1, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=words):
+        dialects.to_block_mask(rule, **sizes)
+
+
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
 def test_a_bias_that_is_not_floating_point_is_refused(dtype):
     with pytest.raises(TypeError, match="must be floating-point"):
@@ -630,6 +828,12 @@ def test_labels_that_are_no_labels_are_refused():
         dialects.to_labels(ids.float(), some)
     with pytest.raises(ValueError, match=r"one shape.*\(1, 2\) and \(1, 1\)"):
         dialects.to_labels(ids, some[:, :1])
+    with pytest.raises(TypeError, match=r"supervised must be bool, True = counts.*torch.int64 of shape \(1, 2\)"):
+        dialects.to_labels(ids, some.long())
+    for strange in (-100, -1):
+        with pytest.raises(ValueError, match=rf"counts in the loss must be 0 or more, and here is {strange} "):
+            dialects.to_labels(torch.tensor([[strange, 2]]), some)
+        assert dialects.to_labels(torch.tensor([[1, strange]]), some).tolist() == [[1, -100]]  # it does not count
     with pytest.raises(TypeError, match="int64.*torch.bool"):
         dialects.from_labels(some)
     with pytest.raises(ValueError, match=r"here is -1 .*labels == -1"):

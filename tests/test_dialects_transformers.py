@@ -23,7 +23,7 @@ from tests.test_dialects import as_the_table_says, table
 # After a whole layer with its norms: the bare attention's tolerances are in tests/test_dialects.py.
 TOLERANCE = {torch.float32: 1e-6, torch.float16: 1e-2, torch.bfloat16: 8e-2}
 SIZE = {"vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-EMPTY_ROW = {"sdpa": "zeros", "eager": "uniform"}  # as the table in masklab/dialects.py says; tested below
+EMPTY_ROW = {"sdpa": "zeros", "eager": "uniform"}  # as the table in masklab/dialects/__init__.py says; tested below
 
 
 def our_attention(*, empty):

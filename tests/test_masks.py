@@ -1,6 +1,7 @@
 """A mask is a rule on indices and the tensor that it gives; both compose."""
 
 import itertools
+import pickle
 
 import pytest
 import torch
@@ -262,6 +263,12 @@ def test_a_large_mask_takes_little_more_memory_than_itself(rule):
     assert N * N <= peak(lambda: rule.tensor(queries=N, keys=N)) < N * N + 6 * masks.rule.CELLS_AT_ONCE
 
 
+def test_a_large_mask_of_many_sentences_takes_little_more_memory_than_itself():
+    rule = masks.documents(NINES[:, :512].expand(64, -1)) & masks.causal()
+    cells = 64 * 512 * 512
+    assert cells <= peak(lambda: rule.tensor(queries=512, keys=512)) < cells + 6 * masks.rule.CELLS_AT_ONCE
+
+
 @pytest.mark.parametrize("rule", [
     masks.padding(ints(1500, 9), total=2048),
     masks.padding(ints(1500, 9), total=2048) & masks.key_dropout(0.5, batch=2, keys=2048, seed=0) & masks.everything(),
@@ -304,6 +311,19 @@ def test_a_rule_keeps_its_own_table():
     assert all(torch.equal(rule.tensor(queries=4, keys=4), was) for rule, was in zip(rules, before, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32])
+def test_a_table_may_be_of_any_integers_and_any_view(dtype):
+    ids, at = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 1]]), ints(1, 2)
+    views = torch.stack([ids, ids + 1], dim=-1).to(dtype)[..., 0], torch.stack([at, at], dim=-1).to(dtype)[:, 0]
+    assert not views[0].is_contiguous() and not views[1].is_contiguous()
+    for make in (
+        lambda ids, at: masks.documents(ids) & masks.padding(at, total=4),
+        lambda ids, at: masks.chunks(2, starts=at) | masks.global_tokens(at),
+        lambda ids, at: masks.prefix_lm(at) & ~masks.between(at, at),
+    ):
+        assert torch.equal(make(*views).tensor(queries=4, keys=4), make(ids, at).tensor(queries=4, keys=4))
+
+
 BIG = {"batch": 20, "heads": 6, "queries": 26, "keys": 30}  # not square: an index in the wrong place shows
 
 
@@ -324,6 +344,16 @@ def test_dropout_drops_at_its_rate_and_by_its_seed_alone(rate):
         assert torch.equal(mask, again.tensor(queries=26, keys=30))
         assert torch.equal(mask, other.tensor(queries=26, keys=30)) == (rate in (0, 1))
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_seed_is_one_rule_whatever_torchs_default_dtype_is():
+    here = masks.dropout(0.5, **BIG, seed=0).tensor(queries=26, keys=30)
+    torch.set_default_dtype(torch.float64)
+    try:
+        there = masks.dropout(0.5, **BIG, seed=0).tensor(queries=26, keys=30)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(here, there)
 
 
 def varies(mask):
@@ -387,6 +417,17 @@ def test_the_reach_of_a_window(size, layers):
     assert masks.reach(window, layers=layers)[..., 19, :].sum() == layers * (size - 1) + 1
 
 
+def test_the_reach_of_no_layer_is_each_position_itself():
+    two = torch.ones(2, 1, 3, 3, dtype=torch.bool)
+    assert torch.equal(masks.reach(two, layers=0), torch.eye(3, dtype=torch.bool).expand(2, 1, 3, 3))
+    assert masks.reach(two[0, 0], two, layers=0).shape == (2, 1, 3, 3)  # as with layers
+
+
+def test_reach_stays_where_the_masks_are():
+    away = torch.ones(3, 3, dtype=torch.bool, device="meta")
+    assert masks.reach(away, layers=2).device.type == masks.reach(away, layers=0).device.type == "meta"
+
+
 def test_reach_across_chunks_needs_another_rule():
     chunks = masks.chunks(4).tensor(queries=12, keys=12)
     assert torch.equal(masks.reach(chunks, layers=9), chunks)  # the same wall in every layer
@@ -413,11 +454,31 @@ WORDS = masks.padding(ints(2), total=3)
      "A query may attend to a key if (the key is not after the query and the key is a word) "
      "or the key is the query itself."),
     (masks.causal() & (WORDS | masks.itself() | masks.everything()),
+     "A query may attend to a key if the key is not after the query."),
+    (masks.causal() & (WORDS | masks.itself() | ~masks.everything()),
      "A query may attend to a key if the key is not after the query "
-     "and (the key is a word or the key is the query itself or every key is allowed)."),
+     "and (the key is a word or the key is the query itself)."),
     (masks.sliding_window(3) | masks.global_tokens(ints(0)),
-     "A query may attend to a key if (the key is not after the query and the key is at most 2 before the query) "
-     "or the query is global or the key is global."),
+     "A query may attend to a key if (the key is not after the query "
+     "and the key is one of the last 3, the query itself included) or the query is global or the key is global."),
+    (masks.sliding_window(1),
+     "A query may attend to a key if the key is not after the query and the key is the last one, the query itself."),
+    (masks.bidirectional_window(before=0, after=2),
+     "A query may attend to a key if the key is not before the query and the key is at most 2 after the query."),
+    (masks.bidirectional_window(before=1, after=0),
+     "A query may attend to a key if the key is at most 1 before the query and the key is not after the query."),
+    (masks.causal() & masks.everything(), "A query may attend to a key if the key is not after the query."),
+    (~masks.everything() | masks.causal(), "A query may attend to a key if the key is not after the query."),
+    (~(masks.causal() & masks.everything()), "A query may attend to a key unless the key is not after the query."),
+    (~masks.everything(), "A query may attend to no key."),
+    (masks.causal() & ~masks.everything(), "A query may attend to no key."),
+    (~masks.everything() | ~masks.everything(), "A query may attend to no key."),
+    (~~masks.everything(), "A query may attend to every key."),
+    (masks.causal() | masks.everything(), "A query may attend to every key."),
+    (masks.everything() & masks.everything(), "A query may attend to every key."),
+    (masks.offset_queries(masks.everything(), offset=2), "A query may attend to every key."),
+    (masks.Mask(masks.itself().allows, masks.everything().meaning),
+     "A query may attend to a key if every key is allowed."),
     (masks.prefix_lm(ints(2)) & WORDS,
      "A query may attend to a key if (the key is not after the query or the key is in the prefix) "
      "and the key is a word."),
@@ -438,6 +499,23 @@ def test_a_rule_says_what_it_means():
     assert (masks.causal() | masks.everything()).meaning == "(the key is not after the query or every key is allowed)"
 
 
+def test_a_rule_is_itself_alone_and_is_not_pickled():
+    """Two rules of the same parts may still differ, for functions cannot be compared."""
+    rule = masks.causal()
+    again = masks.Mask(rule.allows, rule.meaning)
+    assert rule == rule and rule != again and len({rule, again, rule}) == 2
+    assert len({masks.documents(table(1, 2)) & rule, rule}) == 2  # hashable, whatever it is made of
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        pickle.dumps(rule)
+
+
+def test_what_lies_beyond_the_text_does_not_count():
+    size = {"queries": 4, "keys": 4}
+    assert not masks.global_tokens(ints(4, 9)).tensor(**size).any()
+    assert masks.prefix_lm(ints(9)).tensor(**size).all()
+    assert torch.equal(masks.between(ints(1), ints(9)).tensor(**size), masks.between(ints(1), ints(4)).tensor(**size))
+
+
 def test_a_rule_for_some_sentences_is_never_used_for_others():
     two = masks.padding(torch.tensor([1, 2]), total=2)
     assert two.tensor(queries=2, keys=2).shape == (2, 1, 2, 2)  # it knows its batch
@@ -447,7 +525,7 @@ def test_a_rule_for_some_sentences_is_never_used_for_others():
         two & masks.padding(torch.tensor([1, 2, 2]), total=2)
     with pytest.raises(ValueError, match="a rule for 2 sentences does not fit a batch of 1"):
         masks.encoder_decoder(ints(1, 2), ints(1), source_total=2, target_total=2)
-    with pytest.raises(ValueError, match="a rule for 1 sentences does not fit a batch of 2"):
+    with pytest.raises(ValueError, match="a rule for 1 sentence does not fit a batch of 2"):
         masks.between(ints(0), ints(1, 2))
 
 
@@ -455,7 +533,7 @@ def test_a_rule_for_some_heads_is_never_used_for_others():
     four = masks.head_dropout(0.5, batch=1, heads=4, seed=0)
     assert four.tensor(queries=2, keys=2).shape == (1, 4, 2, 2)  # it knows its heads
     assert (~four & masks.causal()).tensor(queries=2, keys=2).shape == (1, 4, 2, 2)
-    with pytest.raises(ValueError, match="a rule for 4 heads does not fit 1 heads"):
+    with pytest.raises(ValueError, match=r"a rule for 4 heads does not fit 1 head\."):
         four.tensor(heads=1, queries=2, keys=2)
     with pytest.raises(ValueError, match="a rule for 4 heads does not fit 2 heads"):
         four | masks.head_dropout(0.5, batch=1, heads=2, seed=0)
@@ -474,6 +552,8 @@ def table(*shape):
 
 BOOL = torch.zeros(2, 2, dtype=torch.bool)
 NO_BOOL = masks.Mask(lambda b, h, q, k: k - q, "no bool")
+PYTHON_BOOL = masks.Mask(lambda b, h, q, k: True, "a bool of Python")
+RULE = r"a rule is not a tensor: use rule.tensor\(queries=…, keys=…\)"
 
 
 @pytest.mark.parametrize(("wrong", "error", "words"), [
@@ -499,13 +579,33 @@ NO_BOOL = masks.Mask(lambda b, h, q, k: k - q, "no bool")
     (lambda: masks.special_tokens(BOOL, role="seen"), ValueError, "'hidden' or 'global', and is 'seen'"),
     (lambda: masks.key_dropout(1.5, batch=1, keys=2, seed=0), ValueError, "from 0 to 1, and is 1.5"),
     (lambda: masks.block_dropout(0.5, **BIG, size=0, seed=0), ValueError, "size must be"),
-    (lambda: masks.reach(), ValueError, "reach needs bool masks"),
-    (lambda: masks.reach(table(2, 2)), ValueError, r"reach needs bool masks .*torch.int64, 2, 2"),
+    (lambda: masks.block_dropout(0.5, **BIG, size=True, seed=0), ValueError, "size must be .* and is True"),
+    (lambda: masks.causal(offset=0.5), ValueError, "offset must be a whole number, and is 0.5"),
+    (lambda: masks.causal(offset=True), ValueError, "offset must be a whole number, and is True"),
+    (lambda: masks.sliding_window(2, offset=0.5), ValueError, "offset must be a whole number, and is 0.5"),
+    (lambda: masks.padding(torch.tensor([2.5]), total=3), TypeError, r"lengths must .* integers .* torch.float32"),
+    (lambda: masks.padding_queries([2], total=3), TypeError, r"lengths must .* integers .* is \[2\]"),
+    (lambda: masks.encoder_decoder(ints(1), torch.tensor(1), source_total=2, target_total=2),
+     TypeError, r"lengths must .* axes \(batch\), .* of shape \(\)"),
+    (lambda: masks.encoder_decoder([1], [1], source_total=2, target_total=2), TypeError, r"lengths must .* is \[1\]"),
+    (lambda: masks.reach(), ValueError, "at least one mask, and there is none"),
+    (lambda: masks.reach(masks.causal()), TypeError, RULE),
+    (lambda: masks.reach([BOOL]), TypeError, "expected a tensor, and got list"),
+    (lambda: masks.reach(torch.tensor(True)), ValueError, r"not torch.bool of shape \(\)"),
+    (lambda: masks.reach(BOOL[0]), ValueError, r"not torch.bool of shape \(2,\)"),
+    (lambda: masks.reach(table(2, 2)), ValueError, r"reach needs bool masks .*torch.int64 of shape \(2, 2\)"),
     (lambda: masks.reach(BOOL[:1]), ValueError, "of one length"),
     (lambda: masks.reach(BOOL, BOOL[:1, :1]), ValueError, "of one length"),
     (lambda: masks.reach(BOOL, layers=-1), ValueError, "layers must be"),
     (lambda: masks.causal() & BOOL, TypeError, "a rule composes with a rule, and got Tensor"),
     (lambda: NO_BOOL.tensor(queries=2, keys=2), TypeError, "“no bool” gives torch.int64"),
+    (lambda: (~NO_BOOL).tensor(queries=999, keys=999), TypeError, r"“not \(no bool\)” gives torch.int64"),
+    (lambda: PYTHON_BOOL.tensor(queries=2, keys=2), TypeError, "“a bool of Python” gives True"),
+    (lambda: (~PYTHON_BOOL).tensor(queries=999, keys=999), TypeError, "a bool tensor, .* gives -2"),
+    (lambda: masks.causal().tensor(queries=-1, keys=2), ValueError, "queries must be .* at least 0, and is -1"),
+    (lambda: masks.causal().tensor(queries=2, keys=-1), ValueError, "keys must be .* at least 0, and is -1"),
+    (lambda: masks.causal().tensor(queries=2, keys=2.0), ValueError, "keys must be .* and is 2.0"),
+    (lambda: masks.causal().tensor(batch=-1, queries=2, keys=2), ValueError, "batch must be .* and is -1"),
     (lambda: WORDS.tensor(queries=3, keys=4), ValueError, "the rule does not know all of 3 queries and 4 keys"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(wrong, error, words):

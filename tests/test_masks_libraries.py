@@ -5,10 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import create_mask
-from transformers import DynamicCache, LlamaConfig
+from transformers import DynamicCache, LlamaConfig, LongformerConfig
 from transformers import masking_utils as theirs
+from transformers.models.longformer.modeling_longformer import LongformerSelfAttention
 
 from masklab import masks
+from masklab.attention import attend
 from tests.strategies import lengths, sides
 from tests.test_masks import every_rule, ints
 
@@ -238,3 +240,41 @@ def test_the_window_off_by_one_on_purpose():
     assert torch.equal(ours, hugging) and not torch.equal(ours, gym)
     assert (gym & ~ours).sum() == 12 - 4 and not (ours & ~gym).any()  # one more in each row that is long enough
     assert torch.equal(masks.sliding_window(4 + 1).tensor(queries=12, keys=12), gym)
+
+
+class TestLongformer:
+    """Window and global tokens as Longformer's own code attends: it never makes a mask of pairs."""
+
+    heads, length = 2, 16  # the length is a multiple of the window, and a window of 1 fails in their code
+
+    def layer(self, side):
+        config = LongformerConfig(hidden_size=8, num_attention_heads=self.heads, attention_window=[2 * side])
+        layer = LongformerSelfAttention(config, layer_id=0).eval()
+        with torch.no_grad():
+            for seed, own in enumerate((layer.query, layer.key, layer.value)):
+                own.weight.copy_(torch.randn(8, 8, generator=torch.Generator().manual_seed(seed)))
+        for own in ("query", "key", "value"):  # one set of weights for all tokens
+            getattr(layer, f"{own}_global").load_state_dict(getattr(layer, own).state_dict())
+        return layer
+
+    @torch.no_grad()
+    def output(self, layer, x, state):
+        """``state`` (batch, length): −1 a pad, 0 a local word, 1 a global word."""
+        marked = {"is_index_masked": state < 0, "is_index_global_attn": state > 0}
+        return layer(x, attention_mask=state * 1e4, **marked, is_global_attn=bool((state > 0).any()))[0]
+
+    @few
+    @given(st.sampled_from([2, 4]), st.sets(st.integers(0, 8)), st.lists(st.integers(9, 16), min_size=2, max_size=2))
+    def test_window_and_global_tokens(self, side, positions, found):
+        layer, x = self.layer(side), torch.randn(2, self.length, 8, generator=torch.Generator().manual_seed(9))
+        words = torch.arange(self.length) < ints(*found)[:, None]
+        state = words.float() - 1
+        state[:, list(positions)] = 1.0
+        rule = masks.bidirectional_window(before=side, after=side) | masks.global_tokens(ints(*positions))
+        mask = (rule & masks.padding(ints(*found), total=self.length)).tensor(queries=self.length, keys=self.length)
+        q, k, v = (own(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+                   for own in (layer.query, layer.key, layer.value))  # fmt: skip
+        ours = attend(q, k, v, mask).output.transpose(1, 2).flatten(-2)
+        torch.testing.assert_close(ours[words], self.output(layer, x, state)[words], atol=1e-5, rtol=1e-5)
+        narrow = attend(q, k, v, mask & masks.itself().tensor(queries=self.length, keys=self.length)).output
+        assert (narrow.transpose(1, 2).flatten(-2)[words] - ours[words]).abs().max() > 0.1  # another mask would show

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklab.text import PAD, PAD_ID, make_batch, tokenize, vectors, word_id, word_positions
+from masklab.text import INTEGERS, PAD, PAD_ID, make_batch, tokenize, vectors, word_id, word_positions
 from tests.strategies import hostile, lengths, sides
 
 
@@ -44,6 +44,36 @@ def test_bad_arguments_say_what_came():
         word_positions(torch.tensor([1]), total=2, side="middle")
     with pytest.raises(ValueError, match=r"between 0 and total=2.*\[3\]"):
         word_positions(torch.tensor([3]), total=2)
+
+    with pytest.raises(ValueError, match=r"between 0 and total=2.*\[-1, 2\]"):
+        word_positions(torch.tensor([-1, 2]), total=2)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (torch.tensor([2.5]), r"torch.float32 of shape \(1,\)"),
+        (torch.tensor([True]), r"torch.bool of shape \(1,\)"),
+        (torch.ones(1, 3, dtype=torch.int64), r"torch.int64 of shape \(1, 3\)"),  # a mask, or (batch, 1) lengths
+        (torch.tensor(2), r"torch.int64 of shape \(\)"),
+        (torch.zeros(0), r"torch.float32 of shape \(0,\)"),
+        ([2, 3], r"\[2, 3\]"),
+        (3, "3"),
+    ],
+)
+def test_lengths_are_integers_with_one_axis(found, words):
+    with pytest.raises(TypeError, match=rf"lengths must be a tensor of integers with axes \(batch\), and is {words}\."):
+        word_positions(found, total=5)
+
+
+@given(lengths(), sides, st.sampled_from(INTEGERS))
+def test_lengths_may_be_any_integers_and_any_view(case, side, dtype):
+    found, total = case
+    expected = word_positions(found, total=total, side=side)
+    assert torch.equal(word_positions(found.to(dtype), total=total, side=side), expected)
+    every_second = torch.stack([found, found * 0 - 9], dim=-1)[:, 0]
+    assert len(found) < 2 or not every_second.is_contiguous()
+    assert torch.equal(word_positions(every_second, total=total, side=side), expected)
 
 
 @given(st.integers(0, 999), hostile)

@@ -73,7 +73,10 @@ def block_dropout(rate: float, *, batch: int, heads: int, queries: int, keys: in
 
 
 def _kept(rate: float, shape: tuple[int, ...], seed: int) -> Tensor:
-    """A table of what dropout keeps, True with a chance of 1 − rate."""
+    """A table of what dropout keeps, True with a chance of 1 − rate.
+
+    float32 always: torch draws other numbers for another default dtype, and a seed shall give one rule.
+    """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate is the chance to be dropped, from 0 to 1, and is {rate}.")
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) >= rate
+    return torch.rand(shape, dtype=torch.float32, generator=torch.Generator().manual_seed(seed)) >= rate

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from masklab.masks.rule import tensor_only
 from masklab.masks.tables import at_least
 
 
@@ -13,8 +14,8 @@ def reach(*masks: Tensor, layers: int = 1) -> Tensor:
     on itself, by its query and by the residual connection. Give one mask, or one a layer, the lowest
     first; the whole stack is used ``layers`` times. A window of W reaches n·(W−1)+1 positions after
     n layers; Mistral 7B (Jiang et al. 2023, arXiv 2310.06825, §2) speaks of n·W.
-    Shapes: each (..., length, length) bool → the same. Raises ValueError for other masks, or for
-    ``layers`` below 0.
+    Shapes: each (..., length, length) bool → the same, as wide as the widest. Raises TypeError for a rule in
+    place of its tensor, ValueError for other masks, or for ``layers`` below 0.
 
     >>> from masklab.masks import sliding_window
     >>> window = sliding_window(2).tensor(queries=4, keys=4)[0, 0]
@@ -25,10 +26,16 @@ def reach(*masks: Tensor, layers: int = 1) -> Tensor:
             [0, 1, 1, 1]], dtype=torch.int32)
     """
     at_least(0, layers=layers)
-    found = [(mask.dtype, *mask.shape[-2:]) for mask in masks]
-    if len(set(found)) != 1 or found[0] != (torch.bool, masks[0].shape[-1], masks[0].shape[-1]):
-        raise ValueError(f"reach needs bool masks (..., length, length) of one length, True = may attend, not {found}.")
-    known = own = torch.eye(masks[0].shape[-1], dtype=torch.bool)
+    if not masks:
+        raise ValueError("reach needs at least one mask, and there is none.")
+    fit = [tensor_only(mask).dtype == torch.bool and mask.ndim > 1 for mask in masks]
+    if not all(fit) or any(mask.shape[-2:] != masks[0].shape[-1:] * 2 for mask in masks):
+        shapes = ", ".join(f"{mask.dtype} of shape {tuple(mask.shape)}" for mask in masks)
+        raise ValueError(
+            f"reach needs bool masks (..., length, length) of one length, True = may attend, not {shapes}."
+        )
+    own = torch.eye(masks[0].shape[-1], dtype=torch.bool, device=masks[0].device)
+    known = own.expand(torch.broadcast_shapes(*(mask.shape for mask in masks)))
     for mask in masks * layers:  # a position knows what those whom it sees know
         known = (mask | own).float() @ known.float() > 0
     return known

@@ -29,7 +29,8 @@ def padding(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
     """Only words may be attended to: padding *keys*, the columns, are blocked.
 
     For padding on both sides see `between`. Shapes: ``lengths`` (batch,) integers, ``total`` the
-    padded length. Raises ValueError for an unknown side, or for a length over ``total``.
+    padded length. Raises TypeError for another table, ValueError for an unknown side, or for a length
+    over ``total``.
 
     >>> padding(torch.tensor([2]), total=3).tensor(queries=3, keys=3)[0, 0].int()
     tensor([[1, 1, 0],
@@ -59,8 +60,8 @@ def between(starts: Tensor, ends: Tensor) -> Mask:
     """Only words may be attended to, in sentences with padding on both sides.
 
     The words of a sentence are its positions from ``starts`` up to ``ends``, which is the first
-    that is padding again. Shapes: both (batch,) integers. Raises TypeError for other tables,
-    ValueError for a negative start, or an end before its start.
+    that is padding again; an end beyond the keys counts for what is there. Shapes: both (batch,)
+    integers. Raises TypeError for other tables, ValueError for a negative start, or an end before its start.
 
     >>> between(torch.tensor([1]), torch.tensor([3])).tensor(queries=2, keys=4)[0, 0].int()
     tensor([[0, 1, 1, 0],
@@ -77,7 +78,8 @@ def causal(*, offset: int = 0) -> Mask:
     """A query sees itself and what came before, never what comes after.
 
     ``offset`` is the position of query 0 among the keys: with 6 keys, 5 of them
-    cached, and one new query, ``offset=5``. Source: Vaswani et al. 2017, arXiv 1706.03762, §3.2.3.
+    cached, and one new query, ``offset=5``. Raises ValueError for one that is not whole.
+    Source: Vaswani et al. 2017, arXiv 1706.03762, §3.2.3.
 
     >>> causal().tensor(queries=3, keys=3)[0, 0].int()
     tensor([[1, 0, 0],
@@ -86,6 +88,7 @@ def causal(*, offset: int = 0) -> Mask:
     >>> causal(offset=5).tensor(queries=1, keys=6)[0, 0].int()
     tensor([[1, 1, 1, 1, 1, 1]], dtype=torch.int32)
     """
+    at_least(None, offset=offset)
     return Mask(lambda b, h, q, k: k <= q + offset, "the key is not after the query")
 
 
@@ -117,8 +120,8 @@ def sliding_window(size: int, *, offset: int = 0) -> Mask:
             [0, 0, 1, 1]], dtype=torch.int32)
     """
     at_least(1, size=size)
-    near = Mask(lambda b, h, q, k: k > q + offset - size, f"the key is at most {size - 1} before the query")
-    return causal(offset=offset) & near
+    counted = f"one of the last {size}, the query itself included" if size > 1 else "the last one, the query itself"
+    return causal(offset=offset) & Mask(lambda b, h, q, k: k > q + offset - size, f"the key is {counted}")
 
 
 def bidirectional_window(*, before: int, after: int) -> Mask:
@@ -135,8 +138,9 @@ def bidirectional_window(*, before: int, after: int) -> Mask:
             [0, 0, 1, 1]], dtype=torch.int32)
     """
     at_least(0, before=before, after=after)
-    left = Mask(lambda b, h, q, k: k >= q - before, f"the key is at most {before} before the query")
-    return left & Mask(lambda b, h, q, k: k <= q + after, f"the key is at most {after} after the query")
+    left, right = (f"at most {n}" if n else "not" for n in (before, after))
+    near = Mask(lambda b, h, q, k: k >= q - before, f"the key is {left} before the query")
+    return near & Mask(lambda b, h, q, k: k <= q + after, f"the key is {right} after the query")
 
 
 def dilated(step: int) -> Mask:
@@ -194,8 +198,9 @@ def prefix_lm(prefixes: Tensor) -> Mask:
     """Everybody sees the whole prefix; behind it, a query sees itself and what came before.
 
     Shape: ``prefixes`` (batch,) integers, how many positions are prefix, left padding counted in.
-    Compose padding *after* it: ``prefix_lm(…) & padding(…)``. Raises TypeError for another table,
-    ValueError for a negative number. Source: T5, Raffel et al. 2019, arXiv 1910.10683, §3.2.1.
+    A prefix longer than the text counts for what is there. Compose padding *after* it:
+    ``prefix_lm(…) & padding(…)``. Raises TypeError for another table, ValueError for a negative number.
+    Source: T5, Raffel et al. 2019, arXiv 1910.10683, §3.2.1.
 
     >>> prefix_lm(torch.tensor([2])).tensor(queries=4, keys=4)[0, 0].int()
     tensor([[1, 1, 0, 0],
@@ -252,8 +257,9 @@ def global_tokens(positions: Tensor) -> Mask:
     """The tokens at these positions see everybody and are seen by everybody; the others see only them.
 
     Compose it: ``sliding_window(…) | global_tokens(…)``. Where each sentence has its own, see
-    `special_tokens`. Shape: ``positions`` (count,) integers. Raises TypeError for another table,
-    ValueError for a negative position. Source: Longformer, arXiv 2004.05150, §3.1 ("global attention").
+    `special_tokens`. Of positions beyond the text none count. Shape: ``positions`` (count,) integers. Raises
+    TypeError for another table, ValueError for a negative position.
+    Source: Longformer, arXiv 2004.05150, §3.1 ("global attention").
 
     >>> global_tokens(torch.tensor([1])).tensor(queries=3, keys=3)[0, 0].int()
     tensor([[0, 1, 0],
@@ -315,7 +321,7 @@ def encoder_decoder(
     tensor([[1, 0, 0],
             [1, 0, 0]], dtype=torch.int32)
     """
-    agreed(len(source_lengths), len(target_lengths))
     source = padding(source_lengths, total=source_total, side=side)
     target = padding(target_lengths, total=target_total, side=side)
+    agreed(source.batch, target.batch)
     return EncoderDecoder(source=source, target=causal() & target, cross=source)

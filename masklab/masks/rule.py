@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from masklab.masks.tables import at_least
+
 Predicate = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
-BATCH = "a rule for {} sentences does not fit a batch of {}."
-HEADS = "a rule for {} heads does not fit {} heads."
 CELLS_AT_ONCE = 2**19  # 512 KiB of bool: what a rule computes on its way stays in the processor's cache
+OPPOSITE = {"every": "none", "none": "every"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two rules are the same if they are one object: functions cannot be compared
 class Mask:
     """A rule that says which query may attend to which key.
 
@@ -23,6 +24,7 @@ class Mask:
     ``meaning`` says the rule in words; ``batch`` and ``heads`` are how many it knows, None for any
     number. Rules compose with ``&``, ``|`` and ``~``; ValueError if they know different batches
     or heads. ``joint`` and ``parts`` keep how a rule was composed, for `describe`.
+    Rules cannot be pickled, for they hold functions made on the spot: make them again, or pickle the tensor.
 
     >>> from masklab.masks import causal, padding
     >>> both = causal() & padding(torch.tensor([2]), total=4)
@@ -39,7 +41,7 @@ class Mask:
     meaning: str
     batch: int | None = None
     heads: int | None = None
-    joint: str = field(default="", repr=False)  # "and", "or", "not", or "" for a rule that is not composed
+    joint: str = field(default="", repr=False)  # "and", "or", "not"; "every" for everything(); "" for other rules
     parts: tuple["Mask", ...] = field(default=(), repr=False)
 
     def tensor(self, *, batch: int | None = None, heads: int | None = None, queries: int, keys: int) -> Tensor:
@@ -48,23 +50,21 @@ class Mask:
         Shape: (batch, heads, queries, keys) bool, True = may attend; ``batch`` and ``heads`` are by
         default what the rule knows, or 1. Of more positions than are asked for, the first ones count.
         An axis that the rule does not look at is a view (`Tensor.expand`): clone before you write.
-        Raises ValueError for another batch, other heads or more positions than the rule knows, TypeError
-        for a rule that does not give bool.
+        Raises ValueError for another batch, other heads or more positions than the rule knows, or sizes
+        that are no whole numbers, TypeError for a rule that does not give a bool tensor.
 
         >>> from masklab.masks import causal
         >>> causal().tensor(queries=2, keys=2)
         tensor([[[[ True, False],
                   [ True,  True]]]])
         """
-        batch, heads = agreed(self.batch, batch), agreed(self.heads, heads, HEADS)
+        batch, heads = agreed(self.batch, batch), agreed(self.heads, heads, "head")
         shape = (1 if batch is None else batch, 1 if heads is None else heads, queries, keys)
+        at_least(0, **dict(zip(("batch", "heads", "queries", "keys"), shape, strict=True)))
         try:
-            cells = _cells(self, shape)
+            return _cells(self, shape).expand(shape)
         except IndexError as error:
             raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
-        if cells.dtype != torch.bool:
-            raise TypeError(f"a rule must give bool, True = may attend, and “{self.meaning}” gives {cells.dtype}.")
-        return cells.expand(shape)
 
     def __and__(self, other: "Mask") -> "Mask":
         """Allowed by both rules."""
@@ -90,14 +90,24 @@ def _cells(mask: Mask, shape: tuple[int, int, int, int]) -> Tensor:
     batch, heads, q, k = (torch.arange(n) for n in shape)
     b, h, q = batch.view(-1, 1, 1, 1), heads.view(-1, 1, 1), q.view(-1, 1)
     if not mask.joint or math.prod(shape) <= CELLS_AT_ONCE:
-        return mask.allows(b, h, q, k)
-    some = mask.allows(b, h, q[:2], k)  # two queries show on which axes the rule depends
+        return _asked(mask, b, h, q, k)
+    some = _asked(mask, b, h, q[:2], k)  # two queries show on which axes the rule depends
     if some.ndim < 2 or some.shape[-2] == 1:
         return some  # not on the query: it is the same for all of them
     cells = torch.empty((*some.shape[:-2], len(q), some.shape[-1]), dtype=some.dtype)
-    rows = max(1, CELLS_AT_ONCE * len(q) // cells.numel())
+    cells_in_a_row = cells.numel() // len(q)  # of all sentences and heads: they are asked about together
+    rows = max(1, CELLS_AT_ONCE // cells_in_a_row)
     for block, some_q in zip(cells.split(rows, dim=-2), q.split(rows), strict=True):
-        block.copy_(mask.allows(b, h, some_q, k))
+        block.copy_(_asked(mask, b, h, some_q, k))
+    return cells
+
+
+def _asked(mask: Mask, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+    """What the rule gives for these indices, if it is a bool tensor."""
+    cells = mask.allows(b, h, q, k)
+    if not isinstance(cells, Tensor) or cells.dtype != torch.bool:
+        found = cells.dtype if isinstance(cells, Tensor) else repr(cells)
+        raise TypeError(f"a rule must give a bool tensor, True = may attend, and “{mask.meaning}” gives {found}.")
     return cells
 
 
@@ -110,14 +120,16 @@ def _composed(joint: str, first: Mask, second: Mask, allows: Predicate) -> Mask:
         allows,
         f"({meaning})" if joint == "or" else meaning,
         batch=agreed(first.batch, second.batch),
-        heads=agreed(first.heads, second.heads, HEADS),
+        heads=agreed(first.heads, second.heads, "head"),
         joint=joint,
         parts=(first, second),
     )
 
 
-def agreed(first: int | None, second: int | None, disagree: str = BATCH) -> int | None:
+def agreed(first: int | None, second: int | None, what: str = "sentence") -> int | None:
     """The one number of sentences, or of heads, that two parts agree on; None agrees with any.
+
+    Raises ValueError if they disagree; ``what`` is what is counted, for the message.
 
     >>> agreed(2, None), agreed(None, None)
     (2, None)
@@ -126,14 +138,36 @@ def agreed(first: int | None, second: int | None, disagree: str = BATCH) -> int 
     ValueError: a rule for 2 sentences does not fit a batch of 3.
     """
     if None not in (first, second) and first != second:
-        raise ValueError(disagree.format(first, second))
+        wanted = f"a batch of {second}" if what == "sentence" else _many(second, what)
+        raise ValueError(f"a rule for {_many(first, what)} does not fit {wanted}.")
     return second if first is None else first
+
+
+def _many(count: int, what: str) -> str:
+    """A number of things: 1 head, 2 heads."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def tensor_only(values: Tensor) -> Tensor:
+    """The same tensor; or, for a rule and for anything else, a sentence on what is expected.
+
+    Raises TypeError.
+
+    >>> tensor_only(everything())
+    Traceback (most recent call last):
+    TypeError: a rule is not a tensor: use rule.tensor(queries=…, keys=…).
+    """
+    if isinstance(values, Mask):
+        raise TypeError("a rule is not a tensor: use rule.tensor(queries=…, keys=…).")
+    if not isinstance(values, Tensor):
+        raise TypeError(f"expected a tensor, and got {type(values).__name__}.")
+    return values
 
 
 def describe(mask: Mask) -> str:
     """Say in one sentence what a query may see.
 
-    Where "and" and "or" mix, brackets show what belongs together.
+    Where "and" and "or" mix, brackets show what belongs together; what decides nothing is left out.
 
     >>> from masklab.masks import causal, itself, padding
     >>> words = padding(torch.tensor([2]), total=3)
@@ -144,21 +178,39 @@ def describe(mask: Mask) -> str:
     and (the key is a word or the key is the query itself).
     >>> print(describe(~itself()))
     A query may attend to a key unless the key is the query itself.
+    >>> print(describe(causal() & ~everything()))
+    A query may attend to no key.
     """
-    if mask.meaning == everything().meaning:
-        return "A query may attend to every key."
+    mask = _simplified(mask)
+    if mask.joint in OPPOSITE:
+        return f"A query may attend to {'every' if mask.joint == 'every' else 'no'} key."
     if mask.joint == "not":
         return f"A query may attend to a key unless {_clause(mask.parts[0])}."
     return f"A query may attend to a key if {_clause(mask)}."
 
 
+def _simplified(mask: Mask) -> Mask:
+    """The rule for its words alone: parts that allow every key, or none, decide all of it or nothing."""
+    parts = [_simplified(part) for part in mask.parts]
+    if mask.joint == "not" and parts[0].joint in OPPOSITE:
+        return replace(mask, joint=OPPOSITE[parts[0].joint], parts=())
+    if mask.joint in ("and", "or"):
+        idle = "every" if mask.joint == "and" else "none"
+        deciding = [part for part in parts if part.joint == OPPOSITE[idle]]
+        parts = deciding[:1] or [part for part in parts if part.joint != idle] or parts[:1]
+        if len(parts) == 1:
+            return parts[0]
+    return replace(mask, parts=tuple(parts))
+
+
 def _clause(mask: Mask) -> str:
     """The rule as a part of a sentence; what is joined by another word than its neighbours stands in brackets."""
+    if not mask.parts:
+        return mask.meaning
     if mask.joint == "not":
         return f"it is not true that ({_clause(mask.parts[0])})"
-    mixed = {"and": "or", "or": "and"}.get(mask.joint)
-    clauses = [f"({_clause(part)})" if part.joint == mixed else _clause(part) for part in mask.parts]
-    return f" {mask.joint} ".join(clauses) or mask.meaning
+    other = "or" if mask.joint == "and" else "and"
+    return f" {mask.joint} ".join(f"({_clause(part)})" if part.joint == other else _clause(part) for part in mask.parts)
 
 
 def everything() -> Mask:
@@ -167,4 +219,4 @@ def everything() -> Mask:
     >>> bool(everything().tensor(queries=3, keys=5).all())
     True
     """
-    return Mask(lambda b, h, q, k: torch.ones_like(b, dtype=torch.bool), "every key is allowed")
+    return Mask(lambda b, h, q, k: torch.ones_like(b, dtype=torch.bool), "every key is allowed", joint="every")
