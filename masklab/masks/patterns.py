@@ -227,7 +227,7 @@ def documents(ids: Tensor) -> Mask:
             [0, 0, 0, 0]], dtype=torch.int32)
     """
     ids = table("ids", ids, axes=("batch", "length"), least=-1)
-    asked = ids.masked_fill(ids == -1, -2)  # a pad asks for a document that no key is in
+    asked = ids + ids.clamp(max=0)  # −1 becomes −2: a pad asks for a document that no key is in
     return Mask(lambda b, h, q, k: asked[b, q] == ids[b, k], "the key is in the query's document", batch=len(ids))
 
 

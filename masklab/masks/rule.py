@@ -60,7 +60,7 @@ class Mask:
         """
         batch, heads = agreed(self.batch, batch), agreed(self.heads, heads, "head")
         shape = (1 if batch is None else batch, 1 if heads is None else heads, queries, keys)
-        at_least(0, **dict(zip(("batch", "heads", "queries", "keys"), shape, strict=True)))
+        at_least(0, batch=shape[0], heads=shape[1], queries=queries, keys=keys)
         try:
             return _cells(self, shape).expand(shape)
         except IndexError as error:
@@ -87,8 +87,9 @@ def _cells(mask: Mask, shape: tuple[int, int, int, int]) -> Tensor:
     its parts: a large one is asked about some rows at a time, so that the parts stay small, in the
     processor's cache. All in all it takes little more memory than its result.
     """
-    batch, heads, q, k = (torch.arange(n) for n in shape)
-    b, h, q = batch.view(-1, 1, 1, 1), heads.view(-1, 1, 1), q.view(-1, 1)
+    batch, heads, queries, keys = shape
+    b, h, k = torch.arange(batch).view(-1, 1, 1, 1), torch.arange(heads).view(-1, 1, 1), torch.arange(keys)
+    q = (k if queries == keys else torch.arange(queries)).view(-1, 1)
     if not mask.joint or math.prod(shape) <= CELLS_AT_ONCE:
         return _asked(mask, b, h, q, k)
     some = _asked(mask, b, h, q[:2], k)  # two queries show on which axes the rule depends

@@ -17,7 +17,7 @@ WINDOW = 64  # keys that a query sees
 KINDS = ("causal", "window", "padding & causal", "documents & causal")
 MAKERS = ("predicate", "ours", "flex", "transformers")
 SECONDS = 0.3  # about so long each maker is asked again and again,
-ROUNDS = 15  # and at least so often
+ROUNDS = 30  # and at least so often
 MMAPPED = 32 * 2**20  # what is larger always comes fresh from the system: only then does the peak say what it took
 STATUS, REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
