@@ -56,6 +56,7 @@ def words_of(may_choose: list[bool], starts: list[bool]) -> list[list[int]]:
 def figures() -> list[tuple[str, float, float, float]]:
     """What it is, the published figure, ours, and how far they may be apart."""
     lengths = torch.arange(1, 11, dtype=torch.float64)
+    long, unlimited = torch.arange(1, 400, dtype=torch.float64), corruption.span_length_shares(longest=399)
     spans = corruption.choose_spans(everywhere(1, 200_000), budget=0.02, generator=generator())
     drawn = spans[spans > 0].bincount()[1:]
     pair = corruption.t5(torch.arange(568), everywhere(568), sentinels=range(9999, 9899, -1), end_id=9000,
@@ -80,6 +81,8 @@ def figures() -> list[tuple[str, float, float, float]]:
     picture = corruption.patches(images=8, count=196, generator=generator())
     return [
         ("SpanBERT: mean span length", 3.797, (corruption.span_length_shares() * lengths).sum().item(), 0.0005),
+        ("SpanBERT: the same, longer ones moved to 10", 4.463, (unlimited * long.clamp(max=10)).sum().item(), 0.0005),
+        ("SpanBERT: the same, no limit", 5.0, (unlimited * long).sum().item(), 0.0005),
         ("SpanBERT: the same, of the spans in a text", 3.797, drawn.double().mean().item(), 0.15),
         ("T5: inputs of 568 tokens", 512, len(pair.inputs), 0),
         ("T5: targets of 568 tokens", 114, len(pair.targets), 0),

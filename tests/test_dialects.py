@@ -838,3 +838,11 @@ def test_labels_that_are_no_labels_are_refused():
         dialects.from_labels(some)
     with pytest.raises(ValueError, match=r"here is -1 .*labels == -1"):
         dialects.from_labels(torch.tensor([[1, -100, -1]]))
+
+
+@pytest.mark.parametrize(("skipped", "rule"), [
+    (46.875, masks.causal()),
+    (90.625, masks.documents(torch.arange(2048)[None] // 256) & masks.causal()),  # eight documents of 256
+])  # fmt: skip
+def test_how_much_of_a_text_of_2048_flex_attention_skips_in_blocks_of_128(skipped, rule):
+    assert dialects.to_block_mask(rule, queries=2048, keys=2048).sparsity() == skipped
