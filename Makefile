@@ -73,7 +73,8 @@ environment: $(stamp) ## make the environment in .venv, and nothing else
 	@:
 
 # The stamp holds the folder that it was made for: a .venv that was copied or moved still points to the old one,
-# and one whose Python is gone is none.
+# and one whose Python is gone is none. Python compiles what it imports when it first does: to compile all that pip
+# installs beforehand takes as long as the installation (45 of 90 seconds).
 ifneq ($(shell test -x $(bin)/python && cat $(stamp) 2>/dev/null),$(CURDIR))
 .PHONY: $(stamp)
 endif
@@ -83,6 +84,6 @@ $(stamp): pyproject.toml notebooks/overrides.json
 	@echo "Making the environment in .venv with $(python) (the first time takes some minutes) …"
 	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" && test -x $(bin)/python || rm -rf .venv
 	@test -d .venv || $(python) -m venv .venv >/dev/null 2>&1 || { rm -rf .venv; $(call stop,$(no_venv)); }
-	@$(bin)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' >.venv/pip.log 2>&1 || { \
+	@$(bin)/python -m pip install --quiet --no-compile --disable-pip-version-check --editable '.[test]' >.venv/pip.log 2>&1 || { \
 		! grep -qE '$(offline)' .venv/pip.log || $(call stop,$(no_network)); $(call stop,$(no_install)); }
 	@echo "$(CURDIR)" >$@
