@@ -25,7 +25,7 @@ def gradients():
 
 @pytest.fixture(scope="module")
 def written():
-    return accumulation.denominators()
+    return accumulation.denominators(seeds=(0, 1))  # `make bench` takes three
 
 
 def test_the_published_figures():

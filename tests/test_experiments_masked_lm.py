@@ -1,4 +1,4 @@
-"""How many words to choose and what to put there: each claim from three seeds, and controls without a treatment."""
+"""How many words to choose and what to put there: each claim from two seeds, and controls without a treatment."""
 
 from collections import Counter
 from statistics import mean
@@ -12,17 +12,19 @@ from masklab.corruption import BERT_SHARES, bert
 from masklab.experiments import masked_lm
 from masklab.experiments.masked_lm import MEASURES, encoder, replacement, restoring_loss, share, texts
 
+SEEDS = (0, 1)  # `make bench` takes three
 ALWAYS_MASK = (1.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
 def shares():
-    return share()
+    return share(seeds=SEEDS)
 
 
 @pytest.fixture(scope="module")
 def replaced():
-    return {measure: replacement(measure=measure) for measure in MEASURES}  # trained once, judged four times
+    """Trained once, judged four times."""
+    return {measure: replacement(seeds=SEEDS, measure=measure) for measure in MEASURES}
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def test_at_equal_steps_forty_percent_is_best(shares):
 
 
 def test_at_equally_many_words_fewer_at_a_time_are_better():
-    result = share(seeds=(0, 1), equal="words")
+    result = share(seeds=(0,), equal="words")
     assert max(result.scores["40 %"]) < min(result.scores["15 %"]) - 0.03
     assert gain(result, "80 %") > 0.05
     assert "40 % is WORSE than 15 %" in result.verdict()

@@ -1,4 +1,4 @@
-"""What padding does where nobody masks it: each claim from three seeds, and controls in which nothing may differ."""
+"""What padding does where nobody masks it: each claim from several seeds, and controls in which nothing may differ."""
 
 import pytest
 import torch
@@ -8,12 +8,13 @@ from masklab.corpus import VOCABULARY
 from masklab.experiments import padding
 from masklab.models import Classifier
 
+SEEDS = (0, 1)  # where it takes long; `make bench` takes three
 STEPS = 6  # where only sameness is asked
 
 
 @pytest.fixture(scope="module")
 def read_state():
-    return padding.read_state()
+    return padding.read_state(seeds=SEEDS)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def carried(*, padded_to, seed, steps):
 def test_a_gru_that_met_the_pads_learns_to_carry(read_state):
     """Packed, the number of pads changes nothing: its scores are the same for every ``padded_to``."""
     packed, far = (average(read_state.scores[name]) for name in ("packed", "last step"))
-    near = average([carried(padded_to=14, seed=seed, steps=150) for seed in (0, 1, 2)])
+    near = average([carried(padded_to=14, seed=seed, steps=150) for seed in SEEDS])
     assert packed - near < (packed - far) / 3
     assert carried(padded_to=padding.PADDED_TO, seed=0, steps=450) > max(read_state.scores["packed"])
 

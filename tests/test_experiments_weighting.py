@@ -1,4 +1,4 @@
-"""Weights in the loss: each claim from three seeds, and controls in which nothing may differ."""
+"""Weights in the loss: each claim from two seeds, and controls in which nothing may differ."""
 
 from statistics import mean
 
@@ -14,17 +14,18 @@ from masklab.losses import agreement_weights
 from masklab.models import Tagger
 from tests.strategies import seeds
 
+SEEDS = (0, 1)  # `make bench` takes three
 STEPS = 12  # where only sameness is asked
 
 
 @pytest.fixture(scope="module")
 def noise():
-    return annotator_noise()
+    return annotator_noise(seeds=SEEDS)
 
 
 @pytest.fixture(scope="module")
 def easy_first():
-    return curriculum()
+    return curriculum(seeds=SEEDS)
 
 
 def gap(result, other):
@@ -47,11 +48,11 @@ def test_weights_by_agreement_help_where_wrong_votes_are_scattered(noise):
 
 
 def test_they_help_over_all_words_too():
-    assert gap(annotator_noise(seeds=(0, 1), measure="all words"), "all the same") > 0.02
+    assert gap(annotator_noise(seeds=(0,), measure="all words"), "all the same") > 0.02
 
 
 def test_they_cannot_help_where_all_err_alike():
-    result = annotator_noise(seeds=(0, 1), guess="usual tag")
+    result = annotator_noise(seeds=(0,), guess="usual tag")
     ours, theirs = result.scores.values()
     assert abs(mean(ours) - mean(theirs)) < 0.03 and max(ours + theirs) < result.level - 0.1
 
