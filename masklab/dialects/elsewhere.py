@@ -42,7 +42,8 @@ CALLS = (
     ),
     Call(
         library="flax.nnx.MultiHeadAttention",
-        code="flax.nnx.MultiHeadAttention(heads, dim, decode=False, rngs=flax.nnx.Rngs(0))(x, mask=mask.numpy())",
+        code="flax.nnx.MultiHeadAttention(heads, dim, decode=False, rngs=flax.nnx.Rngs(0))(x, mask=mask.numpy())"
+        "  # flax.nnx is imported by itself: import flax.nnx",
         true_means="may attend",
         weights="jax.nn.dot_product_attention; with dropout or sow_weights as flax.linen",
         empty_row="uniform",
