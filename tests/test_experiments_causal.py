@@ -49,6 +49,11 @@ def test_the_causal_mask_at_writing_time_does_not_save_a_model_that_was_trained_
         assert causal.language_loss(model, held_out, RIGHT) > 4.5
 
 
+def test_one_token_too_far_is_triu_with_diagonal_2():
+    blocked = torch.triu(torch.ones(5, 5), diagonal=2).bool()
+    assert torch.equal(~causal.RULES["one token too far"].tensor(queries=5, keys=5)[0, 0], blocked)
+
+
 @pytest.fixture(scope="module")
 def shifts():
     return label_shift()

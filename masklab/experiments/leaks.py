@@ -79,7 +79,7 @@ def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
 def later_gradient(model: GPT, rule: masks.Mask) -> float:
     """How much an output in the middle of a row depends on what comes after it: the largest gradient; 0 is right.
 
-    Nothing is trained, and no loss is needed. In train mode, for BatchNorm leaks only there.
+    Nothing is trained, and no loss is needed. ``model`` is put into train mode, for BatchNorm leaks only there.
 
     >>> [round(later_gradient(leaking_gpt(name, seed=0), masks.causal()), 4) for name in ("correct", "BatchNorm")]
     [0.0, 0.4098]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from masklab.corpus import MASK, SPECIALS, TAGS, TOPICS, VOCABULARY, LabelledBatch, batch, sentences, split
 from masklab.corruption import BERT_SHARES, bert
-from masklab.experiments.result import Result, Run, collect
+from masklab.experiments.result import Result, Run, check_choice, collect
 from masklab.experiments.training import draws, train
 from masklab.models import Encoder, masked_mean
 from masklab.threads import one_thread
@@ -270,12 +270,3 @@ def _untrained(measure: str, seeds: Sequence[int]) -> tuple[float, str]:
         return (unseen.ids[unseen.mask].bincount().max() / unseen.mask.sum()).item(), "always the most common word"
     with one_thread():
         return mean(MEASURES[measure](encoder(seed)) for seed in seeds), "untrained encoder"
-
-
-def check_choice(name: str, given: str, choices: Sequence[str]) -> None:
-    """Raise a ValueError that says which choices there are, if this is none of them.
-
-    >>> check_choice("equal", "steps", ("steps", "words"))
-    """
-    if given not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, and is {given!r}.")

@@ -143,3 +143,12 @@ def collect(run: Callable[[str, int], Run], variants: Iterable[str], seeds: Sequ
         "curves": {name: [one.curve for one in several] for name, several in runs.items()},
         "samples": {name: several[0].sample for name, several in runs.items() if several and several[0].sample},
     }
+
+
+def check_choice(name: str, given: str, choices: Sequence[str]) -> None:
+    """Raise a ValueError that says which choices there are, if this is none of them.
+
+    >>> check_choice("equal", "steps", ("steps", "words"))
+    """
+    if given not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, and is {given!r}.")

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from masklab.corpus import TAGS, USUAL, VOCABULARY, Example, LabelledBatch, batch, sentences, split
-from masklab.experiments.masked_lm import check_choice
-from masklab.experiments.result import Result, Run, collect
+from masklab.experiments.result import Result, Run, check_choice, collect
 from masklab.experiments.training import draws, train
 from masklab.losses import agreement_weights, curriculum_weights, reduce, token_losses
 from masklab.models import Tagger
