@@ -89,7 +89,9 @@ def open_view(page, picture=None, *, controls=(), state=None, text: str = "", la
 def show(page, picture, *, serial: int = 2, text: str = "") -> None:
     """Send the next picture, as the kernel does."""
     page.evaluate("picture => show(picture)", packed(picture, serial=serial, text=text))
-    page.wait_for_function(f"() => document.querySelector('.mlab-root').dataset.told === '{serial}'")  # the tables, too
+    page.wait_for_function(
+        f"() => document.querySelector('.mlab-root').dataset.synced === '{serial}'"
+    )  # the tables, too
 
 
 def state(page) -> dict:

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from masklab.panels import Edit, Panel, Picture, Sentence, number
+from masklab.view import join
 from tests.browser.example import CONTROLS, SPECIAL, STATE, attention_picture, one_panel
 from tests.browser.page import ARTEFACTS, LIT, open_view, show, state
 
@@ -212,6 +213,22 @@ def test_right_to_left_words_stand_alone(page):
     assert page.locator(".mlab-chips").evaluate("(e) => getComputedStyle(e).direction") == "ltr"
 
 
+def test_the_modules_run_as_real_modules(browser):
+    page = browser.new_page()
+    types = {".js": "text/javascript", "": "text/html"}
+
+    def answer(route):
+        file = join.PAGE / route.request.url.rpartition("/")[2]
+        body = file.read_text(encoding="utf-8") if file.suffix else ""
+        route.fulfill(content_type=types[file.suffix], body=body)
+
+    page.route("http://modules.test/**", answer)
+    page.goto("http://modules.test/")
+    exported = page.evaluate("async () => Object.keys(await import('http://modules.test/view.js'))")
+    page.close()
+    assert exported == ["default", "number", "shadesOf"]
+
+
 # ---- selection and words
 
 
@@ -397,6 +414,22 @@ def test_typing_is_never_lost(page):
     assert box.input_value() == "Oh The cat ate"
     assert box.evaluate("(e) => [e === document.activeElement, e.selectionStart]") == [True, 3]
     assert page.locator(".mlab-text").nth(1).input_value() == "b"  # others follow the kernel
+
+
+def test_a_keystroke_syncs_each_sentence_once(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    page.evaluate("""() => {
+      const { set, get } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "checked");
+      window.syncs = 0;
+      Object.defineProperty(HTMLInputElement.prototype, "checked", { get, set(on) {
+        if (this.ariaLabel?.startsWith("show sentence")) syncs += 1;
+        set.call(this, on);
+      } });
+    }""")
+    page.locator(".mlab-text").first.press("End")
+    page.keyboard.type("x")
+    show(page, attention_picture(seed=1))
+    assert page.evaluate("() => syncs") == 3  # of three sentences
 
 
 def test_sentences_are_added_removed_and_reset(page):

@@ -1,0 +1,272 @@
+/* A panel with numbers: painted on a canvas, because a browser takes its time to restyle, lay out and
+ * paint tables of numbers (at 16 words they answered a key after 164 to 181 ms, and canvases do after 40).
+ * Over the canvas lies a semantic table, clear as glass: it is what a screen reader reads, what the
+ * keyboard walks in and what the pointer meets. It is written once the eye has its picture. */
+
+import { attributes, isolated, make, setFlag, setText } from "./dom.js";
+import { NO_SHADE, number, shadeOf } from "./numbers.js";
+import { Panel, buildBands, clearPen, placeBand } from "./panel.js";
+import { SIGNS } from "./picture.js";
+import { pattern } from "./theme.js";
+
+export class TablePanel extends Panel {
+  /** @param {PanelData} data */
+  constructor(data) {
+    const paper = attributes(make("canvas", "mlab-paper"), { "aria-hidden": "true" });
+    const table = attributes(make("table", "mlab-table"), { role: "grid" });
+    const bands = buildBands();
+    super(data, make("div", "mlab-scroll", {}, make("div", "mlab-sheet", {}, paper, ...bands, table)), table);
+    this.paper = paper;
+    this.table = table;
+    this.bands = bands;
+    /** @type {string[]} */
+    this.texts = [];
+    /** @type {Plan | null} */
+    this.plan = null;
+    this.painted = { looks: [], texts: [], frame: "", shape: "", theme: null }; // what is on the canvas
+    this.written = { looks: [], heads: "", shape: "" }; // what is in the table
+    /** @type {HTMLElement[]} */
+    this.cells = [];
+  }
+
+  /** @param {PanelData} data */
+  update(data) {
+    super.update(data);
+    const before = this.texts;
+    this.texts = Array.from(data.values, (value) => number(value, data.kind));
+    this.changed = new Set(this.texts.flatMap((text, i) => (before.length && text !== before[i] ? [i] : [])));
+  }
+
+  /* All of it the first time, then the words if they are new, and the cells that look different. */
+  /** @param {View} view */
+  paint(view) {
+    this.plan = planTable(this, view.theme);
+    const { data, painted, plan } = this;
+    const frame = JSON.stringify([plan.key, data.row_pads, data.column_pads]);
+    const anew = painted.shape !== plan.shape || painted.theme !== view.theme;
+    const pen = anew ? clearPen(this.paper, plan, view.theme.ratio) : this.paper.getContext("2d");
+    if (anew || painted.frame !== frame) paintFrame(pen, this, view.theme);
+    for (let r = 0; r < data.rowCount; r++) this.paintRow(pen, view, r, anew);
+    Object.assign(painted, { frame, shape: plan.shape, theme: view.theme });
+    this.placeTable();
+  }
+
+  paintRow(pen, view, r, anew) {
+    const { data, plan, texts, painted } = this;
+    const [y, pad] = [plan.head + r * plan.row, data.row_pads[r]];
+    pen.font = `${pad ? "italic " : ""}${view.theme.em}px ${view.theme.family}`;
+    for (let c = 0; c < data.columnCount; c++) {
+      const i = r * data.columnCount + c;
+      const look = this.lookOf(i);
+      if (!anew && look === painted.looks[i] && texts[i] === painted.texts[i]) continue;
+      paintCell(pen, this, view, i, { x: plan.xs[c], y, w: plan.widths[c] - 1, h: plan.row - 1, pad });
+      [painted.looks[i], painted.texts[i]] = [look, texts[i]];
+    }
+  }
+
+  /* All that a cell's look depends on but its text, as one number: its shade, then a bit for each sign. */
+  lookOf(i) {
+    const { values, scale, limits, row_pads, columnCount, blocked, marks } = this.data;
+    const pad = row_pads[Math.floor(i / columnCount)];
+    const bits = [blocked[i], marks[i] & 1, marks[i] >> 1, Number.isNaN(values[i]), this.changed.has(i), pad];
+    const flags = bits.map((bit, k) => (bit ? 512 << k : 0));
+    return flags.reduce((look, flag) => look | flag, shadeOf(values[i], scale, limits));
+  }
+
+  /* The table's rows and columns lie exactly over the painted ones. */
+  placeTable() {
+    const { table, plan, written } = this;
+    if (written.shape === plan.shape || !table.rows.length) return;
+    written.shape = plan.shape;
+    table.style.cssText = `width:${plan.width}px;--mlab-head:${plan.head}px;--mlab-row:${plan.row}px`;
+    const widths = [plan.first, ...plan.widths, plan.notes];
+    table.querySelectorAll("col").forEach((column, c) => (column.style.width = `${widths[c]}px`));
+  }
+
+  /* Write into the table what the canvas shows. */
+  sync() {
+    const { data, written, table } = this;
+    if (!this.cells.length) this.fillTable();
+    this.placeTable();
+    setFlag(table, "data-edits", data.edits);
+    this.syncHeads();
+    this.cells.forEach((cell, i) => {
+      setText(cell, this.texts[i]);
+      const look = (data.blocked[i] ? 1 : 0) | (data.marks[i] << 1) | (Number.isNaN(data.values[i]) ? 8 : 0);
+      if (look === (written.looks[i] ?? 0)) return;
+      written.looks[i] = look;
+      setFlag(cell, "data-blocked", data.blocked[i]);
+      setFlag(cell, "data-nan", Number.isNaN(data.values[i]));
+      data.marks[i] ? (cell.dataset.mark = SIGNS[data.marks[i]]) : delete cell.dataset.mark;
+    });
+  }
+
+  /* The nodes of the table: all rows, headers and cells, with nothing written in them yet. */
+  fillTable() {
+    const { data, table } = this;
+    const head = (scope) => attributes(make("th", "mlab-head", {}, isolated("")), { scope });
+    const note = (tag) => (data.row_notes.length ? [make(tag, "mlab-note")] : []);
+    const words = cornerWords(data).map((word) => make("span", "", { textContent: word }));
+    const corner = make("td", "mlab-corner", {}, ...words);
+    this.columnHeads = data.columns.map(() => head("col"));
+    this.rowHeads = data.rows.map(() => head("row"));
+    this.cells = Array.from(data.values, (_, i) => make("td", "mlab-cell", { tabIndex: i === this.active ? 0 : -1 }));
+    this.cells.forEach((cell, i) => (cell.dataset.i = String(i)));
+    const cellsOf = (r) => this.cells.slice(r * data.columnCount, (r + 1) * data.columnCount);
+    this.rows = this.rowHeads.map((first, r) => make("tr", "", {}, first, ...cellsOf(r), ...note("td")));
+    const top = make("tr", "", {}, corner, ...this.columnHeads, ...note("th"));
+    const columns = [...top.children].map(() => make("col", ""));
+    const parts = { colgroup: columns, thead: [top], tbody: this.rows };
+    table.replaceChildren(...Object.entries(parts).map(([tag, nodes]) => make(tag, "", {}, ...nodes)));
+    this.notes = [...table.querySelectorAll(".mlab-note")];
+    this.written.looks = [];
+  }
+
+  syncHeads() {
+    const { data, written } = this;
+    const heads = JSON.stringify([data.row_words, data.column_words, data.row_pads, data.column_pads, data.row_notes]);
+    if (heads === written.heads) return;
+    written.heads = heads;
+    this.rowHeads.forEach((head, r) => syncHead(head, data.rows[r], data.row_words[r], data.row_pads[r]));
+    this.columnHeads.forEach((head, c) => syncHead(head, data.columns[c], data.column_words[c], data.column_pads[c]));
+    this.rows.forEach((row, r) => setFlag(row, "data-pad", data.row_pads[r]));
+    this.notes.forEach((note, i) => setText(note, [data.notes_title, ...data.row_notes][i]));
+  }
+
+  highlight(row, column) {
+    super.highlight(row, column);
+    const { plan, bands } = this;
+    if (!plan) return;
+    const [x, y] = [plan.xs[column], plan.head + row * plan.row];
+    placeBand(bands[0], row >= 0, 0, y, plan.width, plan.row - 1);
+    placeBand(bands[1], column >= 0, x, 0, plan.widths[column] - 1, plan.height - 1);
+    placeBand(bands[2], row >= 0 && column >= 0, x, y, plan.widths[column] - 1, plan.row - 1);
+  }
+
+  focus(i, { really }) {
+    if (this.cells.length) {
+      this.cells[this.active].tabIndex = -1;
+      this.cells[i].tabIndex = 0;
+      if (really) this.cells[i].focus();
+    }
+    this.active = i;
+  }
+
+  cellAt({ target }) {
+    const cell = target.closest(".mlab-cell");
+    return cell ? Number(cell.dataset.i) : -1;
+  }
+
+  stopAt(target) {
+    return target.matches(".mlab-cell") ? Number(target.dataset.i) : -1;
+  }
+}
+
+const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
+
+/** Where everything stands, in whole CSS pixels. Planned again only when words, widths or the theme change.
+ * @param {TablePanel} panel @param {Theme} theme @returns {Plan} */
+function planTable({ data, texts, paper, plan }, { em, family, ratio }) {
+  const longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
+  const key = JSON.stringify([em, family, ratio, longest, data.rows, data.columns, data.row_notes, data.notes_title]);
+  if (plan?.key === key) return plan;
+  const pen = paper.getContext("2d");
+  const widest = (size, words) => {
+    pen.font = `${size * em}px ${family}`;
+    return Math.max(0, ...words.map((word) => pen.measureText(word).width));
+  };
+  const px = (ems) => Math.round(ems * em);
+  const first = Math.ceil(Math.max(widest(1, data.rows), widest(0.85, cornerWords(data))) + 0.75 * em);
+  const least = Math.max(px(3.5), px(0.65 * longest + 0.3));
+  const widths = data.columns.map((word) => Math.max(least, Math.ceil(widest(1, [word]) + 0.5 * em)));
+  const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
+  const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
+  const [head, row, inner] = [px(2.4), px(2.15), widths.reduce((sum, width) => sum + width, first)];
+  const shape = JSON.stringify([first, widths, notes, head, row]);
+  const [width, height] = [inner + notes, head + row * data.rowCount];
+  return { key, shape, first, widths, xs, notes, head, row, inner, width, height };
+}
+
+/* All but the cells: the corner, the words above and beside, the notes. */
+function paintFrame(pen, { data, plan }, theme) {
+  const { em, family, colours } = theme;
+  pen.clearRect(0, 0, plan.width, plan.head);
+  pen.clearRect(0, 0, plan.first, plan.height);
+  pen.clearRect(plan.inner, 0, plan.notes, plan.height);
+  pen.textBaseline = "middle";
+  paintCorner(pen, { data, plan }, theme);
+  data.columns.forEach((word, c) => {
+    const [x, y] = [plan.xs[c] + (plan.widths[c] - 1) / 2, plan.head - 0.85 * em];
+    paintHead(pen, theme, word, { pad: data.column_pads[c], x, y, align: "center" });
+  });
+  data.rows.forEach((word, r) => {
+    const [x, y] = [plan.first - 0.45 * em, plan.head + r * plan.row + (plan.row - 1) / 2];
+    paintHead(pen, theme, word, { pad: data.row_pads[r], x, y, align: "right" });
+    pen.font = `${em}px ${family}`;
+    pen.fillStyle = colours.muted;
+    if (plan.notes) pen.fillText(data.row_notes[r], plan.width - 2, y);
+  });
+  pen.textAlign = "center";
+}
+
+function paintCorner(pen, { data, plan }, { em, family, colours }) {
+  pen.font = `${0.85 * em}px ${family}`;
+  pen.fillStyle = colours.muted;
+  pen.textAlign = "right";
+  cornerWords(data).forEach((word, i) => pen.fillText(word, plan.first - 0.45 * em, (0.65 + 0.95 * i) * em));
+  if (!plan.notes) return;
+  pen.font = `${em}px ${family}`;
+  pen.fillText(data.notes_title, plan.width - 2, plan.head - 0.85 * em);
+}
+
+/* A word beside its row or above its column; padding is slanted, grey, and underlined with dots. */
+function paintHead(pen, { em, family, colours }, word, { pad, x, y, align }) {
+  pen.font = `${pad ? "italic " : ""}${em}px ${family}`;
+  pen.fillStyle = pad ? colours.muted : colours.ink;
+  pen.textAlign = align;
+  pen.fillText(word, x, y);
+  if (!pad) return;
+  const width = pen.measureText(word).width;
+  const left = align === "right" ? x - width : x - width / 2;
+  for (let dot = 0; dot < width; dot += 3) pen.fillRect(left + dot, y + 0.65 * em, 1.5, 1.5);
+}
+
+/** A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged.
+ * @param {CanvasRenderingContext2D} pen @param {TablePanel} panel @param {View} view @param {number} i */
+function paintCell(pen, { data, texts, changed }, view, i, { x, y, w, h, pad }) {
+  const { colours } = view.theme;
+  const [blocked, mark, isNaN] = [data.blocked[i], SIGNS[data.marks[i]], Number.isNaN(data.values[i])];
+  const colour = blocked ? NO_SHADE : shadeOf(data.values[i], data.scale, data.limits);
+  const shades = view.shades[data.scale];
+  const fill = (style, inset = 0) => {
+    pen.fillStyle = style;
+    pen.fillRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset);
+  };
+  const frame = (style) => {
+    [pen.strokeStyle, pen.lineWidth] = [style, 2];
+    pen.strokeRect(x + 1, y + 1, w - 2, h - 2);
+  };
+  fill(colour === NO_SHADE ? colours.neutral : shades.fills[colour]);
+  if (blocked || isNaN) fill(pattern(view, pen, isNaN ? "dots" : "hatch")), fill(colours.bg, 4);
+  if (pad) frame(colours.line);
+  if (changed.has(i)) frame(colours.key);
+  pen.fillStyle = colour === NO_SHADE ? colours.ink : shades.inks[colour];
+  pen.fillText(texts[i], x + w / 2 - (mark ? 6 : 0), y + h / 2 + 0.5);
+  if (mark) paintMark(pen, view.theme, mark, x + w, y);
+}
+
+function paintMark(pen, { em, colours }, mark, right, top) {
+  pen.fillStyle = colours.bg;
+  pen.fillRect(right - 1.05 * em, top + 1, em, 1.15 * em);
+  const font = pen.font;
+  pen.font = font.replace("italic ", "bold ");
+  pen.fillStyle = mark === "✓" ? colours.right : colours.wrong;
+  pen.fillText(mark, right - 0.55 * em, top + 0.65 * em);
+  pen.font = font;
+}
+
+function syncHead(head, label, word, pad) {
+  setText(head.firstChild, label);
+  head.title = word === label ? "" : word;
+  setFlag(head, "data-pad", pad);
+}
