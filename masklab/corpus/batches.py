@@ -102,7 +102,7 @@ class LabelledBatch(Batch):
 
     Shapes: as `masklab.text.Batch`, and ``tags`` (batch, length) int64, indices into ``TAGS``; ``topics`` (batch,)
     int64, indices into ``TOPICS``; ``difficulty`` (batch, length) float32, 0, 1 or 2.
-    A padded position has no tag and no difficulty: tag 0 and infinity stand there. Let ``is_word`` say where they count.
+    A padded position has no tag and no difficulty: 0 and infinity stand there. Let ``is_word`` say where they count.
     """
 
     tags: Tensor
