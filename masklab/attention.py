@@ -22,12 +22,12 @@ class Attention:
     output: Tensor  # weights · v
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, empty: str = "zeros") -> Attention:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, on_empty: str = "zeros") -> Attention:
     """Scaled dot-product attention: softmax(q·kᵀ/√d + bias)·v.
 
     Shapes: ``q`` (B, H, L, D); ``k``, ``v`` (B, H, S, D); ``mask`` bool, True = may
     attend, either (L, S) or with all four axes (B, H, L, S), each of which may be 1.
-    ``empty`` says what the weights are in a row with no allowed key, where softmax is
+    ``on_empty`` says what the weights are in a row with no allowed key, where softmax is
     0/0: ``"zeros"`` (as `F.scaled_dot_product_attention` with a bool mask gives) or
     ``"nan"`` (what the formula gives).
     Raises TypeError for a mask that is not bool, ValueError for shapes that don't fit.
@@ -39,13 +39,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, empty
     tensor([[1.0000, 0.0000],
             [0.5000, 0.5000]])
     """
-    if empty not in ("zeros", "nan"):
-        raise ValueError(f"empty must be 'zeros' or 'nan', and is {empty!r}.")
+    if on_empty not in ("zeros", "nan"):
+        raise ValueError(f"on_empty must be 'zeros' or 'nan', got {on_empty!r}.")
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (B, H, L, S)
     allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else checked_mask(mask, scores.shape)
     bias = torch.zeros_like(scores).masked_fill(~allowed, -math.inf)
     masked = scores.masked_fill(~allowed, -math.inf)
-    weights = softmax_rows(masked, allowed) if empty == "zeros" else masked.softmax(dim=-1)
+    weights = softmax_rows(masked, allowed) if on_empty == "zeros" else masked.softmax(dim=-1)
     return Attention(scores=scores, bias=bias, masked=masked, weights=weights, output=weights @ v)
 
 

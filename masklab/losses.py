@@ -79,7 +79,7 @@ def reduce(
     *,
     per: str = "token",
     count: float | Tensor | None = None,
-    nothing: str = "error",
+    on_empty: str = "error",
 ) -> Tensor:
     """Weighted losses as one number: their sum over the denominator that ``per`` names.
 
@@ -93,10 +93,10 @@ def reduce(
     Gradient accumulation adds up micro-batches to what one large batch gives. In place of ``"token"`` take
     ``"count"``, and as the count the sum of the weights of *all* micro-batches (with a mask: its tokens). With
     ``"sequence"`` multiply what each micro-batch gives by its share of all sequences that count. If a micro-batch
-    may have nothing that counts, pass ``nothing="zero"``.
+    may have nothing that counts, pass ``on_empty="zero"``.
 
     Shapes: ``losses`` (B, L) float; ``weights`` (B, L), bool or float ≥ 0 → a scalar, float32 or
-    finer. Where no weight is left, ``nothing="error"`` raises, and ``nothing="zero"`` gives 0 with a
+    finer. Where no weight is left, ``on_empty="error"`` raises, and ``on_empty="zero"`` gives 0 with a
     gradient of zeros. A loss of weight 0 changes neither value nor gradient, even if it is NaN; a NaN
     that counts stays NaN. (An operation before the losses, log of 0 for one, may turn that gradient of
     zeros into NaN again: mask before it, as `token_losses` does.)
@@ -110,10 +110,10 @@ def reduce(
     >>> reduce(losses, mask, per="count", count=7)
     tensor(2.)
     """
-    _check_names(per, count, nothing)
+    _check_names(per, count, on_empty)
     losses, weights = _counted(losses, weights)
     if not weights.any():
-        return _nothing_counts(losses, nothing)
+        return _nothing_counts(losses, on_empty)
     if per == "sequence":
         return _mean_of_means(losses, weights)
     return (losses * weights).sum() / _denominator(per, weights, count)
@@ -156,22 +156,22 @@ def _denominator(per: str, weights: Tensor, count: float | Tensor | None) -> flo
     return float(count)  # a tensor's dtype must not change the dtype of the loss
 
 
-def _nothing_counts(losses: Tensor, nothing: str) -> Tensor:
+def _nothing_counts(losses: Tensor, on_empty: str) -> Tensor:
     """Zero, still a part of the graph so that backward() runs; or an error that says what to look at."""
-    if nothing == "error":
+    if on_empty == "error":
         raise ValueError(
             f"nothing is supervised: all weights of this batch, shape {tuple(losses.shape)}, are 0. Look at the mask "
-            'and the labels; if a batch may be empty, pass nothing="zero".'
+            'and the labels; if a batch may be empty, pass on_empty="zero".'
         )
     return losses.sum()
 
 
-def _check_names(per: str, count: float | Tensor | None, nothing: str) -> None:
+def _check_names(per: str, count: float | Tensor | None, on_empty: str) -> None:
     """Say which choices there are, and that a count is one number."""
     if per not in DENOMINATORS:
         raise ValueError(f"per must be one of {DENOMINATORS}, and is {per!r}.")
-    if nothing not in ("error", "zero"):
-        raise ValueError(f"nothing must be 'error' or 'zero', and is {nothing!r}.")
+    if on_empty not in ("error", "zero"):
+        raise ValueError(f"on_empty must be 'error' or 'zero', got {on_empty!r}.")
     if (per == "count") != (count is not None):
         raise ValueError(f'a count goes with per="count" and with nothing else: got per={per!r} and count={count}.')
     if isinstance(count, Tensor) and count.numel() != 1:
@@ -240,13 +240,13 @@ def _checked_class_weights(class_weights: Tensor, classes: int) -> Tensor:
     return class_weights
 
 
-def following(values: Tensor) -> Tensor:
+def shift_left(values: Tensor) -> Tensor:
     """What stands at the next position: everything moves one to the left, and the last becomes 0.
 
     Shape: (B, L) → (B, L), the same dtype. A bool mask ends in False. For weights that belong to
-    tokens: ``following(weights) * supervised``. Raises ValueError for another number of axes.
+    tokens: ``shift_left(weights) * supervised``. Raises ValueError for another number of axes.
 
-    >>> following(torch.tensor([[1, 2, 3]]))
+    >>> shift_left(torch.tensor([[1, 2, 3]]))
     tensor([[2, 3, 0]])
     """
     if values.ndim != 2:
@@ -282,12 +282,12 @@ def next_token_labels(
             raise ValueError(f"{name} must be as the ids, {tuple(ids.shape)}, and is {tuple(values.shape)}.")
         if name != "documents" and values is not None and values.dtype != torch.bool:
             raise TypeError(f"{name} must be bool, True = yes, and is {values.dtype}. Use .bool() if 1 means yes.")
-    supervised = mask & following(mask)
+    supervised = mask & shift_left(mask)
     if documents is not None:
-        supervised = supervised & (documents == following(documents))
+        supervised = supervised & (documents == shift_left(documents))
     if learn is not None:
-        supervised = supervised & following(learn)
-    return following(ids), supervised
+        supervised = supervised & shift_left(learn)
+    return shift_left(ids), supervised
 
 
 def completion_mask(roles: Sequence[Sequence[str]], *, learn: Sequence[str] = ("assistant",)) -> Tensor:

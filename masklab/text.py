@@ -20,7 +20,7 @@ class Batch:
     """Padded sentences, with the lengths that say which positions are words.
 
     Shapes: ``ids`` (batch, length) int64; ``lengths`` (batch,) int64;
-    ``mask`` (batch, length) bool, True = a word, False = padding.
+    ``is_word`` (batch, length) bool, True = a word, False = padding.
     ``tokens`` holds the same grid as strings.
     """
 
@@ -30,12 +30,12 @@ class Batch:
     side: str
 
     @property
-    def mask(self) -> Tensor:
+    def is_word(self) -> Tensor:
         """Which positions are words: counted from the lengths, never guessed from an id.
 
         Shape: (batch, length) bool.
 
-        >>> make_batch(["The cat ate", "The cat ate fish pie"]).mask.int()
+        >>> make_batch(["The cat ate", "The cat ate fish pie"]).is_word.int()
         tensor([[1, 1, 1, 0, 0],
                 [1, 1, 1, 1, 1]], dtype=torch.int32)
         """

@@ -29,7 +29,7 @@ def test_attend_equals_scaled_dot_product_attention(case):
 def test_a_row_with_no_key_is_zeros_in_the_library_and_nan_in_the_formula(case):
     q, k, v, mask = case
     empty = ~mask.expand(*q.shape[:-1], k.shape[-2]).any(dim=-1)
-    zeros, nans = attend(q, k, v, mask), attend(q, k, v, mask, empty="nan")
+    zeros, nans = attend(q, k, v, mask), attend(q, k, v, mask, on_empty="nan")
     assert (zeros.weights[empty] == 0).all() and (zeros.output[empty] == 0).all()
     assert nans.weights[empty].isnan().all() and nans.output[empty].isnan().all()
     assert torch.equal(zeros.weights[~empty], nans.weights[~empty])
@@ -40,7 +40,7 @@ def test_a_row_with_no_key_is_zeros_in_the_library_and_nan_in_the_formula(case):
 @given(attention_inputs())
 def test_the_stages_are_the_formula(case):
     q, k, v, mask = case
-    stages = attend(q, k, v, mask, empty="nan")
+    stages = attend(q, k, v, mask, on_empty="nan")
     close(stages.scores, q @ k.mT / q.shape[-1] ** 0.5, q.dtype)
     assert torch.equal(stages.bias, dialects.to_bias(mask, dtype=q.dtype).expand(stages.bias.shape))
     assert torch.equal(stages.masked, stages.scores + stages.bias)
@@ -70,7 +70,7 @@ def by_hand(layer: nn.MultiheadAttention, x, mask, *, empty):
         split_heads(part, layer.num_heads)
         for part in F.linear(x, layer.in_proj_weight, layer.in_proj_bias).chunk(3, -1)
     )
-    return layer.out_proj(attend(q, k, v, mask, empty=empty).output.transpose(1, 2).flatten(-2))
+    return layer.out_proj(attend(q, k, v, mask, on_empty=empty).output.transpose(1, 2).flatten(-2))
 
 
 @st.composite
@@ -151,4 +151,4 @@ def test_a_square_batch_is_never_taken_for_a_matrix_in_silence():
 def test_unknown_choice_for_empty_rows():
     q = torch.zeros(1, 1, 1, 1)
     with pytest.raises(ValueError, match="'uniform'"):
-        attend(q, q, q, empty="uniform")
+        attend(q, q, q, on_empty="uniform")

@@ -389,7 +389,7 @@ def test_a_batch_by_a_slow_loop(examples, side):
         start = 0 if side == "right" else total - len(example.words)
         for i in range(total):
             inside = start <= i < start + len(example.words)
-            assert found.mask[b, i] == inside
+            assert found.is_word[b, i] == inside
             if inside:
                 word = i - start
                 assert VOCABULARY.tokens[found.ids[b, i]] == found.tokens[b][i] == example.words[word]
@@ -405,7 +405,7 @@ def test_difficulty_is_what_a_curriculum_wants():
     found = batch(EXAMPLES[:50])
     easy = curriculum_weights(found.difficulty, stage=0)
     assert easy.sum() == sum(level == 0 for e in EXAMPLES[:50] for level in e.difficulty)
-    assert torch.equal(curriculum_weights(found.difficulty, stage=2).bool(), found.mask)
+    assert torch.equal(curriculum_weights(found.difficulty, stage=2).bool(), found.is_word)
 
 
 # --- any text ---
@@ -415,7 +415,7 @@ def test_difficulty_is_what_a_curriculum_wants():
 def test_any_text_becomes_a_batch(texts, side, ends):
     found = batch_text(texts, side=side, ends=ends)
     around = (["[BOS]"], ["[EOS]"]) if ends else ([], [])
-    for row, ids, mask, text in zip(found.tokens, found.ids, found.mask, texts, strict=True):
+    for row, ids, mask, text in zip(found.tokens, found.ids, found.is_word, texts, strict=True):
         assert [token for token, word in zip(row, mask, strict=True) if word] == around[0] + words_of(text) + around[1]
         assert (ids[mask] != 0).all() and (ids[~mask] == 0).all()  # padding comes from the lengths alone
         if ends:
@@ -455,7 +455,7 @@ def test_words_of_hard_texts(text, words):
 def test_empty_texts():
     assert batch_text([]).ids.shape == (0, 0)
     nothing = batch_text(["", "...", "\n"])
-    assert nothing.ids.shape == nothing.mask.shape == (3, 0) and nothing.lengths.tolist() == [0, 0, 0]
+    assert nothing.ids.shape == nothing.is_word.shape == (3, 0) and nothing.lengths.tolist() == [0, 0, 0]
     assert batch([]).tags.shape == (0, 0) and batch([]).topics.shape == (0,)
 
 

@@ -56,7 +56,7 @@ def words_of(may_choose: list[bool], starts: list[bool]) -> list[list[int]]:
 def figures() -> list[tuple[str, float, float, float]]:
     """What it is, the published figure, ours, and how far they may be apart."""
     lengths = torch.arange(1, 11, dtype=torch.float64)
-    long, unlimited = torch.arange(1, 400, dtype=torch.float64), corruption.span_length_shares(longest=399)
+    long, unlimited = torch.arange(1, 400, dtype=torch.float64), corruption.span_length_shares(max_len=399)
     spans = corruption.choose_spans(everywhere(1, 200_000), budget=0.02, generator=generator())
     drawn = spans[spans > 0].bincount()[1:]
     pair = corruption.t5(torch.arange(568), everywhere(568), sentinels=range(9999, 9899, -1), end_id=9000,
@@ -120,12 +120,12 @@ def test_the_two_other_readings_of_spanberts_clip():
     assert sum(length * share for length, share in enumerate(geometric, 1)) == pytest.approx(5.0)
     clipped = sum(min(length, 10) * share for length, share in enumerate(geometric, 1))
     assert clipped == pytest.approx(4.463, abs=5e-4)
-    ours = corruption.span_length_shares(p=0.2, longest=10).tolist()
+    ours = corruption.span_length_shares(p=0.2, max_len=10).tolist()
     assert ours == pytest.approx([share / sum(geometric[:10]) for share in geometric[:10]])
-    assert corruption.span_length_shares(p=0.2, longest=399) @ torch.arange(
+    assert corruption.span_length_shares(p=0.2, max_len=399) @ torch.arange(
         1.0, 400, dtype=torch.float64
     ) == pytest.approx(5)
-    assert corruption.span_length_shares(p=1.0, longest=3).tolist() == [1, 0, 0]
+    assert corruption.span_length_shares(p=1.0, max_len=3).tolist() == [1, 0, 0]
 
 
 # Every method
@@ -284,7 +284,7 @@ def test_word_starts_by_a_slow_loop(numbers):
 @given(texts(most=30), st.sampled_from([0.05, 0.15, 0.5, 0.9]), st.integers(1, 10), seeds)
 def test_spans_are_runs_of_whole_words_within_the_budget(case, budget, longest, seed):
     _, may_choose, starts = case
-    spans = corruption.choose_spans(may_choose, starts, budget=budget, longest=longest, generator=generator(seed))
+    spans = corruption.choose_spans(may_choose, starts, budget=budget, max_len=longest, generator=generator(seed))
     for row, allowed, begins in zip(spans.tolist(), may_choose.tolist(), starts.tolist(), strict=True):
         words = words_of(allowed, begins)
         found = sorted(set(row) - {0})
@@ -307,10 +307,10 @@ def spans_of_spanbert(may_choose, **options):
 @pytest.mark.parametrize("spans_of", [corruption.choose_spans, spans_of_spanbert])
 @pytest.mark.parametrize(("p", "longest"), [(0.5, 3), (0.2, 4), (0.9, 10)])
 def test_p_and_longest_decide_how_long_spans_are(spans_of, p, longest):
-    spans = spans_of(everywhere(1, 100_000), budget=0.02, p=p, longest=longest, generator=generator())
+    spans = spans_of(everywhere(1, 100_000), budget=0.02, p=p, max_len=longest, generator=generator())
     lengths = spans[spans > 0].bincount()[1:]
     found = lengths.bincount(minlength=longest + 1)[1:] / len(lengths)
-    assert found.tolist() == pytest.approx(corruption.span_length_shares(p=p, longest=longest).tolist(), abs=0.05)
+    assert found.tolist() == pytest.approx(corruption.span_length_shares(p=p, max_len=longest).tolist(), abs=0.05)
 
 
 def test_a_span_begins_anywhere_and_a_text_is_never_cut_at_its_end():
@@ -588,7 +588,7 @@ def replaced(g, **options):
         (lambda g: corruption.choose_words(TWO, everywhere(1, 3), generator=g), ValueError, r"'starts': \(1, 3\)"),
         (lambda g: corruption.choose_words(TWO, TOKENS, generator=g), TypeError, "starts must be torch.bool"),
         (lambda g: corruption.choose_spans(TWO, budget=-1, generator=g), ValueError, "budget must be between 0 and 1"),
-        (lambda g: corruption.choose_spans(TWO, longest=0, generator=g), ValueError, "longest=0"),
+        (lambda g: corruption.choose_spans(TWO, max_len=0, generator=g), ValueError, "max_len=0"),
         (lambda g: corruption.choose_spans(TWO, p=0, generator=g), ValueError, "p=0"),
         (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, generator=g), ValueError, "random_ids is empty"),
         (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, shares=(0.8, 0.1, 0.2), generator=g), ValueError,

@@ -106,7 +106,7 @@ def test_a_rule_becomes_a_block_mask():
     block_mask = dialects.to_block_mask(rule, heads=3, queries=5, keys=5, block_size=2)
     assert block_mask.shape == (2, 3, 5, 5)  # the rule knows its batch
     assert torch.equal(dialects.from_block_mask(block_mask), rule.tensor(heads=3, queries=5, keys=5))
-    assert dialects.to_mask_mod(rule) is rule.allows
+    assert dialects.to_mask_mod(rule) is rule.mask_mod
 
 
 def test_a_block_mask_is_its_rule_inside_the_blocks_that_it_lists():
@@ -205,7 +205,7 @@ def test_multihead_attention_gives_the_same_attention(case, train):
     if mask.shape[:2] != (1, 1) and (mask.shape[1] not in (1, heads) or mask.shape[0] != batch):
         mask = mask[:1, :1].expand(batch, 1, -1, -1)
     blocked = {"attn_mask": dialects.to_mha_attn_mask(mask, heads=heads)}
-    nans, zeros = (attend(q, k, v, mask, empty=empty) for empty in ("nan", "zeros"))
+    nans, zeros = (attend(q, k, v, mask, on_empty=empty) for empty in ("nan", "zeros"))
     output, weights = layer(merged(q), merged(k), merged(v), **blocked, average_attn_weights=False)
     close(nans.weights, weights, q.dtype)
     close(layer.out_proj(merged(nans.output)), output, q.dtype)  # the NaN of one head spreads to all
@@ -257,7 +257,7 @@ def test_the_fast_path_gives_the_same_attention(case):
         with torch.no_grad(), watched("_native_multi_head_attention") as fast:
             output, _ = layer(x, x, x, **form, need_weights=False)
         assert fast.called == (heads % 2 == 0)
-        ours = attend(q, q, q, mask, empty="nan" if fast.called else "zeros")
+        ours = attend(q, q, q, mask, on_empty="nan" if fast.called else "zeros")
         close(layer.out_proj(merged(ours.output)), output, x.dtype)
 
 
@@ -279,7 +279,7 @@ def test_encoder_layer_gives_the_same_attention(case, how):
         with torch.set_grad_enabled(how != "fast path"), watched("_transformer_encoder_layer_fwd") as fast:
             output = layer(x, **{names[name]: value for name, value in form.items()})
         assert fast.called == (how == "fast path")
-        ours = attend(q, q, q, mask, empty="nan" if fast.called else "zeros")
+        ours = attend(q, q, q, mask, on_empty="nan" if fast.called else "zeros")
         close(x + layer.self_attn.out_proj(merged(ours.output)), output, x.dtype)
 
 
@@ -787,7 +787,7 @@ def test_a_block_mask_of_another_size_is_refused():
         rule = masks.padding(torch.full((length,), 3), total=3)
         with pytest.raises(ValueError, match=rf"\({length}, None, None, None\) does not fit \(3, None, 3, 3\)"):
             dialects.to_block_mask(rule, batch=3, queries=3, keys=3)
-    rule = masks.Mask(lambda b, h, q, k: h > 0, "not the first head", heads=2)
+    rule = masks.Rule(lambda b, h, q, k: h > 0, "not the first head", heads=2)
     with pytest.raises(ValueError, match="does not fit"):
         dialects.to_block_mask(rule, heads=3, queries=3, keys=3)
     assert dialects.from_block_mask(dialects.to_block_mask(rule, queries=3, keys=3)).shape == (1, 2, 3, 3)

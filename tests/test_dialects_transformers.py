@@ -172,7 +172,7 @@ def test_or_mask_function_comes_before_padding_and_packing(side):
     """(causal or ours) and padding, and never causal and padding, or ours: order matters."""
     config = LlamaConfig(**SIZE, attn_implementation="sdpa")
     found, total = torch.tensor([3, 5]), 5
-    first_two = masks.Mask(lambda b, h, q, k: k < 2, "the key is one of the first two")
+    first_two = masks.Rule(lambda b, h, q, k: k < 2, "the key is one of the first two")
     theirs = create_causal_mask(
         config,
         inputs_embeds=torch.zeros(2, total, 16),
@@ -191,7 +191,7 @@ def test_or_mask_function_comes_before_padding_and_packing(side):
 def test_or_mask_function_comes_before_packing_and_counts_in_each_document():
     config = LlamaConfig(**SIZE, attn_implementation="sdpa")
     document, position = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([[0, 1, 2, 0, 1, 2]])
-    first_two = masks.Mask(lambda b, h, q, k: k < 2, "the key is one of the first two")
+    first_two = masks.Rule(lambda b, h, q, k: k < 2, "the key is one of the first two")
     theirs = create_causal_mask(
         config,
         inputs_embeds=torch.zeros(1, 6, 16),

@@ -86,14 +86,14 @@ def test_what_does_not_fit_is_refused(changes, words):
         result(**{"scores": {"a": [1.0], "b": [1.0]}} | changes)
 
 
-def trained(*, steps=30, rate=0.05):
+def trained(*, steps=30, lr=0.05):
     generator = torch.Generator().manual_seed(0)
     model = nn.Linear(3, 1)
     with torch.no_grad():
         model.weight.fill_(0.1), model.bias.fill_(0.0)
     x = torch.randn(64, 3, generator=generator)
     y = x @ torch.tensor([[1.0], [-2.0], [0.5]])
-    return model, train(model, lambda step: (model(x) - y).square().mean(), steps=steps, rate=rate, keep_every=5)
+    return model, train(model, lambda step: (model(x) - y).square().mean(), steps=steps, lr=lr, keep_every=5)
 
 
 def test_training_learns_repeats_and_leaves_everything_else_alone():
@@ -114,7 +114,7 @@ def test_one_wild_batch_spoils_nothing():
     def loss_of(step):
         return (model(x) - 2).square().sum() * (1e6 if step == 0 else 1)
 
-    assert train(model, loss_of, steps=150, rate=0.1)[-1] < 0.05
+    assert train(model, loss_of, steps=150, lr=0.1)[-1] < 0.05
 
 
 def test_every_variant_sees_the_same_batches_and_every_seed_others():
@@ -168,11 +168,11 @@ def test_all_variants_of_a_seed_begin_alike_and_see_the_same(name, monkeypatch):
     begins, seen, module = [], [], module_of(name)
     train, draws = module.train, module.draws
 
-    def spy_train(model, loss_of, *, steps, rate):
+    def spy_train(model, loss_of, *, steps, lr):
         begins.append(torch.cat([weights.detach().flatten() for weights in model.parameters()]))
         seen.append([])
-        assert (steps, rate) == (3, module.RATE)
-        return train(model, loss_of, steps=steps, rate=rate)
+        assert (steps, lr) == (3, module.LR)
+        return train(model, loss_of, steps=steps, lr=lr)
 
     def spy_draws(*args, **options):
         batch_of = draws(*args, **options)

@@ -133,7 +133,7 @@ def test_with_a_causal_mask_training_is_reading_from_left_to_right():
 
 def test_no_rule_shows_the_pads():
     model, some = causal.tiny_gpt(0), rows(causal.texts()[1], range(20))
-    other = replace(some, ids=some.ids.masked_fill(~some.mask, 7))
+    other = replace(some, ids=some.ids.masked_fill(~some.is_word, 7))
     assert not torch.equal(other.ids, some.ids)
     for rule in causal.RULES.values():
         assert torch.equal(causal.language_loss(model, some, rule), causal.language_loss(model, other, rule))
@@ -146,8 +146,8 @@ def test_with_mask_and_positions_left_padding_is_what_generate_does():
     def used(ids):
         return causal.padded_logits(model, ids, pads=pads, masked=True, placed=True)
 
-    fast, _ = model.generate(batch.ids, batch.lengths, new=causal.NEW)
-    assert torch.equal(causal.write(used, batch.ids, new=causal.NEW), fast)
+    fast, _ = model.generate(batch.ids, batch.lengths, max_new_tokens=causal.NEW)
+    assert torch.equal(causal.write(used, batch.ids, max_new_tokens=causal.NEW), fast)
 
 
 def test_prompts_are_held_out_and_use_trained_positions_only():

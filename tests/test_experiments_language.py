@@ -39,7 +39,7 @@ def test_writing_the_slow_way_is_writing_with_a_cache(temperature):
     model = language.tiny_gpt(1)
     prompt = torch.tensor([VOCABULARY.encode(["[BOS]", "The", "cat"])]).expand(5, -1)
     slow = language.write(
-        lambda ids: language.next_logits(model, ids, RIGHT), prompt, new=6, temperature=temperature, seed=4
+        lambda ids: language.next_logits(model, ids, RIGHT), prompt, max_new_tokens=6, temperature=temperature, seed=4
     )  # fmt: skip
-    fast, _ = model.generate(prompt, new=6, temperature=temperature, seed=4)
+    fast, _ = model.generate(prompt, max_new_tokens=6, temperature=temperature, seed=4)
     assert torch.equal(slow, fast)

@@ -48,6 +48,6 @@ def test_the_gradient_by_changing_a_later_token(name):
 def test_a_canary_without_a_leak_is_the_correct_model(monkeypatch):
     monkeypatch.setattr(leaks, "RULES", {})
     plain = leaks.leaking_gpt("correct", seed=0)
-    monkeypatch.setattr(leaks, "leaking_gpt", lambda name, *, seed: type(plain)(32, layers=1, longest=8, seed=seed))
+    monkeypatch.setattr(leaks, "leaking_gpt", lambda name, *, seed: type(plain)(32, layers=1, max_len=8, seed=seed))
     result = canary(seeds=[0], steps=6)
     assert len({str(curves) for curves in result.curves.values()}) == 1

@@ -162,12 +162,12 @@ def alone(model, row):
 
 
 def sentences_of(text):
-    return [ids[mask].tolist() for ids, mask in zip(text.ids, text.mask, strict=True)]
+    return [ids[mask].tolist() for ids, mask in zip(text.ids, text.is_word, strict=True)]
 
 
 @pytest.mark.parametrize("shares_of", [BERT_SHARES, ALWAYS_MASK])
 def test_the_loss_is_the_mean_over_what_was_chosen(shares_of):
-    ids, word, model = texts()[0].ids[:20], texts()[0].mask[:20], encoder(3)
+    ids, word, model = texts()[0].ids[:20], texts()[0].is_word[:20], encoder(3)
     new = bert(
         ids,
         word,
@@ -227,9 +227,9 @@ class Knows:
 
     def features(self, ids, mask):
         text = next(text for text in masked_lm.texts() if torch.equal(text.ids, ids))  # plain text, no [MASK]
-        assert torch.equal(mask, text.mask[:, None, None, :])
+        assert torch.equal(mask, text.is_word[:, None, None, :])
         known = F.one_hot(self.labels_of(text).expand(ids.shape), self.classes).float()
-        return known.where(text.mask[..., None], -100 * known)
+        return known.where(text.is_word[..., None], -100 * known)
 
 
 def no_label(text):
@@ -244,7 +244,7 @@ def most_common_share(seen, unseen):
 @pytest.mark.parametrize(
     ("measure", "labels_of", "classes", "probed"),
     [
-        ("tags", lambda text: text.tags, len(TAGS), lambda text: text.tags[text.mask]),
+        ("tags", lambda text: text.tags, len(TAGS), lambda text: text.tags[text.is_word]),
         ("topics", lambda text: text.topics[:, None], len(TOPICS), lambda text: text.topics),
     ],
 )

@@ -44,7 +44,7 @@ def test_only_a_document_mask_hides_the_neighbor(neighboring):
 
 
 def test_without_new_positions_a_document_changes_with_the_length_of_its_neighbor():
-    model = language.tiny_gpt(0, longest=packing.ROW)
+    model = language.tiny_gpt(0, max_len=packing.ROW)
     b = torch.tensor([[3, 7, 8, 4]])
     for way, changes in {"mask and positions": False, "mask only": True}.items():
         masked, reset = packing.PACKINGS[way]
@@ -65,7 +65,7 @@ def test_the_waste_is_the_share_of_pads_in_the_tensors():
     some = language.rows(language.texts()[0], range(50))
     lengths = some.lengths.tolist()
     one_a_row = packing.waste(lengths, total=some.ids.shape[1], count=len(lengths))
-    assert one_a_row == pytest.approx((~some.mask).float().mean().item(), abs=1e-6)
+    assert one_a_row == pytest.approx((~some.is_word).float().mean().item(), abs=1e-6)
     empty = (pack(some, total=64).documents < 0).float().mean().item()
     assert packing.waste(lengths, total=64, count=len(first_fit(lengths, total=64))) == pytest.approx(empty, abs=1e-6)
 
@@ -86,14 +86,14 @@ def test_variants_differ_in_the_entry_of_their_table_and_in_nothing_else(monkeyp
 
 
 def test_the_four_ways_are_four_different_ways():
-    model, packed = language.tiny_gpt(0, longest=64), pack(language.rows(language.texts()[0], range(12)), total=64)
+    model, packed = language.tiny_gpt(0, max_len=64), pack(language.rows(language.texts()[0], range(12)), total=64)
     losses = {packing.packed_loss(model, packed, masked=m, reset=r).item() for m, r in packing.PACKINGS.values()}
     assert len(losses) == 4
 
 
 def test_with_mask_and_positions_a_packed_row_is_its_sentences_one_by_one():
     """The same loss and the same gradients as one sentence a row; without a mask, another loss."""
-    some, model = language.rows(language.texts()[0], range(20)), language.tiny_gpt(0, longest=packing.ROW)
+    some, model = language.rows(language.texts()[0], range(20)), language.tiny_gpt(0, max_len=packing.ROW)
     packed = pack(some, total=packing.ROW)
     alone = language.language_loss(model, some, masks.causal())
     together = packing.packed_loss(model, packed, masked=True, reset=True)

@@ -62,7 +62,7 @@ def test_it_matters_which_words_weigh_less_not_that_ambiguous_ones_do(noise):
     seen, _ = texts()
     labels, weights = agreement_weights(votes(seen, seed=0))
     dealt, generator = weights.clone(), torch.Generator().manual_seed(0)
-    for words in (weighting.ambiguous(seen), seen.mask & ~weighting.ambiguous(seen)):
+    for words in (weighting.ambiguous(seen), seen.is_word & ~weighting.ambiguous(seen)):
         dealt[words] = weights[words][torch.randperm(int(words.sum()), generator=generator)]
     run = weighting.learned(0, labels, lambda step: dealt, steps=80, measure="ambiguous words")
     assert run.score < noise.scores["weighted by agreement"][0] - 0.08
@@ -83,7 +83,7 @@ def test_votes_without_noise_are_true_and_pads_have_none(seed):
         patch.setattr(weighting, "SLIPS", 0.0)
         said = votes(seen, unclear=(0.0, 0.0), seed=seed)
     assert said.shape == (*seen.ids.shape, ANNOTATORS)
-    assert (said[seen.mask] == seen.tags[seen.mask][:, None]).all() and (said[~seen.mask] == -1).all()
+    assert (said[seen.is_word] == seen.tags[seen.is_word][:, None]).all() and (said[~seen.is_word] == -1).all()
 
 
 @given(seeds)
@@ -94,12 +94,12 @@ def test_votes_are_as_noisy_as_they_should_be(seed):
     said = votes(seen, seed=seed)
     right = (said == seen.tags[..., None]).float().mean(dim=-1)  # (B, L)
     split = weighting.ambiguous(seen)
-    for words, unclear in ((split, 0.6), (seen.mask & ~split, 0.05)):
+    for words, unclear in ((split, 0.6), (seen.is_word & ~split, 0.05)):
         clear = right[words] > 0.5
         assert (~clear).float().mean().item() == pytest.approx(unclear, abs=0.12 if unclear > 0.5 else 0.025)
         assert right[words][clear].mean().item() == pytest.approx(1 - 0.05 * 10 / 11, abs=0.03)
         assert right[words][~clear].mean().item() == pytest.approx(1 / 11, abs=0.05)
-    assert said[seen.mask].min() == 0 and said.max() == len(TAGS) - 1
+    assert said[seen.is_word].min() == 0 and said.max() == len(TAGS) - 1
 
 
 def test_nobody_knows_and_all_give_the_usual_tag():
@@ -194,7 +194,7 @@ def test_with_a_curriculum_words_come_in_by_difficulty(monkeypatch):
     seen, _ = texts()
     rows_of = weighting.draws(range(len(seen.ids)), size=32, seed=1)
     for step, ((_, ours), (_, theirs)) in enumerate(zip(waiting, at_once, strict=True)):
-        difficulty, words = (part[rows_of(step)] for part in (seen.difficulty, seen.mask))
+        difficulty, words = (part[rows_of(step)] for part in (seen.difficulty, seen.is_word))
         assert torch.equal(theirs.bool(), words)
         assert torch.equal(ours.bool(), words & (difficulty <= min(2.0, step / 2)))
 

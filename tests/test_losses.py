@@ -12,10 +12,10 @@ from masklab.losses import (
     agreement_weights,
     completion_mask,
     curriculum_weights,
-    following,
     label_weights,
     next_token_labels,
     reduce,
+    shift_left,
     token_losses,
 )
 from masklab.text import make_batch, word_positions
@@ -97,7 +97,7 @@ def test_token_losses_equal_cross_entropy_without_reduction(case):
 def test_the_sum_equals_cross_entropy_in_value_and_gradient(case):
     logits, labels, mask, options = case
     ours = gradient(
-        lambda x: reduce(token_losses(x, labels, mask, **options), mask, per="count", count=1, nothing="zero"), logits
+        lambda x: reduce(token_losses(x, labels, mask, **options), mask, per="count", count=1, on_empty="zero"), logits
     )
     theirs = gradient(lambda x: by_torch(x, labels, mask, reduction="sum", **options), logits)
     close(ours[0], theirs[0], ours[0].dtype)
@@ -177,7 +177,7 @@ def test_every_denominator_by_a_slow_loop(case):
 
 def test_the_numbers_of_the_source():
     batch = make_batch(["The cat ate", "The cat ate fish pie", "The cat ate fish"])
-    assert round(reduce(SOURCE_LOSSES, batch.mask).item(), 3) == 0.650
+    assert round(reduce(SOURCE_LOSSES, batch.is_word).item(), 3) == 0.650
     chosen = torch.zeros(3, 5, dtype=torch.bool)
     chosen[[0, 0, 1, 1, 2], [1, 4, 0, 2, 3]] = True  # where the source's sentences say [MASK]
     assert round(reduce(SOURCE_LOSSES, chosen).item(), 3) == 0.505
@@ -221,7 +221,7 @@ def test_accumulated_gradients_equal_the_full_batch_with_a_count(case, size):
     pieces = [
         gradient(
             lambda x, y=y, m=m: reduce(
-                token_losses(x, y, m, **options), m, per="count", count=mask.sum(), nothing="zero"
+                token_losses(x, y, m, **options), m, per="count", count=mask.sum(), on_empty="zero"
             ),
             x,
         )
@@ -235,7 +235,7 @@ def test_accumulated_gradients_equal_the_full_batch_with_a_count(case, size):
 def test_accumulated_weights_equal_the_full_batch_with_the_sum_of_all_weights(case, size):
     losses, weights = case
     parts = zip(losses.split(size), weights.split(size), strict=True)
-    pieces = [reduce(x, w, per="count", count=weights.sum(), nothing="zero") for x, w in parts]
+    pieces = [reduce(x, w, per="count", count=weights.sum(), on_empty="zero") for x, w in parts]
     close(sum(pieces), reduce(losses, weights), torch.float64)
 
 
@@ -244,7 +244,7 @@ def test_accumulated_means_of_sequences_equal_the_full_batch_by_their_shares(cas
     losses, weights = case
     counts = weights.any(dim=1)  # the sequences that count
     parts = zip(losses.split(size), weights.split(size), counts.split(size), strict=True)
-    pieces = [reduce(x, w, per="sequence", nothing="zero") * c.sum() / counts.sum() for x, w, c in parts]
+    pieces = [reduce(x, w, per="sequence", on_empty="zero") * c.sum() / counts.sum() for x, w, c in parts]
     close(sum(pieces), reduce(losses, weights, per="sequence"), torch.float64)
 
 
@@ -266,17 +266,17 @@ def test_nothing_supervised_is_an_error_or_a_zero_and_never_nan(per, shape):
     mask, options = labels != IGNORED, {"per": per, "count": 1 if per == "count" else None}
     assert by_torch(logits, labels, mask, reduction="mean", class_weights=None, label_smoothing=0.0).isnan()
     for weights in (mask, mask.float()):
-        with pytest.raises(ValueError, match=r"nothing is supervised.*nothing=\"zero\""):
+        with pytest.raises(ValueError, match=r"nothing is supervised.*on_empty=\"zero\""):
             reduce(token_losses(logits, labels, mask), weights, **options)
         value, slope = gradient(
-            lambda x, w=weights: reduce(token_losses(x, labels, mask), w, nothing="zero", **options), logits
+            lambda x, w=weights: reduce(token_losses(x, labels, mask), w, on_empty="zero", **options), logits
         )
         assert value == 0 and (slope == 0).all()
 
 
 def test_a_zero_has_the_dtype_of_any_other_loss():
     nobody = torch.zeros(1, 2, dtype=torch.bool)
-    assert reduce(torch.ones(1, 2, dtype=torch.float16), nobody, nothing="zero").dtype == torch.float32
+    assert reduce(torch.ones(1, 2, dtype=torch.float16), nobody, on_empty="zero").dtype == torch.float32
 
 
 def test_a_sequence_with_nothing_supervised_does_not_count_as_a_sequence():
@@ -499,13 +499,13 @@ LOGITS, LABELS, MASK, LOSSES = torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), t
         (lambda: reduce(LOSSES, -LOSSES), ValueError, "finite and not negative"),
         (lambda: reduce(LOSSES, LOSSES * torch.nan), ValueError, "finite and not negative"),
         (lambda: reduce(LOSSES, MASK, per="word"), ValueError, "'sequence'.*and is 'word'"),
-        (lambda: reduce(LOSSES, MASK, nothing="nan"), ValueError, "'error' or 'zero', and is 'nan'"),
+        (lambda: reduce(LOSSES, MASK, on_empty="nan"), ValueError, "'error' or 'zero', got 'nan'"),
         (lambda: reduce(LOSSES, MASK, per="count"), ValueError, "per='count' and count=None"),
         (lambda: reduce(LOSSES, MASK, count=8), ValueError, "per='token' and count=8"),
         (lambda: reduce(LOSSES, MASK, per="count", count=0), ValueError, "positive and finite, and is 0.0"),
         (lambda: reduce(LOSSES, MASK, per="count", count=LOSSES), ValueError, r"one number.*\(2, 3\).*\.sum\(\)\.$"),
         (lambda: reduce(LOSSES, MASK, per="count", count=LOSSES[:0]), ValueError, r"one number.*\(0, 3\)"),
-        (lambda: following(LOGITS), ValueError, r"\(batch, position\), and got shape \(2, 3, 4\)"),
+        (lambda: shift_left(LOGITS), ValueError, r"\(batch, position\), and got shape \(2, 3, 4\)"),
         (lambda: next_token_labels(LABELS, MASK[:1]), ValueError, r"mask must be .* \(2, 3\), and is \(1, 3\)"),
         (lambda: next_token_labels(LABELS, MASK, documents=LABELS[0]), ValueError, "documents must be as the ids"),
         (lambda: next_token_labels(LOSSES, MASK), TypeError, r"ids must be int64.*float32.*\(2, 3\).*ids.long\(\)"),

@@ -39,7 +39,7 @@ def same(mask, allowed, **size):
 
 @given(sizes, sizes)
 def test_itself_and_everything_by_a_slow_loop(queries, keys):
-    same(masks.itself(), lambda b, h, q, k: q == k, queries=queries, keys=keys)
+    same(masks.diagonal(), lambda b, h, q, k: q == k, queries=queries, keys=keys)
     same(masks.everything(), lambda b, h, q, k: True, queries=queries, keys=keys)
 
 
@@ -185,7 +185,7 @@ def every_rule():
     all_four = {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
     return {
         "everything": masks.everything(),
-        "itself": masks.itself(),
+        "itself": masks.diagonal(),
         "padding": masks.padding(ints(4, 3), total=4),
         "padding_queries": masks.padding_queries(ints(4, 3), total=4, side="left"),
         "between": masks.between(ints(0, 1), ints(4, 3)),
@@ -213,7 +213,7 @@ def every_rule():
 @pytest.mark.parametrize("name", every_rule())
 def test_every_rule_is_a_function_of_single_indices(name):
     rule, size = every_rule()[name], {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
-    same(rule, lambda *at: rule.allows(*map(torch.tensor, at)), **size)  # 0-d index tensors, one cell at a time
+    same(rule, lambda *at: rule.mask_mod(*map(torch.tensor, at)), **size)  # 0-d index tensors, one cell at a time
     mask = rule.tensor(**size)
     assert mask.dtype == torch.bool and mask.any() and (name == "everything") == bool(mask.all())
 
@@ -234,7 +234,7 @@ def test_composition_of_rules_is_composition_of_tensors(case, heads):
 @pytest.mark.parametrize("name", every_rule())
 @pytest.mark.parametrize("cells", [1, 20, 100])
 def test_block_by_block_is_the_same_as_at_once(name, cells, monkeypatch):
-    rule = every_rule()[name] & masks.causal() | masks.itself()
+    rule = every_rule()[name] & masks.causal() | masks.diagonal()
     whole = rule.tensor(batch=2, heads=2, queries=4, keys=4)
     monkeypatch.setattr(masks.rule, "CELLS_AT_ONCE", cells)
     assert torch.equal(rule.tensor(batch=2, heads=2, queries=4, keys=4), whole)
@@ -386,7 +386,7 @@ def test_a_query_never_loses_its_own_key_when_it_is_kept(seed, rate, case):
     ]
     words = masks.padding(found, total=total).tensor(queries=1, keys=total)[:, 0, 0]
     for rule in rules:
-        mask = ((rule | masks.itself()) & masks.causal() & masks.padding(found, total=total)).tensor(**size)
+        mask = ((rule | masks.diagonal()) & masks.causal() & masks.padding(found, total=total)).tensor(**size)
         full = mask.any(-1)
         assert full.transpose(1, 2)[words].all()  # every row of a word has a key
 
@@ -406,33 +406,35 @@ def test_reach_is_what_gradients_find(seed, length, shares, layers):
 
     x = torch.randn(1, 1, length, 2, generator=g, dtype=torch.float64)
     jacobian = torch.autograd.functional.jacobian(model, x).view(length, 2, length, 2)
-    assert torch.equal(jacobian.abs().amax((1, 3)) > 0, masks.reach(*stack, layers=layers))
+    assert torch.equal(jacobian.abs().amax((1, 3)) > 0, masks.receptive_field(*stack, layers=layers))
 
 
 @given(st.integers(1, 5), st.integers(0, 4))
 def test_the_reach_of_a_window(size, layers):
     window = masks.sliding_window(size).tensor(queries=20, keys=20)
     wider = masks.sliding_window(layers * (size - 1) + 1).tensor(queries=20, keys=20)
-    assert torch.equal(masks.reach(window, layers=layers).expand_as(wider), wider)
-    assert masks.reach(window, layers=layers)[..., 19, :].sum() == layers * (size - 1) + 1
+    assert torch.equal(masks.receptive_field(window, layers=layers).expand_as(wider), wider)
+    assert masks.receptive_field(window, layers=layers)[..., 19, :].sum() == layers * (size - 1) + 1
 
 
 def test_the_reach_of_no_layer_is_each_position_itself():
     two = torch.ones(2, 1, 3, 3, dtype=torch.bool)
-    assert torch.equal(masks.reach(two, layers=0), torch.eye(3, dtype=torch.bool).expand(2, 1, 3, 3))
-    assert masks.reach(two[0, 0], two, layers=0).shape == (2, 1, 3, 3)  # as with layers
+    assert torch.equal(masks.receptive_field(two, layers=0), torch.eye(3, dtype=torch.bool).expand(2, 1, 3, 3))
+    assert masks.receptive_field(two[0, 0], two, layers=0).shape == (2, 1, 3, 3)  # as with layers
 
 
 def test_reach_stays_where_the_masks_are():
     away = torch.ones(3, 3, dtype=torch.bool, device="meta")
-    assert masks.reach(away, layers=2).device.type == masks.reach(away, layers=0).device.type == "meta"
+    assert (
+        masks.receptive_field(away, layers=2).device.type == masks.receptive_field(away, layers=0).device.type == "meta"
+    )
 
 
 def test_reach_across_chunks_needs_another_rule():
     chunks = masks.chunks(4).tensor(queries=12, keys=12)
-    assert torch.equal(masks.reach(chunks, layers=9), chunks)  # the same wall in every layer
+    assert torch.equal(masks.receptive_field(chunks, layers=9), chunks)  # the same wall in every layer
     full = masks.causal().tensor(queries=12, keys=12)
-    assert torch.equal(masks.reach(chunks, chunks, full), full)
+    assert torch.equal(masks.receptive_field(chunks, chunks, full), full)
 
 
 WORDS = masks.padding(ints(2), total=3)
@@ -440,22 +442,22 @@ WORDS = masks.padding(ints(2), total=3)
 
 @pytest.mark.parametrize(("rule", "sentence"), [
     (masks.everything(), "A query may attend to every key."),
-    (masks.itself(), "A query may attend to a key if the key is the query itself."),
+    (masks.diagonal(), "A query may attend to a key if the key is the query itself."),
     (masks.causal() & WORDS, "A query may attend to a key if the key is not after the query and the key is a word."),
     (masks.causal() | WORDS, "A query may attend to a key if the key is not after the query or the key is a word."),
     (~WORDS, "A query may attend to a key unless the key is a word."),
-    (~(WORDS | masks.itself()),
+    (~(WORDS | masks.diagonal()),
      "A query may attend to a key unless the key is a word or the key is the query itself."),
     (~~WORDS, "A query may attend to a key unless it is not true that (the key is a word)."),
-    (masks.causal() & ~WORDS & masks.itself(),
+    (masks.causal() & ~WORDS & masks.diagonal(),
      "A query may attend to a key if the key is not after the query and it is not true that (the key is a word) "
      "and the key is the query itself."),
-    (masks.causal() & WORDS | masks.itself(),
+    (masks.causal() & WORDS | masks.diagonal(),
      "A query may attend to a key if (the key is not after the query and the key is a word) "
      "or the key is the query itself."),
-    (masks.causal() & (WORDS | masks.itself() | masks.everything()),
+    (masks.causal() & (WORDS | masks.diagonal() | masks.everything()),
      "A query may attend to a key if the key is not after the query."),
-    (masks.causal() & (WORDS | masks.itself() | ~masks.everything()),
+    (masks.causal() & (WORDS | masks.diagonal() | ~masks.everything()),
      "A query may attend to a key if the key is not after the query "
      "and (the key is a word or the key is the query itself)."),
     (masks.sliding_window(3) | masks.global_tokens(ints(0)),
@@ -477,7 +479,7 @@ WORDS = masks.padding(ints(2), total=3)
     (masks.causal() | masks.everything(), "A query may attend to every key."),
     (masks.everything() & masks.everything(), "A query may attend to every key."),
     (masks.offset_queries(masks.everything(), offset=2), "A query may attend to every key."),
-    (masks.Mask(masks.itself().allows, masks.everything().meaning),
+    (masks.Rule(masks.diagonal().mask_mod, masks.everything().meaning),
      "A query may attend to a key if every key is allowed."),
     (masks.prefix_lm(ints(2)) & WORDS,
      "A query may attend to a key if (the key is not after the query or the key is in the prefix) "
@@ -502,7 +504,7 @@ def test_a_rule_says_what_it_means():
 def test_a_rule_is_itself_alone_and_is_not_pickled():
     """Two rules of the same parts may still differ, for functions cannot be compared."""
     rule = masks.causal()
-    again = masks.Mask(rule.allows, rule.meaning)
+    again = masks.Rule(rule.mask_mod, rule.meaning)
     assert rule == rule and rule != again and len({rule, again, rule}) == 2
     assert len({masks.documents(table(1, 2)) & rule, rule}) == 2  # hashable, whatever it is made of
     with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
@@ -551,8 +553,8 @@ def table(*shape):
 
 
 BOOL = torch.zeros(2, 2, dtype=torch.bool)
-NO_BOOL = masks.Mask(lambda b, h, q, k: k - q, "no bool")
-PYTHON_BOOL = masks.Mask(lambda b, h, q, k: True, "a bool of Python")
+NO_BOOL = masks.Rule(lambda b, h, q, k: k - q, "no bool")
+PYTHON_BOOL = masks.Rule(lambda b, h, q, k: True, "a bool of Python")
 RULE = r"a rule is not a tensor: use rule.tensor\(queries=…, keys=…\)"
 
 
@@ -588,15 +590,15 @@ RULE = r"a rule is not a tensor: use rule.tensor\(queries=…, keys=…\)"
     (lambda: masks.encoder_decoder(ints(1), torch.tensor(1), source_total=2, target_total=2),
      TypeError, r"lengths must .* axes \(batch\), .* of shape \(\)"),
     (lambda: masks.encoder_decoder([1], [1], source_total=2, target_total=2), TypeError, r"lengths must .* is \[1\]"),
-    (lambda: masks.reach(), ValueError, "at least one mask, and there is none"),
-    (lambda: masks.reach(masks.causal()), TypeError, RULE),
-    (lambda: masks.reach([BOOL]), TypeError, "expected a tensor, and got list"),
-    (lambda: masks.reach(torch.tensor(True)), ValueError, r"not torch.bool of shape \(\)"),
-    (lambda: masks.reach(BOOL[0]), ValueError, r"not torch.bool of shape \(2,\)"),
-    (lambda: masks.reach(table(2, 2)), ValueError, r"reach needs bool masks .*torch.int64 of shape \(2, 2\)"),
-    (lambda: masks.reach(BOOL[:1]), ValueError, "of one length"),
-    (lambda: masks.reach(BOOL, BOOL[:1, :1]), ValueError, "of one length"),
-    (lambda: masks.reach(BOOL, layers=-1), ValueError, "layers must be"),
+    (lambda: masks.receptive_field(), ValueError, "at least one mask, and there is none"),
+    (lambda: masks.receptive_field(masks.causal()), TypeError, RULE),
+    (lambda: masks.receptive_field([BOOL]), TypeError, "expected a tensor, and got list"),
+    (lambda: masks.receptive_field(torch.tensor(True)), ValueError, r"not torch.bool of shape \(\)"),
+    (lambda: masks.receptive_field(BOOL[0]), ValueError, r"not torch.bool of shape \(2,\)"),
+    (lambda: masks.receptive_field(table(2, 2)), ValueError, r"needs bool masks .*torch.int64 of shape \(2, 2\)"),
+    (lambda: masks.receptive_field(BOOL[:1]), ValueError, "of one length"),
+    (lambda: masks.receptive_field(BOOL, BOOL[:1, :1]), ValueError, "of one length"),
+    (lambda: masks.receptive_field(BOOL, layers=-1), ValueError, "layers must be"),
     (lambda: masks.causal() & BOOL, TypeError, "a rule composes with a rule, and got Tensor"),
     (lambda: NO_BOOL.tensor(queries=2, keys=2), TypeError, "“no bool” gives torch.int64"),
     (lambda: (~NO_BOOL).tensor(queries=999, keys=999), TypeError, r"“not \(no bool\)” gives torch.int64"),

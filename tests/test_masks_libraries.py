@@ -139,12 +139,12 @@ class TestOrder:
     """In Transformers an `or_mask_function` comes *before* padding and packing. So should our `|`."""
 
     prefixes = ints(4, 3)
-    prefix = masks.Mask(lambda b, h, q, k: k < TestOrder.prefixes[b], "the key is in the prefix", batch=2)
+    prefix = masks.Rule(lambda b, h, q, k: k < TestOrder.prefixes[b], "the key is in the prefix", batch=2)
 
     def test_before_padding(self):
         words = masks.between(ints(0, 2), ints(3, 6))  # the first prefix holds a pad, the second two
         given = words.tensor(queries=1, keys=6)[:, 0, 0]
-        mask = of_model(theirs.create_causal_mask, given, length=6, batch=2, or_mask_function=TestOrder.prefix.allows)
+        mask = of_model(theirs.create_causal_mask, given, length=6, batch=2, or_mask_function=TestOrder.prefix.mask_mod)
         right = (masks.prefix_lm(self.prefixes) & words).tensor(queries=6, keys=6)
         wrong = (masks.causal() & words | self.prefix).tensor(queries=6, keys=6)
         assert torch.equal(right, mask) and not torch.equal(wrong, mask)
@@ -157,7 +157,7 @@ class TestOrder:
             return k < 2
 
         mask = of_model(theirs.create_causal_mask, length=7, position_ids=positions, or_mask_function=first_two)
-        prefix = masks.Mask(lambda b, h, q, k: positions[b, k] < 2, "the key is among its document's first two")
+        prefix = masks.Rule(lambda b, h, q, k: positions[b, k] < 2, "the key is among its document's first two")
         right = ((masks.causal() | prefix) & masks.documents(ids)).tensor(queries=7, keys=7)
         wrong = (masks.causal() & masks.documents(ids) | prefix).tensor(queries=7, keys=7)
         assert torch.equal(right, mask) and not torch.equal(wrong, mask)
@@ -174,10 +174,10 @@ class TestOrder:
 @pytest.mark.parametrize("name", every_rule())
 def test_every_rule_is_a_mask_mod_of_both(name):
     rule, here = every_rule()[name], {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
-    assert torch.equal(create_mask(rule.allows, 2, 2, 4, 4, device="cpu"), rule.tensor(**here))
+    assert torch.equal(create_mask(rule.mask_mod, 2, 2, 4, 4, device="cpu"), rule.tensor(**here))
     one = rule.tensor(**here)[:, :1]  # Transformers makes one head
     for vmap in (False, True):
-        mask = theirs.sdpa_mask(2, 4, 4, mask_function=rule.allows, allow_is_causal_skip=False, use_vmap=vmap)
+        mask = theirs.sdpa_mask(2, 4, 4, mask_function=rule.mask_mod, allow_is_causal_skip=False, use_vmap=vmap)
         assert torch.equal(mask, one)
 
 
@@ -188,7 +188,7 @@ def test_compositions_are_mask_mods_of_flex_attention(case, ids, n):
     total = max(total, 1)
     ids = torch.tensor(ids).expand(len(found), -1)
     rule = masks.padding(found, total=total) & (masks.sliding_window(n) | masks.documents(ids) & ~masks.dilated(n))
-    flex = create_mask(rule.allows, len(found), 2, total, total, device="cpu")
+    flex = create_mask(rule.mask_mod, len(found), 2, total, total, device="cpu")
     assert torch.equal(rule.tensor(batch=len(found), heads=2, queries=total, keys=total), flex)
 
 
@@ -276,5 +276,5 @@ class TestLongformer:
                    for own in (layer.query, layer.key, layer.value))  # fmt: skip
         ours = attend(q, k, v, mask).output.transpose(1, 2).flatten(-2)
         torch.testing.assert_close(ours[words], self.output(layer, x, state)[words], atol=1e-5, rtol=1e-5)
-        narrow = attend(q, k, v, mask & masks.itself().tensor(queries=self.length, keys=self.length)).output
+        narrow = attend(q, k, v, mask & masks.diagonal().tensor(queries=self.length, keys=self.length)).output
         assert (narrow.transpose(1, 2).flatten(-2)[words] - ours[words]).abs().max() > 0.1  # another mask would show

@@ -13,7 +13,7 @@ from torch import nn
 import masklab.models
 from masklab import masks
 from masklab.dialects import to_key_padding_mask, to_mha_attn_mask
-from masklab.models import GPT, Classifier, Encoder, EncoderDecoder, Tagger, look, masked_mean, positions_of
+from masklab.models import GPT, Classifier, Encoder, EncoderDecoder, Tagger, masked_mean, positions_of, trace_attention
 from masklab.models.encoder_decoder import DecoderBlock
 from masklab.models.layers import Attend, Block, MultiHeadAttention
 from masklab.models.private import Dropout, private_seed
@@ -23,7 +23,7 @@ from tests.strategies import DTYPES, seeds, sides
 
 VOCABULARY = 11
 few = settings(max_examples=25)  # for loops that run one step, or one gradient, at a time
-SMALL = {"dim": 8, "heads": 2, "longest": 16}
+SMALL = {"dim": 8, "heads": 2, "max_len": 16}
 MODELS = {
     "classifier": lambda **options: Classifier(VOCABULARY, 4, dim=8, **options),
     "tagger": lambda **options: Tagger(VOCABULARY, 5, dim=8, **options),
@@ -176,7 +176,7 @@ LENGTHS_READERS = {
     "packed": lambda ids, lengths, **side: Classifier(VOCABULARY, 4)(ids, lengths, **side),
     "tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5)(ids, lengths, **side),
     "unpacked tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5, packed=False)(ids, lengths, **side),
-    "generate": lambda ids, lengths: GPT(VOCABULARY, **SMALL).generate(ids, lengths, new=2)[0],
+    "generate": lambda ids, lengths: GPT(VOCABULARY, **SMALL).generate(ids, lengths, max_new_tokens=2)[0],
 }
 
 
@@ -205,7 +205,7 @@ def test_no_sentence_gives_no_result():
         assert Tagger(VOCABULARY, 5, packed=packed, bidirectional=bidirectional)(ids, lengths).shape == (0, 3, 5)
     for temperature in (0, 1.0):
         for given_lengths in (lengths, None):
-            found, count = GPT(VOCABULARY).generate(ids, given_lengths, new=4, temperature=temperature)
+            found, count = GPT(VOCABULARY).generate(ids, given_lengths, max_new_tokens=4, temperature=temperature)
             assert found.shape == (0, 0) and count.shape == (0,)
             assert found.dtype == count.dtype == torch.int64
 
@@ -614,11 +614,11 @@ def slow_greedy(model, prompt, new):
 def test_generate_by_a_slow_loop(case, seed, new):
     ids, lengths, _ = case
     model = GPT(VOCABULARY, **SMALL, seed=seed)
-    found, count = model.generate(ids, lengths, new=new)
+    found, count = model.generate(ids, lengths, max_new_tokens=new)
     truth = torch.stack([slow_greedy(model, text, new) for _, _, text in alone(ids, lengths, "left")])
     assert torch.equal(found, truth) and count.tolist() == [new] * len(ids)
     stop = truth[0, new // 2].item()
-    found, count = model.generate(ids, lengths, new=new, stop=stop)
+    found, count = model.generate(ids, lengths, max_new_tokens=new, stop=stop)
     assert found.shape[1] == count.max()
     for row, n, whole in zip(found.tolist(), count.tolist(), truth.tolist(), strict=True):
         assert n == (whole.index(stop) + 1 if stop in whole else new)
@@ -627,8 +627,10 @@ def test_generate_by_a_slow_loop(case, seed, new):
 
 def test_generate_without_lengths_and_without_new_tokens():
     model, ids = GPT(VOCABULARY, **SMALL), torch.tensor([[1, 2], [3, 4]])
-    assert torch.equal(model.generate(ids, new=3)[0], model.generate(ids, torch.tensor([2, 2]), new=3)[0])
-    found, count = model.generate(ids, new=0)
+    assert torch.equal(
+        model.generate(ids, max_new_tokens=3)[0], model.generate(ids, torch.tensor([2, 2]), max_new_tokens=3)[0]
+    )
+    found, count = model.generate(ids, max_new_tokens=0)
     assert found.shape == (2, 0) and count.tolist() == [0, 0]
 
 
@@ -655,8 +657,8 @@ def test_a_step_of_generate_depends_on_the_words_before_and_on_nothing_else():
 
 def test_scrambled_pads_do_not_change_what_is_written():
     model, lengths = GPT(VOCABULARY, **SMALL), torch.tensor([1, 3])
-    first = model.generate(torch.tensor([[0, 0, 5], [1, 2, 3]]), lengths, new=8, temperature=1.0, seed=1)
-    second = model.generate(torch.tensor([[9, 8, 5], [1, 2, 3]]), lengths, new=8, temperature=1.0, seed=1)
+    first = model.generate(torch.tensor([[0, 0, 5], [1, 2, 3]]), lengths, max_new_tokens=8, temperature=1.0, seed=1)
+    second = model.generate(torch.tensor([[9, 8, 5], [1, 2, 3]]), lengths, max_new_tokens=8, temperature=1.0, seed=1)
     assert torch.equal(first[0], second[0])
 
 
@@ -668,7 +670,7 @@ def test_temperature():
     model, ids = GPT(VOCABULARY, **SMALL), torch.tensor([[1, 2, 3]])
 
     def written(**options):
-        return model.generate(ids, new=10, **options)[0].tolist()
+        return model.generate(ids, max_new_tokens=10, **options)[0].tolist()
 
     assert written(temperature=1e-4, seed=1) == written()
     assert written(temperature=1.0, seed=1) == written(temperature=1.0, seed=1) != written(temperature=1.0, seed=2)
@@ -677,7 +679,7 @@ def test_temperature():
 @pytest.mark.parametrize("temperature", [-1, -0.001, float("nan"), float("inf"), float("-inf")])
 def test_a_temperature_that_divides_nothing_is_refused(temperature):
     with pytest.raises(ValueError, match=f"at least 0 and finite, and is {temperature}"):
-        GPT(VOCABULARY).generate(torch.tensor([[1, 2]]), new=1, temperature=temperature)
+        GPT(VOCABULARY).generate(torch.tensor([[1, 2]]), max_new_tokens=1, temperature=temperature)
     with pytest.raises(ValueError, match=f"at least 0 and finite, and is {temperature}"):
         choose(torch.zeros(1, 3), temperature=temperature, generator=private(0))
 
@@ -698,13 +700,13 @@ def test_generate_drops_nothing_out_and_gives_the_mode_back():
     modes = [module.training for module in model.modules()]
     assert model.training and not all(modes)
     for temperature in (0, 1.0):
-        found, expected = (m.generate(ids, new=8, temperature=temperature)[0] for m in (model, without))
+        found, expected = (m.generate(ids, max_new_tokens=8, temperature=temperature)[0] for m in (model, without))
         assert torch.equal(found, expected)
         assert [module.training for module in model.modules()] == modes
-    with pytest.raises(ValueError, match="longest"):
-        model.generate(ids, new=20)
+    with pytest.raises(ValueError, match="max_len"):
+        model.generate(ids, max_new_tokens=20)
     assert [module.training for module in model.modules()] == modes
-    assert not model.eval().generate(ids, new=1)[0].requires_grad and not model.training
+    assert not model.eval().generate(ids, max_new_tokens=1)[0].requires_grad and not model.training
 
 
 # ---------------------------------------------------------------- private randomness
@@ -733,7 +735,7 @@ def test_dropout_is_private_and_only_in_training(name):
     assert torch.equal(first, run(name, twin, ids, lengths)) and torch.equal(second, run(name, twin, ids, lengths))
     assert torch.equal(run(name, model.eval(), ids, lengths), run(name, without, ids, lengths))
     if name == "gpt":
-        model.generate(ids, new=3, temperature=1.0)
+        model.generate(ids, max_new_tokens=3, temperature=1.0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -808,7 +810,7 @@ def test_look_keeps_every_stage_and_changes_nothing():
     ids, word = torch.tensor([[1, 2, 3, 0], [1, 2, 3, 4]]), word_positions(torch.tensor([3, 4]), total=4)
     keys, model = word[:, None, None, :], MODELS["encoder_decoder"]()
     inputs, options = (ids, ids[:, :3]), {"source_mask": keys, "cross_mask": keys}
-    logits, stages = look(model, *inputs, **options)
+    logits, stages = trace_attention(model, *inputs, **options)
     assert torch.equal(logits, model(*inputs, **options))
     assert set(stages) == {"encoder.0.attention", "encoder.1.attention"} | {
         f"decoder.{i}.{kind}" for i in (0, 1) for kind in ("attention", "cross")
@@ -830,16 +832,16 @@ def test_look_keeps_every_stage_and_changes_nothing():
 def test_look_removes_its_hooks_after_an_error_too():
     model = MODELS["gpt"]()
     with pytest.raises(TypeError):
-        look(model, torch.tensor([[1, 2]]), torch.ones(1, 1, 2, 2))
+        trace_attention(model, torch.tensor([[1, 2]]), torch.ones(1, 1, 2, 2))
     assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_look_at_one_attention_by_itself():
     x = torch.randn(1, 3, 4, generator=private(0))
     q = torch.randn(1, 2, 3, 2, generator=private(1))
-    assert list(look(Attend(), q, q, q, None)[1]) == ["attention"]
-    assert list(look(MultiHeadAttention(4, heads=2), x, x, None)[1]) == ["attention"]
-    assert list(look(Block(4, heads=2), x, None)[1]) == ["attention"]
+    assert list(trace_attention(Attend(), q, q, q, None)[1]) == ["attention"]
+    assert list(trace_attention(MultiHeadAttention(4, heads=2), x, x, None)[1]) == ["attention"]
+    assert list(trace_attention(Block(4, heads=2), x, None)[1]) == ["attention"]
 
 
 def test_look_as_its_docstring_says():
@@ -855,15 +857,15 @@ def test_look_as_its_docstring_says():
             return first, self.attend(first, first, first, None)
 
     q = torch.randn(1, 2, 3, 2, generator=private(1))
-    (first, second), stages = look(Twice(), q)
+    (first, second), stages = trace_attention(Twice(), q)
     (stage,) = stages.values()
     same(stage.output, second)
     assert not torch.allclose(stage.output, first)
 
     model, ids = GPT(VOCABULARY, dropout=0.5), torch.tensor([[1, 2, 3]])
-    scores = [look(model, ids)[1]["blocks.1.attention"].scores for _ in range(2)]
+    scores = [trace_attention(model, ids)[1]["blocks.1.attention"].scores for _ in range(2)]
     assert not torch.equal(*scores)
-    assert look(Classifier(VOCABULARY, 4), ids, torch.tensor([3]))[1] == {}
+    assert trace_attention(Classifier(VOCABULARY, 4), ids, torch.tensor([3]))[1] == {}
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
@@ -930,7 +932,7 @@ def test_ids_are_a_batch_of_sentences(shape):
     calls = [
         lambda: encoder(ids, None),
         lambda: gpt(ids),
-        lambda: gpt.generate(ids, new=1),
+        lambda: gpt.generate(ids, max_new_tokens=1),
         lambda: both(ids, batch, **masks_for_both),
         lambda: both(batch, ids, **masks_for_both),
         lambda: MODELS["classifier"]()(ids, lengths),
@@ -949,7 +951,7 @@ def test_nothing_is_embedded_as_nothing(shape):
 
 def test_other_mistakes_are_refused_in_one_sentence():
     gpt, ids = MODELS["gpt"](), torch.ones(1, 16, dtype=torch.int64)
-    with pytest.raises(ValueError, match="longest - 1 = 15, and these go from 0 to 16"):
+    with pytest.raises(ValueError, match="max_len - 1 = 15, and these go from 0 to 16"):
         gpt(torch.ones(1, 17, dtype=torch.int64))
     with pytest.raises(ValueError, match="go from 16 to 16"):
         gpt(ids[:, :1], cache=gpt(ids, cache=())[1])
@@ -960,7 +962,7 @@ def test_other_mistakes_are_refused_in_one_sentence():
             GPT(VOCABULARY, dim=dim, heads=heads)
     for prompts, lengths in ((ids, torch.tensor([0])), (ids[:, :0], None)):
         with pytest.raises(ValueError, match=r"lengths are \[0\]"):
-            gpt.generate(prompts, lengths, new=1)
+            gpt.generate(prompts, lengths, max_new_tokens=1)
 
 
 @pytest.mark.parametrize("path", sorted(Path(masklab.models.__file__).parent.glob("*.py")), ids=lambda path: path.name)

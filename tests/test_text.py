@@ -18,8 +18,8 @@ def test_the_source_batch():
 @given(st.lists(hostile, max_size=5), sides)
 def test_any_text_becomes_a_batch(sentences, side):
     batch = make_batch(sentences, side=side)
-    assert batch.mask.sum(dim=1).tolist() == [len(tokenize(s)) for s in sentences]
-    for tokens, ids, mask, sentence in zip(batch.tokens, batch.ids, batch.mask, sentences, strict=True):
+    assert batch.is_word.sum(dim=1).tolist() == [len(tokenize(s)) for s in sentences]
+    for tokens, ids, mask, sentence in zip(batch.tokens, batch.ids, batch.is_word, sentences, strict=True):
         assert [t for t, word in zip(tokens, mask, strict=True) if word] == tokenize(sentence)
         assert all(t == PAD and i == PAD_ID for t, i, word in zip(tokens, ids, mask, strict=True) if not word)
         assert (ids[mask] != PAD_ID).all()
@@ -27,7 +27,7 @@ def test_any_text_becomes_a_batch(sentences, side):
 
 def test_a_typed_pad_is_a_word():
     batch = make_batch(["[PAD] ate", "The cat ate"])
-    assert batch.mask.tolist() == [[True, True, False], [True, True, True]]
+    assert batch.is_word.tolist() == [[True, True, False], [True, True, True]]
 
 
 @given(lengths(), sides)

@@ -102,7 +102,7 @@ class LabelledBatch(Batch):
 
     Shapes: as `masklab.text.Batch`, and ``tags`` (batch, length) int64, indices into ``TAGS``; ``topics`` (batch,)
     int64, indices into ``TOPICS``; ``difficulty`` (batch, length) float32, 0, 1 or 2.
-    A padded position has no tag and no difficulty: tag 0 and infinity stand there. Let ``mask`` say where they count.
+    A padded position has no tag and no difficulty: 0 and infinity stand there. Let ``is_word`` say where they count.
     """
 
     tags: Tensor
@@ -121,7 +121,7 @@ def batch(examples: Sequence[Example], *, side: str = "right", vocabulary: Vocab
     >>> two.ids
     tensor([[5, 6, 7, 0],
             [5, 6, 7, 8]])
-    >>> two.mask.int()
+    >>> two.is_word.int()
     tensor([[1, 1, 1, 0],
             [1, 1, 1, 1]], dtype=torch.int32)
     >>> [TAGS[i] for i in two.tags[1]], [TOPICS[i] for i in two.topics]
@@ -132,10 +132,10 @@ def batch(examples: Sequence[Example], *, side: str = "right", vocabulary: Vocab
     difficulty = [float(level) for example in examples for level in example.difficulty]
     return LabelledBatch(
         **vars(plain),
-        tags=torch.zeros_like(plain.ids).masked_scatter(plain.mask, torch.tensor(tags, dtype=torch.int64)),
+        tags=torch.zeros_like(plain.ids).masked_scatter(plain.is_word, torch.tensor(tags, dtype=torch.int64)),
         topics=torch.tensor([TOPICS.index(example.topic) for example in examples], dtype=torch.int64),
         difficulty=torch.full(plain.ids.shape, torch.inf).masked_scatter(
-            plain.mask, torch.tensor(difficulty, dtype=torch.float32)
+            plain.is_word, torch.tensor(difficulty, dtype=torch.float32)
         ),
     )
 

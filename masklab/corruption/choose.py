@@ -68,20 +68,20 @@ def word_starts(word_ids: Tensor) -> Tensor:
     return F.pad(changes, (1, 0), value=True)[:, : word_ids.shape[1]]
 
 
-def span_length_shares(*, p: float = 0.2, longest: int = 10) -> Tensor:
-    """How often SpanBERT draws a span of 1, 2, …, ``longest`` words.
+def span_length_shares(*, p: float = 0.2, max_len: int = 10) -> Tensor:
+    """How often SpanBERT draws a span of 1, 2, …, ``max_len`` words.
 
-    Geometric(p), cut off at ``longest`` and renormalised: mean 3.8 words. The paper says "clip", but
+    Geometric(p), cut off at ``max_len`` and renormalised: mean 3.8 words. The paper says "clip", but
     its code and its 3.8 renormalise; moving every longer span to 10 would give 4.46, no limit 5.0.
-    Shape: (longest,) float64, sums to 1. Raises ValueError for p outside 0 < p ≤ 1, or longest < 1.
+    Shape: (max_len,) float64, sums to 1. Raises ValueError for p outside 0 < p ≤ 1, or max_len < 1.
     Source: Joshi et al. 2019, arXiv 1907.10529, §3.1.
 
-    >>> span_length_shares(p=0.5, longest=2)
+    >>> span_length_shares(p=0.5, max_len=2)
     tensor([0.6667, 0.3333], dtype=torch.float64)
     """
-    if not 0 < p <= 1 or longest < 1:
-        raise ValueError(f"expected 0 < p ≤ 1 and longest ≥ 1, and got p={p} and longest={longest}.")
-    shares = p * (1 - p) ** torch.arange(longest, dtype=torch.float64)
+    if not 0 < p <= 1 or max_len < 1:
+        raise ValueError(f"expected 0 < p ≤ 1 and max_len ≥ 1, and got p={p} and max_len={max_len}.")
+    shares = p * (1 - p) ** torch.arange(max_len, dtype=torch.float64)
     return shares / shares.sum()
 
 
@@ -91,7 +91,7 @@ def choose_spans(
     *,
     budget: float = 0.15,
     p: float = 0.2,
-    longest: int = 10,
+    max_len: int = 10,
     generator: torch.Generator,
 ) -> Tensor:
     """Choose spans of whole words, one after the other, until the budget of tokens is spent.
@@ -105,14 +105,14 @@ def choose_spans(
     Errors: as for `choose_words` and `span_length_shares`. Source: arXiv 1907.10529, §3.1.
 
     >>> g = torch.Generator().manual_seed(1)
-    >>> choose_spans(torch.ones(1, 10).bool(), budget=0.5, longest=3, generator=g)
+    >>> choose_spans(torch.ones(1, 10).bool(), budget=0.5, max_len=3, generator=g)
     tensor([[0, 2, 2, 2, 0, 1, 1, 0, 0, 0]])
     """
     starts = torch.ones_like(may_choose) if starts is None else starts
     check(may_choose=may_choose, starts=starts)
     check_share("budget", budget)
     check_generator(generator)
-    shares = span_length_shares(p=p, longest=longest)
+    shares = span_length_shares(p=p, max_len=max_len)
     spans = torch.zeros(may_choose.shape, dtype=torch.int64)
     for row, (free, begins) in enumerate(zip(may_choose, _begins(may_choose, starts), strict=True)):
         tokens = at_least_one(budget, of=int(free.sum()))

@@ -136,7 +136,7 @@ def spanbert(
     random_ids: Sequence[int] | Tensor = (),
     budget: float = 0.15,
     p: float = 0.2,
-    longest: int = 10,
+    max_len: int = 10,
     shares: tuple[float, float, float] = BERT_SHARES,
     generator: torch.Generator,
 ) -> Corrupted:
@@ -150,7 +150,7 @@ def spanbert(
     tensor([[10,  4,  4, 13, 14,  4,  4, 17, 18, 19]])
     """
     check(ids=ids, may_choose=may_choose)
-    spans = choose_spans(may_choose, starts, budget=budget, p=p, longest=longest, generator=generator)
+    spans = choose_spans(may_choose, starts, budget=budget, p=p, max_len=max_len, generator=generator)
     return replace(
         ids, spans > 0, mask_id=mask_id, random_ids=random_ids, shares=shares, spans=spans, generator=generator
     )

@@ -37,7 +37,7 @@ def t5(
 
     With an end token, as T5 has it, these are 512 and 114.
     One sentence *without padding*, because the results have lengths of their own: take it out of a
-    batch with ``batch.ids[i][batch.mask[i]]``, and pad the results afterwards.
+    batch with ``batch.ids[i][batch.is_word[i]]``, and pad the results afterwards.
     Shapes: ``ids`` int64, ``may_choose`` bool, both (length,). Errors and source: as for
     `choose_t5_spans` and `with_sentinels`. `restore` is the way back.
 

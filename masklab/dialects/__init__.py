@@ -46,8 +46,7 @@ takes the fast path for right padding, with no ``mask`` beside it, and ``norm_fi
 For left padding, with a ``mask``, or with ``norm_first=True`` the pads keep some output.
 """
 
-from masklab.dialects.added import from_bias, to_bias
-from masklab.dialects.elsewhere import CALLS, Call
+from masklab.dialects.additive import from_bias, to_bias
 from masklab.dialects.flex import from_block_mask, to_block_mask, to_mask_mod
 from masklab.dialects.huggingface import (
     from_transformers_2d,
@@ -56,6 +55,7 @@ from masklab.dialects.huggingface import (
     to_transformers_4d,
     to_transformers_4d_bias,
 )
+from masklab.dialects.jax_keras import CALLS, Call
 from masklab.dialects.labels import IGNORED, from_labels, to_labels
 from masklab.dialects.pytorch import (
     from_key_padding_mask,

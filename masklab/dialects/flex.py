@@ -4,11 +4,11 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, create_mask
 
 from masklab.dialects.demands import four_only
-from masklab.masks import Mask, Predicate
+from masklab.masks import Predicate, Rule
 from masklab.masks.tables import at_least
 
 
-def to_mask_mod(mask: Mask | Tensor) -> Predicate:
+def to_mask_mod(mask: Rule | Tensor) -> Predicate:
     """The ``mask_mod(b, h, q, kv)`` of FlexAttention: True = may attend.
 
     A rule is one already; a tensor is copied, and looked up. `torch.nn.attention.flex_attention.create_mask`
@@ -21,8 +21,8 @@ def to_mask_mod(mask: Mask | Tensor) -> Predicate:
     >>> [bool(mask_mod(*torch.tensor([5, 7, 9, kv]))) for kv in (0, 1)]
     [True, False]
     """
-    if isinstance(mask, Mask):
-        return mask.allows
+    if isinstance(mask, Rule):
+        return mask.mask_mod
     table = four_only(mask).clone()  # which no later edit can change
 
     def mask_mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def to_mask_mod(mask: Mask | Tensor) -> Predicate:
 
 
 def to_block_mask(
-    mask: Mask | Tensor, *, batch: int | None = None, heads: int | None = None, queries: int, keys: int,
+    mask: Rule | Tensor, *, batch: int | None = None, heads: int | None = None, queries: int, keys: int,
     block_size: int | tuple[int, int] = 128,
 ) -> BlockMask:  # fmt: skip
     """The ``block_mask`` of `flex_attention`: which blocks of the matrix to compute, and the rule inside them.
@@ -62,9 +62,9 @@ def to_block_mask(
         raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
 
 
-def _known_sizes(mask: Mask | Tensor) -> tuple[int | None, ...]:
+def _known_sizes(mask: Rule | Tensor) -> tuple[int | None, ...]:
     """The sizes of the four axes that a mask is made for; None where it serves any number."""
-    if isinstance(mask, Mask):
+    if isinstance(mask, Rule):
         return (mask.batch, mask.heads, None, None)
     return tuple(None if size == 1 else size for size in mask.shape)
 

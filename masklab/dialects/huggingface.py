@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from masklab.dialects.added import from_bias
+from masklab.dialects.additive import from_bias
 from masklab.dialects.demands import batch_key, bool_mask, floating, four_only
 from masklab.dialects.unknown import keep_mask
 from masklab.masks.rule import tensor_only

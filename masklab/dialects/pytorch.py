@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from masklab.dialects.added import from_bias
+from masklab.dialects.additive import from_bias
 from masklab.dialects.demands import batch_key, bool_mask, four_only
 from masklab.masks.rule import tensor_only
 from masklab.masks.tables import at_least

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from masklab.dialects.added import from_bias
+from masklab.dialects.additive import from_bias
 from masklab.dialects.demands import bool_mask
 from masklab.masks.rule import tensor_only
 

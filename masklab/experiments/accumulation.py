@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from masklab import corpus
 from masklab.corpus import BOS, EOS, VOCABULARY
-from masklab.experiments.language import BATCH, RATE, rows, tiny_gpt
+from masklab.experiments.language import BATCH, LR, rows, tiny_gpt
 from masklab.experiments.result import Result, Run, collect
 from masklab.experiments.training import draws, train
 from masklab.losses import next_token_labels, reduce, token_losses
@@ -96,7 +96,7 @@ def language_losses(model: GPT, batch: Batch) -> tuple[Tensor, Tensor]:
     >>> losses.shape, counts.shape
     (torch.Size([16, 7]), torch.Size([16, 7]))
     """
-    labels, supervised = next_token_labels(batch.ids, batch.mask)
+    labels, supervised = next_token_labels(batch.ids, batch.is_word)
     return token_losses(model(batch.ids), labels, supervised), supervised  # causal, so pads on the right are not seen
 
 
@@ -124,7 +124,7 @@ def trained_writer(name: str, *, seed: int, steps: int) -> tuple[GPT, list[float
     """
     model, per = tiny_gpt(seed), DENOMINATORS[name]
     curve = train(
-        model, lambda step: accumulated_loss(model, micro_batches(step, seed=seed), per=per), steps=steps, rate=RATE
+        model, lambda step: accumulated_loss(model, micro_batches(step, seed=seed), per=per), steps=steps, lr=LR
     )
     return model, curve
 
@@ -216,7 +216,7 @@ def _denominator_run(name: str, seed: int, *, steps: int) -> Run:
     """Train by one denominator, write, and count."""
     model, curve = trained_writer(name, seed=seed, steps=steps)
     begin = torch.full((TEXTS, 1), VOCABULARY.id(BOS))
-    _, lengths = model.generate(begin, new=LONG + 2, stop=VOCABULARY.id(EOS), temperature=1.0, seed=seed)
+    _, lengths = model.generate(begin, max_new_tokens=LONG + 2, stop=VOCABULARY.id(EOS), temperature=1.0, seed=seed)
     short = (lengths - 1 < (SHORT + LONG) / 2).float().mean().item()  # without [EOS]
     counted = f"{short:.0%} of the texts are short; a text has {lengths.float().mean() - 1:.1f} words."
     return Run(abs(short - 0.5), curve, counted)

@@ -25,7 +25,7 @@ from masklab.experiments.language import (
     write,
 )
 from masklab.experiments.result import Result, Run, collect
-from masklab.losses import following, next_token_labels, reduce, token_losses
+from masklab.losses import next_token_labels, reduce, shift_left, token_losses
 from masklab.models import GPT, positions_of
 from masklab.text import PAD, Batch, batch_of_words, word_positions
 from masklab.threads import one_thread
@@ -75,7 +75,7 @@ def _causal_run(name: str, seed: int, *, steps: int) -> Run:
 
 
 @torch.no_grad()
-def left_to_right_loss(model: GPT, batch: Batch, rule: masks.Mask) -> float:
+def left_to_right_loss(model: GPT, batch: Batch, rule: masks.Rule) -> float:
     """The mean loss of the next token, each predicted from a text that ends just before it.
 
     With a causal rule it equals `language_loss`: that is what the mask is for.
@@ -87,18 +87,18 @@ def left_to_right_loss(model: GPT, batch: Batch, rule: masks.Mask) -> float:
     """
     length = batch.ids.shape[1]
     logits = [next_logits(model, batch.ids[:, :n], rule) for n in range(1, length)]  # a text ends before its pads
-    labels, supervised = (x[:, :-1] for x in next_token_labels(batch.ids, batch.mask))  # (B, L-1)
+    labels, supervised = (x[:, :-1] for x in next_token_labels(batch.ids, batch.is_word))  # (B, L-1)
     return reduce(token_losses(torch.stack(logits, dim=1), labels, supervised), supervised).item()
 
 
-def written_texts(model: GPT, rule: masks.Mask, *, count: int, seed: int) -> Tensor:
+def written_texts(model: GPT, rule: masks.Rule, *, count: int, seed: int) -> Tensor:
     """Texts of 8 tokens that a model writes after [BOS], (count, 8), a little surer than it is.
 
     >>> written_texts(tiny_gpt(0), masks.causal(), count=3, seed=0).shape
     torch.Size([3, 8])
     """
     begin = torch.full((count, 1), VOCABULARY.id(BOS))
-    return write(lambda ids: next_logits(model, ids, rule), begin, new=8, temperature=0.7, seed=seed)
+    return write(lambda ids: next_logits(model, ids, rule), begin, max_new_tokens=8, temperature=0.7, seed=seed)
 
 
 def known_pairs(written: Sequence[Sequence[str]]) -> float:
@@ -151,7 +151,7 @@ def _shift_run(name: str, seed: int, *, steps: int) -> Run:
     model, (_, held_out) = tiny_gpt(seed), texts()
     curve = fit(model, lambda batch: shifted_loss(model, batch, SHIFTS[name]), seed=seed, steps=steps)
     prompt = torch.tensor([VOCABULARY.encode([BOS, "The", "cat"])])
-    written = write(lambda ids: next_logits(model, ids, masks.causal()), prompt, new=6)
+    written = write(lambda ids: next_logits(model, ids, masks.causal()), prompt, max_new_tokens=6)
     return Run(next_word_accuracy(model, held_out), curve, " ".join(["The cat", *until_end(written)[0]]))
 
 
@@ -166,9 +166,9 @@ def shifted_labels(batch: Batch, shift: int) -> tuple[Tensor, Tensor]:
     ['Cats', 'purr', '[EOS]']
     ['purr', '[EOS]']
     """
-    once, supervised = next_token_labels(batch.ids, batch.mask)
+    once, supervised = next_token_labels(batch.ids, batch.is_word)
     if shift == 2:
-        return following(once), following(supervised)
+        return shift_left(once), shift_left(supervised)
     return (once if shift else batch.ids), supervised
 
 
@@ -192,7 +192,7 @@ def next_word_accuracy(model: GPT, batch: Batch) -> float:
     >>> next_word_accuracy(looks_ahead, two)
     1.0
     """
-    labels, supervised = next_token_labels(batch.ids, batch.mask)
+    labels, supervised = next_token_labels(batch.ids, batch.is_word)
     return (model(batch.ids).argmax(dim=-1) == labels)[supervised].float().mean().item()
 
 
@@ -202,7 +202,7 @@ def most_common_share(batch: Batch) -> float:
     >>> most_common_share(batch_of_words([["a", "bb", "bb", "a"]], to_id=len))  # bb, bb and a are predicted
     0.6666666865348816
     """
-    labels, supervised = next_token_labels(batch.ids, batch.mask)
+    labels, supervised = next_token_labels(batch.ids, batch.is_word)
     counts = labels[supervised].bincount()
     return (counts.max() / counts.sum()).item()
 
@@ -260,7 +260,9 @@ def reference(seed: int, *, steps: int) -> Reference:
     fit(model, lambda batch: language_loss(model, batch, masks.causal()), seed=seed, steps=steps)
     used = partial(next_logits, model, rule=masks.causal())
     with one_thread(), torch.no_grad():
-        return Reference(model, alone(prompts(), used), until_end(alone(prompts(), partial(write, used, new=NEW))))
+        return Reference(
+            model, alone(prompts(), used), until_end(alone(prompts(), partial(write, used, max_new_tokens=NEW)))
+        )
 
 
 def _padding_run(name: str, seed: int, *, references: dict[int, Reference]) -> Run:
@@ -270,7 +272,7 @@ def _padding_run(name: str, seed: int, *, references: dict[int, Reference]) -> R
     used = partial(padded_logits, expected.model, pads=pads, masked=masked, placed=placed)
     with torch.no_grad():
         difference = (used(batch.ids) - expected.logits).abs().max().item()
-    written = until_end(write(used, batch.ids, new=NEW))
+    written = until_end(write(used, batch.ids, max_new_tokens=NEW))
     changed = torch.tensor([ours != theirs for ours, theirs in zip(written, expected.words, strict=True)]).float()
     most = pads.argmax()  # the shortest prompt
     sample = [token for token in batch.tokens[most] if token != PAD] + ["→", *written[most]]
@@ -280,7 +282,7 @@ def _padding_run(name: str, seed: int, *, references: dict[int, Reference]) -> R
 def prompts() -> Batch:
     """The first 2, 3, 4 and 5 tokens of held-out texts in turn, [BOS] included, padded on the left.
 
-    >>> prompts().mask[:4].int()
+    >>> prompts().is_word[:4].int()
     tensor([[0, 0, 0, 1, 1],
             [0, 0, 1, 1, 1],
             [0, 1, 1, 1, 1],
@@ -298,7 +300,7 @@ def alone(batch: Batch, result_of: Callable[[Tensor], Tensor]) -> Tensor:
     >>> alone(prompts(), lambda ids: torch.tensor([ids.shape[1]]))[:4]
     tensor([2, 3, 4, 5])
     """
-    return torch.cat([result_of(ids[word][None]) for ids, word in zip(batch.ids, batch.mask, strict=True)])
+    return torch.cat([result_of(ids[word][None]) for ids, word in zip(batch.ids, batch.is_word, strict=True)])
 
 
 def padded_logits(model: GPT, ids: Tensor, *, pads: Tensor, masked: bool, placed: bool) -> Tensor:

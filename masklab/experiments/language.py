@@ -15,7 +15,7 @@ from masklab.models import GPT
 from masklab.models.gpt import choose
 from masklab.text import Batch, batch_of_words
 
-RATE = 0.01  # of Adam, for all: so large that 150 steps are enough for a model this small
+LR = 0.01  # of Adam, for all: so large that 150 steps are enough for a model this small
 BATCH = 16  # sentences a step
 
 
@@ -55,13 +55,13 @@ def rows(batch: Batch, chosen: Sequence[int]) -> Batch:
     return replace(batch, tokens=tokens, ids=batch.ids[chosen], lengths=batch.lengths[chosen])
 
 
-def tiny_gpt(seed: int, *, longest: int = 16) -> GPT:
+def tiny_gpt(seed: int, *, max_len: int = 16) -> GPT:
     """One block, 32 wide: enough to learn which word follows which.
 
     >>> tiny_gpt(0)(torch.tensor([[3, 6, 7]])).shape[-1] == len(VOCABULARY)
     True
     """
-    return GPT(len(VOCABULARY), dim=32, layers=1, longest=longest, seed=seed)
+    return GPT(len(VOCABULARY), dim=32, layers=1, max_len=max_len, seed=seed)
 
 
 def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int) -> list[float]:
@@ -72,7 +72,7 @@ def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int
     """
     train_texts, _ = texts()
     chosen = draws(range(len(train_texts.ids)), size=BATCH, seed=seed)
-    return train(model, lambda step: loss_of(rows(train_texts, chosen(step))), steps=steps, rate=RATE)
+    return train(model, lambda step: loss_of(rows(train_texts, chosen(step))), steps=steps, lr=LR)
 
 
 def next_token_loss(logits: Tensor, ids: Tensor, word: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def next_token_loss(logits: Tensor, ids: Tensor, word: Tensor) -> Tensor:
     return reduce(token_losses(logits, labels, supervised), supervised)
 
 
-def language_loss(model: GPT, batch: Batch, rule: masks.Mask) -> Tensor:
+def language_loss(model: GPT, batch: Batch, rule: masks.Rule) -> Tensor:
     """The mean loss of the next token, when all positions are computed at once, as in training.
 
     Pads are never seen, whatever the rule: a model that sees them knows how long the sentence is.
@@ -98,11 +98,11 @@ def language_loss(model: GPT, batch: Batch, rule: masks.Mask) -> Tensor:
     tensor(True)
     """
     length = batch.ids.shape[1]
-    mask = rule.tensor(queries=length, keys=length) & batch.mask[:, None, None, :]  # (B, 1, L, L)
-    return next_token_loss(model(batch.ids, mask), batch.ids, batch.mask)
+    mask = rule.tensor(queries=length, keys=length) & batch.is_word[:, None, None, :]  # (B, 1, L, L)
+    return next_token_loss(model(batch.ids, mask), batch.ids, batch.is_word)
 
 
-def next_logits(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
+def next_logits(model: GPT, ids: Tensor, rule: masks.Rule) -> Tensor:
     """The logits of the token after the last one, (B, V), from what is there and nothing else.
 
     >>> next_logits(tiny_gpt(0), torch.tensor([[3, 6, 7]]), masks.causal()).shape[0]
@@ -114,21 +114,22 @@ def next_logits(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
 
 @torch.no_grad()
 def write(
-    logits_of: Callable[[Tensor], Tensor], ids: Tensor, *, new: int, temperature: float = 0.0, seed: int = 0
+    logits_of: Callable[[Tensor], Tensor], ids: Tensor, *, max_new_tokens: int, temperature: float = 0.0, seed: int = 0
 ) -> Tensor:
-    """Write ``new`` tokens after each prompt, from left to right: each is chosen before the next one exists.
+    """Write ``max_new_tokens`` tokens after each prompt, from left to right: each is chosen before the next one exists.
 
     The slow way, without a cache, so that it fits every mask: see `GPT.generate`.
-    Shapes: ``ids`` (B, L); ``logits_of`` gets all that is written so far, (B, L+n), and gives (B, V) → (B, new).
+    Shapes: ``ids`` (B, L); ``logits_of`` gets all that is written so far, (B, L+n), and gives (B, V)
+    → (B, max_new_tokens).
 
     >>> count = lambda ids: torch.eye(9)[ids[:, -1] + 1]  # after 3 comes 4
-    >>> write(count, torch.tensor([[3], [5]]), new=3)
+    >>> write(count, torch.tensor([[3], [5]]), max_new_tokens=3)
     tensor([[4, 5, 6],
             [6, 7, 8]])
     """
     generator = torch.Generator().manual_seed(seed)
     prompt = ids.shape[1]
-    for _ in range(new):
+    for _ in range(max_new_tokens):
         chosen = choose(logits_of(ids), temperature=temperature, generator=generator)  # (B,)
         ids = torch.cat([ids, chosen[:, None]], dim=1)
     return ids[:, prompt:]

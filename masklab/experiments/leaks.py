@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from masklab import masks
 from masklab.experiments.causal import RULES
-from masklab.experiments.language import BATCH, RATE, next_token_loss
+from masklab.experiments.language import BATCH, LR, next_token_loss
 from masklab.experiments.result import Result, Run, collect
 from masklab.experiments.training import draws, train
 from masklab.models import GPT
@@ -59,13 +59,13 @@ def _canary_run(name: str, seed: int, *, steps: int) -> Run:
     losses = train(
         model,
         lambda step: random_tokens_loss(model, torch.tensor(symbols(step)).view(BATCH, LENGTH), rule),
-        steps=steps, rate=RATE, keep_every=1,
+        steps=steps, lr=LR, keep_every=1,
     )  # fmt: skip
     last = losses[-max(1, steps // 5) :]
     return Run(max(0.0, math.log(SYMBOLS) - mean(last)), losses[::10], f"gradient of later tokens: {gradient:.4f}")
 
 
-def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
+def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Rule) -> Tensor:
     """The mean loss of the next token, in rows without padding.
 
     >>> ids = torch.arange(SYMBOLS).view(-1, LENGTH)
@@ -76,7 +76,7 @@ def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Mask) -> Tensor:
     return next_token_loss(model(ids, mask), ids, torch.ones_like(ids, dtype=torch.bool))
 
 
-def later_gradient(model: GPT, rule: masks.Mask) -> float:
+def later_gradient(model: GPT, rule: masks.Rule) -> float:
     """How much an output in the middle of a row depends on what comes after it: the largest gradient; 0 is right.
 
     Nothing is trained, and no loss is needed. ``model`` is put into train mode, for BatchNorm leaks only there.
@@ -98,7 +98,7 @@ def leaking_gpt(name: str, *, seed: int) -> GPT:
     >>> type(leaking_gpt("BatchNorm", seed=0).norm).__name__, type(leaking_gpt("no mask", seed=0).norm).__name__
     ('TokenBatchNorm', 'LayerNorm')
     """
-    model = GPT(SYMBOLS, dim=32, layers=1, longest=LENGTH, seed=seed)
+    model = GPT(SYMBOLS, dim=32, layers=1, max_len=LENGTH, seed=seed)
     if name == "a bias of −2":
         for block in model.blocks:
             block.attention.attend = SoftBlocking()

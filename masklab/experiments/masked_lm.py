@@ -52,7 +52,7 @@ def encoder(seed: int) -> Encoder:
     >>> bool(model.embed.token.weight.std() < 0.21), model.head.out_features == len(VOCABULARY)
     (True, True)
     """
-    model = Encoder(len(VOCABULARY), len(VOCABULARY), dim=64, heads=4, layers=1, longest=LONGEST, seed=seed)
+    model = Encoder(len(VOCABULARY), len(VOCABULARY), dim=64, heads=4, layers=1, max_len=LONGEST, seed=seed)
     with torch.no_grad():
         for table in (model.embed.token, model.embed.position):
             table.weight.mul_(0.2)
@@ -104,10 +104,10 @@ def pretrained(
     def loss_of(step: int) -> Tensor:
         rows, chance = rows_of(step), 1_000_003 * seed + step
         return restoring_loss(
-            model, seen.ids[rows], seen.mask[rows], probability=probability, shares=shares, seed=chance
+            model, seen.ids[rows], seen.is_word[rows], probability=probability, shares=shares, seed=chance
         )
 
-    return model, tuple(train(model, loss_of, steps=steps, rate=5e-3))
+    return model, tuple(train(model, loss_of, steps=steps, lr=5e-3))
 
 
 # --- Judge -----------------------------------------------------------------------------------------------------------
@@ -120,10 +120,10 @@ def hidden_words(model: Encoder) -> float:
     True
     """
     _, unseen = texts()
-    rows, places = unseen.mask.nonzero(as_tuple=True)  # (N,) each, one for every word
+    rows, places = unseen.is_word.nonzero(as_tuple=True)  # (N,) each, one for every word
     hidden = F.one_hot(places, unseen.ids.shape[1]).bool()  # (N, L), one True a row
     ids = unseen.ids[rows].masked_fill(hidden, VOCABULARY.id(MASK))  # (N, L)
-    x = model.features(ids, keys(unseen.mask[rows]))[hidden]  # (N, dim)
+    x = model.features(ids, keys(unseen.is_word[rows]))[hidden]  # (N, dim)
     return _accuracy(model.head(x), unseen.ids[rows, places])
 
 
@@ -134,8 +134,8 @@ def plain_words(model: Encoder) -> float:
     True
     """
     _, unseen = texts()
-    logits = model(unseen.ids, keys(unseen.mask))  # (B, L, V)
-    return _accuracy(logits[unseen.mask], unseen.ids[unseen.mask])
+    logits = model(unseen.ids, keys(unseen.is_word))  # (B, L, V)
+    return _accuracy(logits[unseen.is_word], unseen.ids[unseen.is_word])
 
 
 def tag_probe(model: Encoder) -> float:
@@ -144,7 +144,7 @@ def tag_probe(model: Encoder) -> float:
     >>> 0 <= tag_probe(encoder(seed=0)) < 0.9  # untrained
     True
     """
-    seen, unseen = ((features(model, text)[text.mask], text.tags[text.mask]) for text in texts())
+    seen, unseen = ((features(model, text)[text.is_word], text.tags[text.is_word]) for text in texts())
     return _probe(seen, unseen, classes=len(TAGS))
 
 
@@ -154,7 +154,7 @@ def topic_probe(model: Encoder) -> float:
     >>> 0 <= topic_probe(encoder(seed=0)) < 0.9  # untrained
     True
     """
-    seen, unseen = ((masked_mean(features(model, text), text.mask), text.topics) for text in texts())
+    seen, unseen = ((masked_mean(features(model, text), text.is_word), text.topics) for text in texts())
     return _probe(seen, unseen, classes=len(TOPICS))
 
 
@@ -169,7 +169,7 @@ def features(model: Encoder, text: LabelledBatch) -> Tensor:
     >>> features(encoder(seed=0), texts()[1]).shape[:2] == texts()[1].ids.shape
     True
     """
-    return model.features(text.ids, keys(text.mask)).detach()
+    return model.features(text.ids, keys(text.is_word)).detach()
 
 
 def _probe(seen: tuple[Tensor, Tensor], unseen: tuple[Tensor, Tensor], *, classes: int) -> float:
@@ -177,7 +177,7 @@ def _probe(seen: tuple[Tensor, Tensor], unseen: tuple[Tensor, Tensor], *, classe
     x, labels = (part[:PROBED] for part in seen)
     layer = nn.utils.skip_init(nn.Linear, x.shape[1], classes)
     nn.init.zeros_(layer.weight), nn.init.zeros_(layer.bias)
-    train(layer, lambda step: F.cross_entropy(layer(x), labels), steps=60, rate=0.05)
+    train(layer, lambda step: F.cross_entropy(layer(x), labels), steps=60, lr=0.05)
     return _accuracy(layer(unseen[0]), unseen[1])
 
 
@@ -267,6 +267,8 @@ def _untrained(measure: str, seeds: Sequence[int]) -> tuple[float, str]:
     """What there is before any training: the most common word everywhere, or a probe of random features."""
     if measure in ("hidden words", "plain words"):
         _, unseen = texts()
-        return (unseen.ids[unseen.mask].bincount().max() / unseen.mask.sum()).item(), "always the most common word"
+        return (
+            unseen.ids[unseen.is_word].bincount().max() / unseen.is_word.sum()
+        ).item(), "always the most common word"
     with one_thread():
         return mean(MEASURES[measure](encoder(seed)) for seed in seeds), "untrained encoder"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from masklab import corpus, masks
-from masklab.experiments.language import RATE, language_loss, rows, texts, tiny_gpt
+from masklab.experiments.language import LR, language_loss, rows, texts, tiny_gpt
 from masklab.experiments.result import Result, Run, collect
 from masklab.experiments.training import draws, train
 from masklab.losses import next_token_labels, reduce, token_losses
@@ -73,12 +73,12 @@ def pack(batch: Batch, *, total: int) -> Packed:
     plan = first_fit(batch.lengths.tolist(), total=total)
     documents = masks.document_ids([batch.lengths[row].tolist() for row in plan], total=total)
     order = [i for row in plan for i in row]
-    word = batch.mask[order]
+    word = batch.is_word[order]
 
     def laid(values: Tensor) -> Tensor:
         return torch.zeros_like(documents).masked_scatter(documents >= 0, values[order][word])
 
-    return Packed(ids=laid(batch.ids), documents=documents, positions=laid(positions_of(batch.mask)))
+    return Packed(ids=laid(batch.ids), documents=documents, positions=laid(positions_of(batch.is_word)))
 
 
 def packed_logits(model: GPT, packed: Packed, *, masked: bool, reset: bool) -> Tensor:
@@ -97,7 +97,7 @@ def packed_logits(model: GPT, packed: Packed, *, masked: bool, reset: bool) -> T
 def packed_loss(model: GPT, packed: Packed, *, masked: bool, reset: bool) -> Tensor:
     """The mean loss of the next token; no document has to predict the first word of another one.
 
-    >>> some, model = rows(texts()[1], range(5)), tiny_gpt(0, longest=48)
+    >>> some, model = rows(texts()[1], range(5)), tiny_gpt(0, max_len=48)
     >>> together = packed_loss(model, pack(some, total=48), masked=True, reset=True)
     >>> torch.allclose(together, language_loss(model, some, masks.causal()))  # as if each stood in its own row
     True
@@ -143,13 +143,13 @@ def _documents_run(name: str, seed: int, *, steps: int) -> Run:
 
 def _trained(name: str, seed: int, steps: int) -> tuple[GPT, list[float]]:
     """A model that saw packed rows in one of the four ways, and its curve."""
-    model, (train_texts, _), (masked, reset) = tiny_gpt(seed, longest=ROW), texts(), PACKINGS[name]
+    model, (train_texts, _), (masked, reset) = tiny_gpt(seed, max_len=ROW), texts(), PACKINGS[name]
     chosen = draws(range(len(train_texts.ids)), size=SENTENCES, seed=seed)
 
     def loss_of(step: int) -> Tensor:
         return packed_loss(model, pack(rows(train_texts, chosen(step)), total=ROW), masked=masked, reset=reset)
 
-    return model, train(model, loss_of, steps=steps, rate=RATE)
+    return model, train(model, loss_of, steps=steps, lr=LR)
 
 
 # --- Who sees whom ---------------------------------------------------------------------------------------------------

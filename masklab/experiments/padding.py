@@ -14,7 +14,7 @@ from torch import Tensor
 
 from masklab import corpus
 from masklab.corpus import TAGS, TOPICS, VOCABULARY, Example
-from masklab.experiments.language import RATE
+from masklab.experiments.language import LR
 from masklab.experiments.result import Result, Run, collect
 from masklab.experiments.training import draws, train
 from masklab.losses import reduce, token_losses
@@ -30,13 +30,13 @@ PADDED_TO = 32  # a fixed length, as a `max_length` gives: the longest sentence 
 class Padded(NamedTuple):
     """Labelled sentences, padded on the right to a fixed length.
 
-    Shapes: ``ids`` (n, L) int64; ``lengths`` (n,) int64; ``mask`` (n, L) bool, True = a word; ``tags`` (n, L)
+    Shapes: ``ids`` (n, L) int64; ``lengths`` (n,) int64; ``is_word`` (n, L) bool, True = a word; ``tags`` (n, L)
     int64, where 0 is padding and the others are one more than in ``TAGS``; ``topics`` (n,) int64.
     """
 
     ids: Tensor
     lengths: Tensor
-    mask: Tensor
+    is_word: Tensor
     tags: Tensor
     topics: Tensor
 
@@ -56,7 +56,7 @@ def padded(examples: Sequence[Example], *, total: int) -> Padded:
     """
     batch = corpus.batch(examples)
     more = (0, total - batch.ids.shape[1])
-    tags = F.pad((batch.tags + 1).masked_fill(~batch.mask, 0), more)
+    tags = F.pad((batch.tags + 1).masked_fill(~batch.is_word, 0), more)
     ids = F.pad(batch.ids, more, value=PAD_ID)
     return Padded(ids, batch.lengths, word_positions(batch.lengths, total=total), tags, batch.topics)
 
@@ -153,7 +153,7 @@ def trained_classifier(sentences: Padded, *, read: str, seed: int, steps: int) -
         batch = picked(sentences, chosen(step))
         return F.cross_entropy(model(batch.ids, batch.lengths), batch.topics)
 
-    train(model, loss_of, steps=steps, rate=RATE)
+    train(model, loss_of, steps=steps, lr=LR)
     return model
 
 
@@ -220,10 +220,10 @@ def _tagger_run(name: str, seed: int, *, steps: int, over: str) -> Run:
         batch = picked(known, chosen(step))
         logits = model(batch.ids, batch.lengths)  # (B, L, tags)
         curve.append(accuracy(logits, batch, over=over))
-        counts = batch.mask if name == "with mask" else torch.ones_like(batch.mask)
+        counts = batch.is_word if name == "with mask" else torch.ones_like(batch.is_word)
         return reduce(token_losses(logits, batch.tags, counts), counts)
 
-    train(model, loss_of, steps=steps, rate=RATE)
+    train(model, loss_of, steps=steps, lr=LR)
     with torch.no_grad():
         return Run(accuracy(model(new.ids, new.lengths), new, over=over), curve[::10])
 
@@ -237,7 +237,7 @@ def accuracy(logits: Tensor, sentences: Padded, *, over: str) -> float:
     (0.0, 0.75)
     """
     right = logits.argmax(dim=-1) == sentences.tags
-    return (right[sentences.mask] if over == "words" else right).float().mean().item()
+    return (right[sentences.is_word] if over == "words" else right).float().mean().item()
 
 
 def most_common_tag_share(sentences: Padded, *, over: str) -> float:
@@ -247,5 +247,5 @@ def most_common_tag_share(sentences: Padded, *, over: str) -> float:
     >>> most_common_tag_share(sentences, over="words"), most_common_tag_share(sentences, over="positions")
     (0.5, 0.6000000238418579)
     """
-    tags = sentences.tags[sentences.mask] if over == "words" else sentences.tags.flatten()
+    tags = sentences.tags[sentences.is_word] if over == "words" else sentences.tags.flatten()
     return (tags.bincount().max() / len(tags)).item()

@@ -9,7 +9,7 @@ from masklab.threads import one_thread
 
 
 def train(
-    model: nn.Module, loss_of: Callable[[int], Tensor], *, steps: int, rate: float = 3e-3, keep_every: int = 10
+    model: nn.Module, loss_of: Callable[[int], Tensor], *, steps: int, lr: float = 3e-3, keep_every: int = 10
 ) -> list[float]:
     """Train with Adam, and give the loss at every ``keep_every``-th step.
 
@@ -18,11 +18,11 @@ def train(
     Source: Kingma and Ba 2015, arXiv 1412.6980.
 
     >>> model = nn.Linear(1, 1, bias=False)
-    >>> losses = train(model, lambda step: (model(torch.ones(1, 1)) - 2).square().sum(), steps=100, rate=0.1)
+    >>> losses = train(model, lambda step: (model(torch.ones(1, 1)) - 2).square().sum(), steps=100, lr=0.1)
     >>> len(losses), losses[-1] < 0.1
     (10, True)
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     kept = []
     model.train()
     with one_thread():

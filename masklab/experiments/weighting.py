@@ -59,14 +59,14 @@ def ambiguous(text: LabelledBatch) -> Tensor:
     tensor([[0, 0, 0, 0],
             [0, 0, 0, 1]], dtype=torch.int32)
     """
-    return text.mask & (text.difficulty > 0)
+    return text.is_word & (text.difficulty > 0)
 
 
 MEASURES: Mapping[str, Callable[[LabelledBatch], Tensor]] = MappingProxyType(
     {
         "ambiguous words": ambiguous,
-        "words with one tag": lambda text: text.mask & ~ambiguous(text),
-        "all words": lambda text: text.mask,
+        "words with one tag": lambda text: text.is_word & ~ambiguous(text),
+        "all words": lambda text: text.is_word,
     }
 )
 
@@ -89,7 +89,7 @@ def learned(seed: int, labels: Tensor, weights_at: Callable[[int], Tensor], *, s
     Shapes: ``labels`` (B, L) int64, for all sentences to train on; ``weights_at(step)`` (B, L) float, 0 at pads.
 
     >>> seen, _ = texts()
-    >>> len(learned(0, seen.tags, lambda step: seen.mask.float(), steps=2, measure="all words").curve)
+    >>> len(learned(0, seen.tags, lambda step: seen.is_word.float(), steps=2, measure="all words").curve)
     1
     """
     seen, _ = texts()
@@ -100,10 +100,10 @@ def learned(seed: int, labels: Tensor, weights_at: Callable[[int], Tensor], *, s
         if step % 10 == 0:
             curve.append(accuracy(model, measure))
         rows = rows_of(step)
-        losses = token_losses(model(seen.ids[rows], seen.lengths[rows]), labels[rows], seen.mask[rows])
+        losses = token_losses(model(seen.ids[rows], seen.lengths[rows]), labels[rows], seen.is_word[rows])
         return reduce(losses, weights_at(step)[rows])
 
-    train(model, loss_of, steps=steps, rate=1e-2)
+    train(model, loss_of, steps=steps, lr=1e-2)
     return Run(accuracy(model, measure), curve)
 
 
@@ -135,7 +135,7 @@ def votes(
     if guesses is not None:
         guess = guesses[..., None].expand_as(truth)
     said = guess.where(nobody_knows[..., None] | slips, truth)
-    return said.masked_fill(~text.mask[..., None], -1)
+    return said.masked_fill(~text.is_word[..., None], -1)
 
 
 def usual_tags(part: Sequence[Example]) -> Tensor:
@@ -175,7 +175,7 @@ def annotator_noise(
     check_choice("guess", guess, ("any tag", "usual tag"))
     seen, _ = texts()
     guesses = usual_tags(examples()[0]) if guess == "usual tag" else None
-    same = seen.mask.float()
+    same = seen.is_word.float()
 
     def run(name: str, seed: int) -> Run:
         labels, agreement = agreement_weights(votes(seen, guesses, unclear=unclear, seed=seed))

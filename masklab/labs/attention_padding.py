@@ -98,7 +98,7 @@ def draw(state: Mapping) -> Picture:
     painted = _painted(state["painted"], length=batch.ids.shape[1])
     used = ~painted[None] if state["predict"] and not state["reveal"] else answer  # (1, L, L)
     projected = project(batch.ids[shown], pad=float(state["pad"]), seed=int(state["seed"]))
-    attention = attend(projected.q, projected.k, projected.v, used[None], empty="nan")
+    attention = attend(projected.q, projected.k, projected.v, used[None], on_empty="nan")
     guess = painted if state["predict"] else None
     panels = _panels(batch, shown, projected if state["qkv"] else None, attention, guess, reveal=bool(state["reveal"]))
     return Picture(
@@ -165,7 +165,7 @@ def _painted(pairs: Sequence, *, length: int) -> Tensor:
 def _sentences(batch: Batch) -> list[Sentence]:
     """The sentences as chips, each with a note on how much of it is words."""
     total = batch.ids.shape[1]
-    rows = zip(batch.tokens, batch.mask.tolist(), batch.lengths.tolist(), strict=True)
+    rows = zip(batch.tokens, batch.is_word.tolist(), batch.lengths.tolist(), strict=True)
     return [
         Sentence(tokens=tokens, pads=[not word for word in words], note=_note(tokens, words, length, total))
         for tokens, words, length in rows
@@ -184,7 +184,7 @@ def _panels(
     batch, shown: int, projected: Projected | None, attention: Attention, guess: Tensor | None, *, reveal: bool
 ):
     """All panels in the order of the formula."""
-    tokens, pads = batch.tokens[shown], (~batch.mask[shown]).tolist()
+    tokens, pads = batch.tokens[shown], (~batch.is_word[shown]).tolist()
     words = {"rows": tokens, "row_pads": pads}
     square = words | {"columns": tokens, "column_pads": pads}
     wide = words | {"columns": [str(i) for i in range(DIM)], "say": "{}"}

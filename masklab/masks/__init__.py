@@ -5,8 +5,7 @@ indices; the rest is composed of rules with ``&``, ``|`` and ``~``. Rules live o
 tensor, and move that.
 """
 
-from masklab.masks.chance import block_dropout, dropout, head_dropout, key_dropout
-from masklab.masks.layers import reach
+from masklab.masks.layers import receptive_field
 from masklab.masks.patterns import (
     EncoderDecoder,
     between,
@@ -14,12 +13,12 @@ from masklab.masks.patterns import (
     blocks,
     causal,
     chunks,
+    diagonal,
     dilated,
     document_ids,
     documents,
     encoder_decoder,
     global_tokens,
-    itself,
     offset_queries,
     padding,
     padding_queries,
@@ -27,11 +26,12 @@ from masklab.masks.patterns import (
     sliding_window,
     special_tokens,
 )
-from masklab.masks.rule import Mask, Predicate, describe, everything
+from masklab.masks.random_masks import block_dropout, dropout, head_dropout, key_dropout
+from masklab.masks.rule import Predicate, Rule, describe, everything
 
 __all__ = [
-    "EncoderDecoder", "Mask", "Predicate", "between", "bidirectional_window", "block_dropout", "blocks", "causal",
+    "EncoderDecoder", "Rule", "Predicate", "between", "bidirectional_window", "block_dropout", "blocks", "causal",
     "chunks", "describe", "dilated", "document_ids", "documents", "dropout", "encoder_decoder", "everything",
-    "global_tokens", "head_dropout", "itself", "key_dropout", "offset_queries", "padding", "padding_queries",
-    "prefix_lm", "reach", "sliding_window", "special_tokens",
+    "global_tokens", "head_dropout", "diagonal", "key_dropout", "offset_queries", "padding", "padding_queries",
+    "prefix_lm", "receptive_field", "sliding_window", "special_tokens",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from masklab.masks.rule import tensor_only
 from masklab.masks.tables import at_least
 
 
-def reach(*masks: Tensor, layers: int = 1) -> Tensor:
+def receptive_field(*masks: Tensor, layers: int = 1) -> Tensor:
     """Which positions can have an influence on which, after a stack of attention layers.
 
     Row i says which inputs output i may depend on: a boolean matrix power. A position always depends
@@ -19,7 +19,7 @@ def reach(*masks: Tensor, layers: int = 1) -> Tensor:
 
     >>> from masklab.masks import sliding_window
     >>> window = sliding_window(2).tensor(queries=4, keys=4)[0, 0]
-    >>> reach(window, layers=2).int()
+    >>> receptive_field(window, layers=2).int()
     tensor([[1, 0, 0, 0],
             [1, 1, 0, 0],
             [1, 1, 1, 0],
@@ -27,12 +27,12 @@ def reach(*masks: Tensor, layers: int = 1) -> Tensor:
     """
     at_least(0, layers=layers)
     if not masks:
-        raise ValueError("reach needs at least one mask, and there is none.")
+        raise ValueError("receptive_field needs at least one mask, and there is none.")
     fit = [tensor_only(mask).dtype == torch.bool and mask.ndim > 1 for mask in masks]
     if not all(fit) or any(mask.shape[-2:] != masks[0].shape[-1:] * 2 for mask in masks):
         shapes = ", ".join(f"{mask.dtype} of shape {tuple(mask.shape)}" for mask in masks)
         raise ValueError(
-            f"reach needs bool masks (..., length, length) of one length, True = may attend, not {shapes}."
+            f"receptive_field needs bool masks (..., length, length) of one length, True = may attend, not {shapes}."
         )
     own = torch.eye(masks[0].shape[-1], dtype=torch.bool, device=masks[0].device)
     known = own.expand(torch.broadcast_shapes(*(mask.shape for mask in masks)))

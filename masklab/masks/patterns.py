@@ -7,25 +7,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from masklab.masks.rule import Mask, agreed
+from masklab.masks.rule import Rule, agreed
 from masklab.masks.tables import at_least, table
 from masklab.text import word_positions
 
 
-def itself() -> Mask:
+def diagonal() -> Rule:
     """A query sees its own key and no other.
 
-    With ``|`` it keeps rows from being empty: ``key_dropout(…) | itself()``.
+    With ``|`` it keeps rows from being empty: ``key_dropout(…) | diagonal()``.
 
-    >>> itself().tensor(queries=3, keys=3)[0, 0].int()
+    >>> diagonal().tensor(queries=3, keys=3)[0, 0].int()
     tensor([[1, 0, 0],
             [0, 1, 0],
             [0, 0, 1]], dtype=torch.int32)
     """
-    return Mask(lambda b, h, q, k: k == q, "the key is the query itself")
+    return Rule(lambda b, h, q, k: k == q, "the key is the query itself")
 
 
-def padding(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
+def padding(lengths: Tensor, *, total: int, side: str = "right") -> Rule:
     """Only words may be attended to: padding *keys*, the columns, are blocked.
 
     For padding on both sides see `between`. Shapes: ``lengths`` (batch,) integers, ``total`` the
@@ -38,10 +38,10 @@ def padding(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
             [1, 1, 0]], dtype=torch.int32)
     """
     word = word_positions(lengths, total=total, side=side)
-    return Mask(lambda b, h, q, k: word[b, k], "the key is a word", batch=len(lengths))
+    return Rule(lambda b, h, q, k: word[b, k], "the key is a word", batch=len(lengths))
 
 
-def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Mask:
+def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Rule:
     """Only words may ask: padding *queries*, the rows, are blocked.
 
     Rarely what you want: a blocked row has no key left, and its softmax is undefined.
@@ -53,10 +53,10 @@ def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Mask
             [0, 0, 0]], dtype=torch.int32)
     """
     word = word_positions(lengths, total=total, side=side)
-    return Mask(lambda b, h, q, k: word[b, q], "the query is a word", batch=len(lengths))
+    return Rule(lambda b, h, q, k: word[b, q], "the query is a word", batch=len(lengths))
 
 
-def between(starts: Tensor, ends: Tensor) -> Mask:
+def between(starts: Tensor, ends: Tensor) -> Rule:
     """Only words may be attended to, in sentences with padding on both sides.
 
     The words of a sentence are its positions from ``starts`` up to ``ends``, which is the first
@@ -71,10 +71,10 @@ def between(starts: Tensor, ends: Tensor) -> Mask:
     agreed(len(starts), len(ends))
     if (starts > ends).any():
         raise ValueError(f"no end may be before its start: starts {starts.tolist()}, ends {ends.tolist()}.")
-    return Mask(lambda b, h, q, k: (starts[b] <= k) & (k < ends[b]), "the key is a word", batch=len(starts))
+    return Rule(lambda b, h, q, k: (starts[b] <= k) & (k < ends[b]), "the key is a word", batch=len(starts))
 
 
-def causal(*, offset: int = 0) -> Mask:
+def causal(*, offset: int = 0) -> Rule:
     """A query sees itself and what came before, never what comes after.
 
     ``offset`` is the position of query 0 among the keys: with 6 keys, 5 of them
@@ -89,10 +89,10 @@ def causal(*, offset: int = 0) -> Mask:
     tensor([[1, 1, 1, 1, 1, 1]], dtype=torch.int32)
     """
     at_least(None, offset=offset)
-    return Mask(lambda b, h, q, k: k <= q + offset, "the key is not after the query")
+    return Rule(lambda b, h, q, k: k <= q + offset, "the key is not after the query")
 
 
-def offset_queries(mask: Mask, *, offset: int) -> Mask:
+def offset_queries(mask: Rule, *, offset: int) -> Rule:
     """The same rule, when query 0 is the key at ``offset``: the earlier queries are in a KV cache.
 
     For any rule what ``causal(offset=…)`` is for the causal one. Raises ValueError for a negative offset.
@@ -103,10 +103,10 @@ def offset_queries(mask: Mask, *, offset: int) -> Mask:
     True
     """
     at_least(0, offset=offset)
-    return replace(mask, allows=lambda b, h, q, k: mask.allows(b, h, q + offset, k))
+    return replace(mask, mask_mod=lambda b, h, q, k: mask.mask_mod(b, h, q + offset, k))
 
 
-def sliding_window(size: int, *, offset: int = 0) -> Mask:
+def sliding_window(size: int, *, offset: int = 0) -> Rule:
     """A query sees the last ``size`` keys, itself included, and never what comes after.
 
     Others count differently. Transformers' ``sliding_window`` is this ``size``; attention-gym's
@@ -121,10 +121,10 @@ def sliding_window(size: int, *, offset: int = 0) -> Mask:
     """
     at_least(1, size=size)
     counted = f"one of the last {size}, the query itself included" if size > 1 else "the last one, the query itself"
-    return causal(offset=offset) & Mask(lambda b, h, q, k: k > q + offset - size, f"the key is {counted}")
+    return causal(offset=offset) & Rule(lambda b, h, q, k: k > q + offset - size, f"the key is {counted}")
 
 
-def bidirectional_window(*, before: int, after: int) -> Mask:
+def bidirectional_window(*, before: int, after: int) -> Rule:
     """A query sees itself, ``before`` keys on its left and ``after`` on its right: before + 1 + after in all.
 
     Others name one number W. Transformers means ``before=W, after=W`` (2W+1 keys), Keras
@@ -139,11 +139,11 @@ def bidirectional_window(*, before: int, after: int) -> Mask:
     """
     at_least(0, before=before, after=after)
     left, right = (f"at most {n}" if n else "not" for n in (before, after))
-    near = Mask(lambda b, h, q, k: k >= q - before, f"the key is {left} before the query")
-    return near & Mask(lambda b, h, q, k: k <= q + after, f"the key is {right} after the query")
+    near = Rule(lambda b, h, q, k: k >= q - before, f"the key is {left} before the query")
+    return near & Rule(lambda b, h, q, k: k <= q + after, f"the key is {right} after the query")
 
 
-def dilated(step: int) -> Mask:
+def dilated(step: int) -> Rule:
     """A query sees itself and every ``step``-th key on both sides.
 
     Compose it: ``dilated(step) & sliding_window((n - 1) * step + 1)`` sees n keys, the last one itself.
@@ -157,10 +157,10 @@ def dilated(step: int) -> Mask:
             [0, 1, 0, 1]], dtype=torch.int32)
     """
     at_least(1, step=step)
-    return Mask(lambda b, h, q, k: q % step == k % step, f"the key is a multiple of {step} away from the query")
+    return Rule(lambda b, h, q, k: q % step == k % step, f"the key is a multiple of {step} away from the query")
 
 
-def blocks(size: int, *, starts: Tensor | None = None) -> Mask:
+def blocks(size: int, *, starts: Tensor | None = None) -> Rule:
     """A query sees its own block of ``size`` positions, before and after itself.
 
     With left padding give ``starts``, where each sentence begins, so that blocks are counted from
@@ -175,12 +175,12 @@ def blocks(size: int, *, starts: Tensor | None = None) -> Mask:
     at_least(1, size=size)
     meaning = f"the key is in the query's block of {size}"
     if starts is None:
-        return Mask(lambda b, h, q, k: q // size == k // size, meaning)
+        return Rule(lambda b, h, q, k: q // size == k // size, meaning)
     starts = table("starts", starts)
-    return Mask(lambda b, h, q, k: (q - starts[b]) // size == (k - starts[b]) // size, meaning, batch=len(starts))
+    return Rule(lambda b, h, q, k: (q - starts[b]) // size == (k - starts[b]) // size, meaning, batch=len(starts))
 
 
-def chunks(size: int, *, starts: Tensor | None = None) -> Mask:
+def chunks(size: int, *, starts: Tensor | None = None) -> Rule:
     """A query sees itself and what came before in its own block: chunked attention, as in Llama 4.
 
     Shapes and errors: as for `blocks`. The same as Transformers' ``chunked_causal_mask_function``.
@@ -194,7 +194,7 @@ def chunks(size: int, *, starts: Tensor | None = None) -> Mask:
     return blocks(size, starts=starts) & causal()
 
 
-def prefix_lm(prefixes: Tensor) -> Mask:
+def prefix_lm(prefixes: Tensor) -> Rule:
     """Everybody sees the whole prefix; behind it, a query sees itself and what came before.
 
     Shape: ``prefixes`` (batch,) integers, how many positions are prefix, left padding counted in.
@@ -209,10 +209,10 @@ def prefix_lm(prefixes: Tensor) -> Mask:
             [1, 1, 1, 1]], dtype=torch.int32)
     """
     prefixes = table("prefixes", prefixes)
-    return causal() | Mask(lambda b, h, q, k: k < prefixes[b], "the key is in the prefix", batch=len(prefixes))
+    return causal() | Rule(lambda b, h, q, k: k < prefixes[b], "the key is in the prefix", batch=len(prefixes))
 
 
-def documents(ids: Tensor) -> Mask:
+def documents(ids: Tensor) -> Rule:
     """A query sees its own document of a packed batch, before and after itself.
 
     The document of each position is its id; −1 means no document: a pad neither sees nor is seen,
@@ -228,7 +228,7 @@ def documents(ids: Tensor) -> Mask:
     """
     ids = table("ids", ids, axes=("batch", "length"), least=-1)
     asked = ids + ids.clamp(max=0)  # −1 becomes −2: a pad asks for a document that no key is in
-    return Mask(lambda b, h, q, k: asked[b, q] == ids[b, k], "the key is in the query's document", batch=len(ids))
+    return Rule(lambda b, h, q, k: asked[b, q] == ids[b, k], "the key is in the query's document", batch=len(ids))
 
 
 def document_ids(lengths: Sequence[Sequence[int]], *, total: int) -> Tensor:
@@ -253,7 +253,7 @@ def document_ids(lengths: Sequence[Sequence[int]], *, total: int) -> Tensor:
     return ids
 
 
-def global_tokens(positions: Tensor) -> Mask:
+def global_tokens(positions: Tensor) -> Rule:
     """The tokens at these positions see everybody and are seen by everybody; the others see only them.
 
     Compose it: ``sliding_window(…) | global_tokens(…)``. Where each sentence has its own, see
@@ -267,11 +267,11 @@ def global_tokens(positions: Tensor) -> Mask:
             [0, 1, 0]], dtype=torch.int32)
     """
     positions = table("positions", positions, axes=("count",))
-    query = Mask(lambda b, h, q, k: (q[..., None] == positions).any(-1), "the query is global")
-    return query | Mask(lambda b, h, q, k: (k[..., None] == positions).any(-1), "the key is global")
+    query = Rule(lambda b, h, q, k: (q[..., None] == positions).any(-1), "the query is global")
+    return query | Rule(lambda b, h, q, k: (k[..., None] == positions).any(-1), "the key is global")
 
 
-def special_tokens(special: Tensor, *, role: str = "hidden") -> Mask:
+def special_tokens(special: Tensor, *, role: str = "hidden") -> Rule:
     """What [CLS], [SEP] and their like may do: be hidden as keys, or be global.
 
     ``"hidden"``: nobody sees them, and they may still ask. ``"global"``: they see everybody and are
@@ -291,17 +291,17 @@ def special_tokens(special: Tensor, *, role: str = "hidden") -> Mask:
     if role not in ("hidden", "global"):
         raise ValueError(f"role must be 'hidden' or 'global', and is {role!r}.")
     special = table("special", special, axes=("batch", "length"), dtypes=(torch.bool,))
-    key = Mask(lambda b, h, q, k: special[b, k], "the key is special", batch=len(special))
-    query = Mask(lambda b, h, q, k: special[b, q], "the query is special", batch=len(special))
+    key = Rule(lambda b, h, q, k: special[b, k], "the key is special", batch=len(special))
+    query = Rule(lambda b, h, q, k: special[b, q], "the query is special", batch=len(special))
     return ~key if role == "hidden" else query | key
 
 
 class EncoderDecoder(NamedTuple):
     """The three masks of an encoder–decoder: who asks whom."""
 
-    source: Mask  # encoder: source asks source
-    target: Mask  # decoder: target asks target
-    cross: Mask  # decoder: target asks source
+    source: Rule  # encoder: source asks source
+    target: Rule  # decoder: target asks target
+    cross: Rule  # decoder: target asks source
 
 
 def encoder_decoder(

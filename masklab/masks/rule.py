@@ -16,10 +16,10 @@ OPPOSITE = {"every": "none", "none": "every"}
 
 
 @dataclass(frozen=True, eq=False)  # two rules are the same if they are one object: functions cannot be compared
-class Mask:
+class Rule:
     """A rule that says which query may attend to which key.
 
-    ``allows(b, h, q, k)`` takes index tensors that broadcast, and gives a bool
+    ``mask_mod(b, h, q, k)`` takes index tensors that broadcast, and gives a bool
     tensor, True = may attend. The same signature as FlexAttention's ``mask_mod``.
     ``meaning`` says the rule in words; ``batch`` and ``heads`` are how many it knows, None for any
     number. Rules compose with ``&``, ``|`` and ``~``; ValueError if they know different batches
@@ -37,12 +37,12 @@ class Mask:
     'the key is not after the query and the key is a word'
     """
 
-    allows: Predicate
+    mask_mod: Predicate
     meaning: str
     batch: int | None = None
     heads: int | None = None
     joint: str = field(default="", repr=False)  # "and", "or", "not"; "every" for everything(); "" for other rules
-    parts: tuple["Mask", ...] = field(default=(), repr=False)
+    parts: tuple["Rule", ...] = field(default=(), repr=False)
 
     def tensor(self, *, batch: int | None = None, heads: int | None = None, queries: int, keys: int) -> Tensor:
         """The rule for every pair of positions.
@@ -66,21 +66,21 @@ class Mask:
         except IndexError as error:
             raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
 
-    def __and__(self, other: "Mask") -> "Mask":
+    def __and__(self, other: "Rule") -> "Rule":
         """Allowed by both rules."""
-        return _composed("and", self, other, lambda b, h, q, k: self.allows(b, h, q, k) & other.allows(b, h, q, k))
+        return _composed("and", self, other, lambda b, h, q, k: self.mask_mod(b, h, q, k) & other.mask_mod(b, h, q, k))
 
-    def __or__(self, other: "Mask") -> "Mask":
+    def __or__(self, other: "Rule") -> "Rule":
         """Allowed by either rule."""
-        return _composed("or", self, other, lambda b, h, q, k: self.allows(b, h, q, k) | other.allows(b, h, q, k))
+        return _composed("or", self, other, lambda b, h, q, k: self.mask_mod(b, h, q, k) | other.mask_mod(b, h, q, k))
 
-    def __invert__(self) -> "Mask":
+    def __invert__(self) -> "Rule":
         """Allowed where the rule blocks, and the other way round."""
-        rule, meaning = lambda b, h, q, k: ~self.allows(b, h, q, k), f"not ({self.meaning})"
-        return replace(self, allows=rule, meaning=meaning, joint="not", parts=(self,))
+        rule, meaning = lambda b, h, q, k: ~self.mask_mod(b, h, q, k), f"not ({self.meaning})"
+        return replace(self, mask_mod=rule, meaning=meaning, joint="not", parts=(self,))
 
 
-def _cells(mask: Mask, shape: tuple[int, int, int, int]) -> Tensor:
+def _cells(mask: Rule, shape: tuple[int, int, int, int]) -> Tensor:
     """What the rule gives for every index. Shape: broadcasts to ``shape``.
 
     A rule on its own is one comparison, made at once. A composed rule makes a tensor for each of
@@ -103,22 +103,22 @@ def _cells(mask: Mask, shape: tuple[int, int, int, int]) -> Tensor:
     return cells
 
 
-def _asked(mask: Mask, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+def _asked(mask: Rule, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
     """What the rule gives for these indices, if it is a bool tensor."""
-    cells = mask.allows(b, h, q, k)
+    cells = mask.mask_mod(b, h, q, k)
     if not isinstance(cells, Tensor) or cells.dtype != torch.bool:
         found = cells.dtype if isinstance(cells, Tensor) else repr(cells)
         raise TypeError(f"a rule must give a bool tensor, True = may attend, and “{mask.meaning}” gives {found}.")
     return cells
 
 
-def _composed(joint: str, first: Mask, second: Mask, allows: Predicate) -> Mask:
+def _composed(joint: str, first: Rule, second: Rule, mask_mod: Predicate) -> Rule:
     """One rule made of two."""
-    if not isinstance(second, Mask):
+    if not isinstance(second, Rule):
         raise TypeError(f"a rule composes with a rule, and got {type(second).__name__}; make a tensor of it first.")
     meaning = f"{first.meaning} {joint} {second.meaning}"
-    return Mask(
-        allows,
+    return Rule(
+        mask_mod,
         f"({meaning})" if joint == "or" else meaning,
         batch=agreed(first.batch, second.batch),
         heads=agreed(first.heads, second.heads, "head"),
@@ -158,14 +158,14 @@ def tensor_only(values: Tensor) -> Tensor:
     Traceback (most recent call last):
     TypeError: a rule is not a tensor: use rule.tensor(queries=…, keys=…).
     """
-    if isinstance(values, Mask):
+    if isinstance(values, Rule):
         raise TypeError("a rule is not a tensor: use rule.tensor(queries=…, keys=…).")
     if not isinstance(values, Tensor):
         raise TypeError(f"expected a tensor, and got {type(values).__name__}.")
     return values
 
 
-def describe(mask: Mask) -> str:
+def describe(mask: Rule) -> str:
     """Say in one sentence what a query may see.
 
     Where "and" and "or" mix, brackets show what belongs together; what decides nothing is left out.
@@ -174,10 +174,10 @@ def describe(mask: Mask) -> str:
     >>> words = padding(torch.tensor([2]), total=3)
     >>> print(describe(causal() & words))
     A query may attend to a key if the key is not after the query and the key is a word.
-    >>> print(describe(causal() & (words | itself())))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(describe(causal() & (words | diagonal())))  # doctest: +NORMALIZE_WHITESPACE
     A query may attend to a key if the key is not after the query
     and (the key is a word or the key is the query itself).
-    >>> print(describe(~itself()))
+    >>> print(describe(~diagonal()))
     A query may attend to a key unless the key is the query itself.
     >>> print(describe(causal() & ~everything()))
     A query may attend to no key.
@@ -190,7 +190,7 @@ def describe(mask: Mask) -> str:
     return f"A query may attend to a key if {_clause(mask)}."
 
 
-def _simplified(mask: Mask) -> Mask:
+def _simplified(mask: Rule) -> Rule:
     """The rule for its words alone: parts that allow every key, or none, decide all of it or nothing."""
     parts = [_simplified(part) for part in mask.parts]
     if mask.joint == "not" and parts[0].joint in OPPOSITE:
@@ -204,7 +204,7 @@ def _simplified(mask: Mask) -> Mask:
     return replace(mask, parts=tuple(parts))
 
 
-def _clause(mask: Mask) -> str:
+def _clause(mask: Rule) -> str:
     """The rule as a part of a sentence; what is joined by another word than its neighbours stands in brackets."""
     if not mask.parts:
         return mask.meaning
@@ -214,10 +214,10 @@ def _clause(mask: Mask) -> str:
     return f" {mask.joint} ".join(f"({_clause(part)})" if part.joint == other else _clause(part) for part in mask.parts)
 
 
-def everything() -> Mask:
+def everything() -> Rule:
     """Every query may attend to every key: no mask at all.
 
     >>> bool(everything().tensor(queries=3, keys=5).all())
     True
     """
-    return Mask(lambda b, h, q, k: torch.ones_like(b, dtype=torch.bool), "every key is allowed", joint="every")
+    return Rule(lambda b, h, q, k: torch.ones_like(b, dtype=torch.bool), "every key is allowed", joint="every")

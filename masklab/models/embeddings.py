@@ -25,16 +25,16 @@ class Embeddings(nn.Module):
 
     Shapes: ``ids`` (B, L) → (B, L, dim). ``positions`` int64, (B, L) or (L,), says which place each id
     has in its sentence; by default it counts from ``start``: wrong under left padding and in packed rows.
-    Raises ValueError for ids with other axes, and for a position that the table, of ``longest`` rows, does not have.
+    Raises ValueError for ids with other axes, and for a position that the table, of ``max_len`` rows, does not have.
 
-    >>> Embeddings(vocabulary=10, dim=4, longest=8)(torch.tensor([[1, 2, 3]])).shape
+    >>> Embeddings(vocab_size=10, dim=4, max_len=8)(torch.tensor([[1, 2, 3]])).shape
     torch.Size([1, 3, 4])
     """
 
-    def __init__(self, vocabulary: int, dim: int, longest: int):
+    def __init__(self, vocab_size: int, dim: int, max_len: int):
         super().__init__()
-        self.token = nn.Embedding(vocabulary, dim)
-        self.position = nn.Embedding(longest, dim)
+        self.token = nn.Embedding(vocab_size, dim)
+        self.position = nn.Embedding(max_len, dim)
 
     def forward(self, ids: Tensor, positions: Tensor | None = None, *, start: int = 0) -> Tensor:
         """Sum the two vectors of each id."""
@@ -45,10 +45,10 @@ class Embeddings(nn.Module):
             positions, first, last = torch.arange(start, start + L, device=ids.device), start, start + L - 1
         else:
             first, last = positions.min().item(), positions.max().item()
-        longest = self.position.num_embeddings
-        if not 0 <= first <= last < longest:
+        max_len = self.position.num_embeddings
+        if not 0 <= first <= last < max_len:
             raise ValueError(
-                f"positions must lie between 0 and longest - 1 = {longest - 1}, and these go from "
-                f"{first} to {last}. Shorten the text, or build the model with a larger longest."
+                f"positions must lie between 0 and max_len - 1 = {max_len - 1}, and these go from "
+                f"{first} to {last}. Shorten the text, or build the model with a larger max_len."
             )
         return self.token(ids) + self.position(positions)  # (B, L, dim)

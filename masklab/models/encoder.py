@@ -33,7 +33,7 @@ class Encoder(nn.Module):
     Shapes: ``ids`` (B, L) int64; ``mask`` bool, True = may attend, (B, heads, L, L), each of which
     may be 1; ``positions`` as for `Embeddings` → logits (B, L, classes). The mask has no default: to leave
     it out is the most common mistake, so write None if every query may attend to every key.
-    ``longest`` is the number of positions. Raises TypeError and ValueError for a mask that does not fit.
+    ``max_len`` is the number of positions. Raises TypeError and ValueError for a mask that does not fit.
 
     >>> import torch
     >>> ids, word = torch.tensor([[1, 2, 3, 0]]), torch.tensor([[True, True, True, False]])
@@ -45,12 +45,12 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, classes: int, *, dim: int = 32, heads: int = 2, layers: int = 2, longest: int = 64,
+        self, vocab_size: int, classes: int, *, dim: int = 32, heads: int = 2, layers: int = 2, max_len: int = 64,
         dropout: float = 0.0, seed: int = 0,
     ):  # fmt: skip
         super().__init__()
         with private_seed(seed):
-            self.embed = Embeddings(vocabulary, dim, longest)
+            self.embed = Embeddings(vocab_size, dim, max_len)
             self.blocks = nn.ModuleList(Block(dim, heads, dropout=dropout) for _ in range(layers))
             self.norm = nn.LayerNorm(dim)
             self.head = nn.Linear(dim, classes)

@@ -40,7 +40,7 @@ class DecoderBlock(nn.Module):
 class EncoderDecoder(nn.Module):
     """Reads a source, then predicts each next token of a target.
 
-    Shapes: ``source`` (B, S) and ``target`` (B, T) int64 → logits (B, T, target_vocabulary). The masks are
+    Shapes: ``source`` (B, S) and ``target`` (B, T) int64 → logits (B, T, target_vocab_size). The masks are
     bool, True = may attend, with the axes (batch, head, query, key), each of which may be 1:
 
     - ``source_mask`` (…, S, S): who in the source sees whom in the source; blocks its pads, as columns.
@@ -58,18 +58,18 @@ class EncoderDecoder(nn.Module):
     """
 
     def __init__(
-        self, source_vocabulary: int, target_vocabulary: int, *, dim: int = 32, heads: int = 2, layers: int = 2,
-        longest: int = 64, dropout: float = 0.0, seed: int = 0,
+        self, source_vocab_size: int, target_vocab_size: int, *, dim: int = 32, heads: int = 2, layers: int = 2,
+        max_len: int = 64, dropout: float = 0.0, seed: int = 0,
     ):  # fmt: skip
         super().__init__()
         with private_seed(seed):
-            self.embed_source = Embeddings(source_vocabulary, dim, longest)
+            self.embed_source = Embeddings(source_vocab_size, dim, max_len)
             self.encoder = nn.ModuleList(Block(dim, heads, dropout=dropout) for _ in range(layers))
             self.norm_source = nn.LayerNorm(dim)
-            self.embed_target = Embeddings(target_vocabulary, dim, longest)
+            self.embed_target = Embeddings(target_vocab_size, dim, max_len)
             self.decoder = nn.ModuleList(DecoderBlock(dim, heads, dropout=dropout) for _ in range(layers))
             self.norm_target = nn.LayerNorm(dim)
-            self.head = nn.Linear(dim, target_vocabulary, bias=False)
+            self.head = nn.Linear(dim, target_vocab_size, bias=False)
 
     def encode(self, source: Tensor, mask: Tensor | None, *, positions: Tensor | None = None) -> Tensor:
         """Read the source, (B, S) → (B, S, dim): once, however many target tokens follow."""
@@ -82,21 +82,21 @@ class EncoderDecoder(nn.Module):
         self, target: Tensor, source: Tensor, *, target_mask: Tensor | None = None, cross_mask: Tensor | None,
         positions: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Logits (B, T, vocabulary) of the target, (B, T), given what `encode` read, (B, S, dim)."""
+        """Logits (B, T, vocab_size) of the target, (B, T), given what `encode` read, (B, S, dim)."""
         B, T = batch_and_length(target)
         if target_mask is None:
             target_mask = masks.causal().tensor(queries=T, keys=T).to(target.device)  # (1, 1, T, T)
         x = self.embed_target(target, positions)  # (B, T, dim)
         for block in self.decoder:
             x = block(x, source, target_mask, cross_mask)
-        return self.head(self.norm_target(x))  # (B, T, vocabulary)
+        return self.head(self.norm_target(x))  # (B, T, vocab_size)
 
     def forward(
         self, source: Tensor, target: Tensor, *, source_mask: Tensor | None, target_mask: Tensor | None = None,
         cross_mask: Tensor | None, source_positions: Tensor | None = None, target_positions: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Logits (B, T, vocabulary)."""
+        """Logits (B, T, vocab_size)."""
         read = self.encode(source, source_mask, positions=source_positions)  # (B, S, dim)
         return self.decode(
             target, read, target_mask=target_mask, cross_mask=cross_mask, positions=target_positions
-        )  # (B, T, vocabulary)
+        )  # (B, T, vocab_size)

@@ -18,12 +18,12 @@ from masklab.text import PAD_ID, word_positions
 class GPT(nn.Module):
     """Embeddings → blocks → norm → a logit for each next token.
 
-    Shapes: ``ids`` (B, L) int64 → logits (B, L, vocabulary). ``mask`` bool, True = may attend, is
+    Shapes: ``ids`` (B, L) int64 → logits (B, L, vocab_size). ``mask`` bool, True = may attend, is
     (B, heads, L, P+L), each of which may be 1, with P tokens in the cache. None means causal.
     ``positions`` as for `Embeddings`; by default 0, 1, 2 …, going on after the cache: wrong with left padding.
     ``cache``: give ``()`` first, and you get (logits, cache); give that cache with the tokens that follow, and
     the result is the same as for the whole text at once, since keys and values of the past never change.
-    Raises TypeError and ValueError for a mask that does not fit, ValueError for a position over ``longest`` − 1
+    Raises TypeError and ValueError for a mask that does not fit, ValueError for a position over ``max_len`` − 1
     and for the cache of a model with another number of layers.
 
     >>> model = GPT(10, dim=8)
@@ -35,18 +35,18 @@ class GPT(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, *, dim: int = 32, heads: int = 2, layers: int = 2, longest: int = 64,
+        self, vocab_size: int, *, dim: int = 32, heads: int = 2, layers: int = 2, max_len: int = 64,
         dropout: float = 0.0, seed: int = 0,
     ):  # fmt: skip
         super().__init__()
         with private_seed(seed):
-            self.embed = Embeddings(vocabulary, dim, longest)
+            self.embed = Embeddings(vocab_size, dim, max_len)
             self.blocks = nn.ModuleList(Block(dim, heads, dropout=dropout) for _ in range(layers))
             self.norm = nn.LayerNorm(dim)
-            self.head = nn.Linear(dim, vocabulary, bias=False)
+            self.head = nn.Linear(dim, vocab_size, bias=False)
 
     def forward(self, ids: Tensor, mask: Tensor | None = None, *, positions: Tensor | None = None, cache=None):
-        """Logits (B, L, vocabulary); with a cache, also the longer cache: keys and values of each layer."""
+        """Logits (B, L, vocab_size); with a cache, also the longer cache: keys and values of each layer."""
         B, L = batch_and_length(ids)
         if cache and len(cache) != len(self.blocks):
             raise ValueError(
@@ -61,34 +61,34 @@ class GPT(nn.Module):
         for i, block in enumerate(self.blocks):
             x, keys_values = block(x, mask, cache[i] if cache else None)
             longer.append(keys_values)  # (B, H, P+L, D), twice
-        logits = self.head(self.norm(x))  # (B, L, vocabulary)
+        logits = self.head(self.norm(x))  # (B, L, vocab_size)
         return logits if cache is None else (logits, tuple(longer))
 
     def next_logits(self, ids: Tensor, word: Tensor, cache: tuple) -> tuple[Tensor, tuple]:
-        """Logits of the token after the last column, (B, vocabulary), and the longer cache.
+        """Logits of the token after the last column, (B, vocab_size), and the longer cache.
 
         Shapes: ``ids`` (B, Q), what the cache does not hold yet; ``word`` (B, P+Q) bool, True = a word.
         """
         Q, K = ids.shape[1], word.shape[1]
         causal = masks.causal(offset=K - Q).tensor(queries=Q, keys=K)  # (1, 1, Q, P+Q)
         mask = word[:, None, None, :] & causal  # (B, 1, Q, P+Q)
-        logits, cache = self(ids, mask, positions=positions_of(word)[:, -Q:], cache=cache)  # (B, Q, vocabulary)
-        return logits[:, -1], cache  # (B, vocabulary)
+        logits, cache = self(ids, mask, positions=positions_of(word)[:, -Q:], cache=cache)  # (B, Q, vocab_size)
+        return logits[:, -1], cache  # (B, vocab_size)
 
     @torch.no_grad()
     def generate(
-        self, ids: Tensor, lengths: Tensor | None = None, *, new: int, stop: int | None = None,
+        self, ids: Tensor, lengths: Tensor | None = None, *, max_new_tokens: int, stop: int | None = None,
         temperature: float = 0.0, seed: int = 0,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Write up to ``new`` tokens after each prompt, one cached step at a time, without dropout.
+        """Write up to ``max_new_tokens`` tokens after each prompt, one cached step at a time, without dropout.
 
         Shapes: ``ids`` (B, L), with prompts of ``lengths`` (B,) words padded on the *left*, so that all end in
-        the last column → the new tokens (B, N) with N ≤ new, padded on the right, and how many each sentence
+        the last column → the new tokens (B, N) with N ≤ max_new_tokens, padded on the right, and how many each sentence
         has (B,). A sentence ends with its first ``stop``, which counts. ``temperature`` 0 takes the most
         likely token; above 0 it divides the logits, and draws from a generator of its own with this seed.
         Errors: as for `checked_lengths` and `choose`.
 
-        >>> GPT(10, dim=8).generate(torch.tensor([[0, 0, 1], [4, 5, 6]]), torch.tensor([1, 3]), new=4)[1]
+        >>> GPT(10, dim=8).generate(torch.tensor([[0, 0, 1], [4, 5, 6]]), torch.tensor([1, 3]), max_new_tokens=4)[1]
         tensor([4, 4])
         """
         B, L = batch_and_length(ids)
@@ -97,11 +97,11 @@ class GPT(nn.Module):
         going, count = torch.ones(B, dtype=torch.bool), torch.zeros(B, dtype=torch.int64)
         step, cache, written = ids, (), [ids[:, :0]]  # the first step reads the prompt, (B, L)
         with eval_mode(self):
-            for n in range(new):
+            for n in range(max_new_tokens):
                 if not going.any():
                     break
                 word = word_positions(lengths + n, total=L + n, side="left")  # (B, L+n), True for all that was written
-                logits, cache = self.next_logits(step, word, cache)  # (B, vocabulary)
+                logits, cache = self.next_logits(step, word, cache)  # (B, vocab_size)
                 chosen = choose(logits, temperature=temperature, generator=generator)  # (B,)
                 step = chosen.where(going, PAD_ID)[:, None]  # (B, 1)
                 written, count = [*written, step], count + going

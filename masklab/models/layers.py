@@ -32,7 +32,7 @@ def four_axes(mask: Tensor | None) -> Tensor | None:
 class Attend(nn.Module):
     """`masklab.attention.attend`, by torch's fused kernel: fast, and only the output is kept.
 
-    Shapes and errors: as for `attend`; a row with no allowed key gives zeros. See the stages with `look`.
+    Shapes and errors: as for `attend`; a row with no allowed key gives zeros. See the stages with `trace_attention`.
     """
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

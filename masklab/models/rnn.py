@@ -30,13 +30,13 @@ class Classifier(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, vocabulary: int, classes: int, *, dim: int = 32, read: str = "packed", seed: int = 0):
+    def __init__(self, vocab_size: int, classes: int, *, dim: int = 32, read: str = "packed", seed: int = 0):
         super().__init__()
         if read not in ("last_step", "last_valid", "packed"):
             raise ValueError(f"read must be 'last_step', 'last_valid' or 'packed', and is {read!r}.")
         self.read = read
         with private_seed(seed):
-            self.token = nn.Embedding(vocabulary, dim)
+            self.token = nn.Embedding(vocab_size, dim)
             self.rnn = nn.GRU(dim, dim, batch_first=True)
             self.head = nn.Linear(dim, classes)
 
@@ -70,13 +70,13 @@ class Tagger(nn.Module):
     """
 
     def __init__(
-        self, vocabulary: int, tags: int, *, dim: int = 32, bidirectional: bool = False, packed: bool = True,
+        self, vocab_size: int, tags: int, *, dim: int = 32, bidirectional: bool = False, packed: bool = True,
         seed: int = 0,
     ):  # fmt: skip
         super().__init__()
         self.packed = packed
         with private_seed(seed):
-            self.token = nn.Embedding(vocabulary, dim)
+            self.token = nn.Embedding(vocab_size, dim)
             self.rnn = nn.GRU(dim, dim, batch_first=True, bidirectional=bidirectional)
             self.head = nn.Linear(dim * (2 if bidirectional else 1), tags)
 

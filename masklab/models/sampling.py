@@ -9,7 +9,7 @@ from torch import Tensor
 def choose(logits: Tensor, *, temperature: float, generator: torch.Generator) -> Tensor:
     """The next token: the most likely one at temperature 0, else one drawn from softmax(logits / temperature).
 
-    Shapes: ``logits`` (B, vocabulary) → (B,) int64. Raises ValueError for a temperature below 0, infinite or NaN.
+    Shapes: ``logits`` (B, vocab_size) → (B,) int64. Raises ValueError for a temperature below 0, infinite or NaN.
 
     >>> choose(torch.tensor([[0.0, 2.0, 1.0]]), temperature=0, generator=torch.Generator())
     tensor([1])

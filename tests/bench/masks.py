@@ -68,7 +68,7 @@ def makers_of(kind: str, tokens: int) -> Makers:
     return {
         "predicate": rule,
         "ours": lambda: rule().tensor(queries=tokens, keys=tokens),
-        "flex": lambda: create_mask(rule().allows, 1, 1, tokens, tokens, device="cpu"),
+        "flex": lambda: create_mask(rule().mask_mod, 1, 1, tokens, tokens, device="cpu"),
         "transformers": lambda: theirs.sdpa_mask(
             1, tokens, tokens, mask_function=function(), attention_mask=words(), allow_is_causal_skip=False
         ),

@@ -27,7 +27,7 @@ def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False
     """Five panels of one padded sentence, as the lab of lesson 05 shows them."""
     sentences = RUNNING if total == 5 else ["w " * words, "w " * total]
     batch = make_batch(sentences)
-    tokens, mask = batch.tokens[0], batch.mask[0]
+    tokens, mask = batch.tokens[0], batch.is_word[0]
     q, k, v = (vectors(torch.arange(total) * 3 + i, dim=4, seed=seed)[None, None] for i in range(3))
     allowed = {"columns": mask[None, :].expand(total, total), "both": mask[None, :] & mask[:, None],
                "none": torch.ones(total, total, dtype=torch.bool)}[mode]  # fmt: skip
@@ -36,7 +36,7 @@ def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False
     for r, c in painted:
         blocked[r, c] = True
     blocked = blocked if predict else truth
-    stage = attend(q, k, v, ~blocked, empty="nan" if mode == "both" else "zeros")
+    stage = attend(q, k, v, ~blocked, on_empty="nan" if mode == "both" else "zeros")
     pads = (~mask).tolist()
     edit = {"edits": Edit("painted", cells=painted)} if predict else {}
     two = {"rows": tokens, "columns": tokens, "row_pads": pads, "column_pads": pads}
@@ -62,7 +62,7 @@ def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False
               columns=["1", "2", "3", "4"], row_pads=pads, say="output {}"),
     ]  # fmt: skip
     shown = [Sentence(tokens=t, pads=(~m).tolist(), note=f"{int(m.sum())} of {total} are words")
-             for t, m in zip(batch.tokens, batch.mask, strict=True)]  # fmt: skip
+             for t, m in zip(batch.tokens, batch.is_word, strict=True)]  # fmt: skip
     return Picture(panels=panels, sentences=shown, **parts)
 
 

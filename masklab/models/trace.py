@@ -6,7 +6,7 @@ from masklab.attention import Attention, attend
 from masklab.models.layers import Attend
 
 
-def look(model: nn.Module, *inputs, **options):
+def trace_attention(model: nn.Module, *inputs, **options):
     """Run a model once, and keep what each of its attentions computed on the way.
 
     Returns the model's output, and a dict from the name of each attention to its `Attention`: scores,
@@ -19,7 +19,7 @@ def look(model: nn.Module, *inputs, **options):
 
     >>> import torch
     >>> from masklab.models import GPT
-    >>> logits, stages = look(GPT(10, dim=4, heads=2, layers=1), torch.tensor([[1, 2, 3]]))
+    >>> logits, stages = trace_attention(GPT(10, dim=4, heads=2, layers=1), torch.tensor([[1, 2, 3]]))
     >>> list(stages), stages["blocks.0.attention"].weights.shape
     (['blocks.0.attention'], torch.Size([1, 2, 3, 3]))
     """
