@@ -6,8 +6,8 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "page"
 # Each module imports only from those before it, and the last one alone exports to the outside.
 SCRIPTS = (
-    "dom", "numbers", "theme", "picture", "words", "panel", "table", "canvas", "link", "selection", "edit", "pointer",
-    "controls", "sentences", "view",
+    "dom", "numbers", "theme", "picture", "words", "panel", "table", "bars", "canvas", "link", "selection", "edit",
+    "editor", "pointer", "controls", "sentences", "view",
 )  # fmt: skip
 STYLES = ("theme", "sentences", "controls", "panels", "words")
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

@@ -1,6 +1,6 @@
 /* A panel without numbers: more cells than there is room for, as colours on a canvas. */
 
-import { attributes, clamp, make, newId, setFlag, setText } from "./dom.js";
+import { attributes, clamp, make, newId, setText } from "./dom.js";
 import { NO_SHADE, shadeOf } from "./numbers.js";
 import { Panel, buildBands, clearPen, placeBand } from "./panel.js";
 import { SIGNS } from "./picture.js";
@@ -48,7 +48,8 @@ export class CanvasPanel extends Panel {
     pen.drawImage(small, EDGE, EDGE, width * small.width, height * small.height);
     const hatch = Math.min(width, height) >= HATCH_MIN ? pattern(view, pen, "hatch") : GREY;
     fillCells(pen, this, (i) => blocked[i], hatch);
-    fillCells(pen, this, (i) => Number.isNaN(values[i]), pattern(view, pen, "dots"));
+    const isHole = (i) => Number.isNaN(values[i]);
+    for (const style of [view.theme.colours.hole, pattern(view, pen, "dots")]) fillCells(pen, this, isHole, style);
     paintMarks(pen, this);
     paintEdges(pen, this);
   }
@@ -56,7 +57,7 @@ export class CanvasPanel extends Panel {
   /* The canvas has no cells that a screen reader could read: its name says where one stands. */
   sync() {
     const { data, active } = this;
-    setFlag(this.paper, "data-edits", data.edits);
+    this.paper.dataset.edits = data.edits?.how ?? "";
     const words = cellWords([data], data, Math.floor(active / data.columnCount), active % data.columnCount);
     setText(this.name, `${data.rowCount} rows, ${data.columnCount} columns. ${words}`);
     attributes(this.paper, { "aria-labelledby": `${this.title.id} ${this.name.id}` });
@@ -75,6 +76,12 @@ export class CanvasPanel extends Panel {
     this.active = i;
     this.sync();
     if (really) this.paper.focus();
+  }
+
+  boxOf(i) {
+    const { width, height, data } = this;
+    const [r, c] = [Math.floor(i / data.columnCount), i % data.columnCount];
+    return { x: EDGE + c * width, y: EDGE + r * height, width, height: Math.max(height, 22) };
   }
 
   cellAt({ target, offsetX, offsetY }) {

@@ -4,6 +4,11 @@
 import { attributes, make, newId, setText } from "./dom.js";
 import { formOf } from "./picture.js";
 
+const HOW = {
+  toggle: "Click a cell, or press Space, to change it.",
+  number: "Type a number, drag up or down, or press + and −; Delete takes it back.",
+};
+
 export class Panel {
   /** @param {PanelData} data @param {HTMLElement} body what stands under the title
    * @param {HTMLElement} grid what in it is named and described */
@@ -11,6 +16,7 @@ export class Panel {
     this.data = data;
     this.form = formOf(data);
     this.grid = grid;
+    this.sheet = /** @type {HTMLElement} */ (body.firstElementChild); // what lies over a cell lies in it
     this.title = make("figcaption", "mlab-title", { id: newId() });
     this.meaning = make("p", "mlab-meaning", { id: newId() });
     this.sign = make("span", "mlab-sign");
@@ -30,9 +36,12 @@ export class Panel {
   update(data) {
     this.data = data;
     setText(this.title, data.title);
-    setText(this.meaning, data.meaning);
+    setText(this.meaning, [data.meaning, HOW[data.edits?.how]].filter(Boolean).join(" "));
     setText(this.sign, data.sign);
   }
+
+  /** Make ready what is written, after a change of the data. */
+  refresh() {}
 
   /** Show the data to the eye. @param {View} view */
   paint(view) {}
@@ -47,6 +56,11 @@ export class Panel {
 
   /** Let Tab come in at a cell; with `really`, go there now. @param {number} i @param {{ really: boolean }} how */
   focus(i, how) {}
+
+  /** Where a cell is on the sheet, in CSS pixels. @param {number} i */
+  boxOf(i) {
+    return { x: 0, y: 0, width: 0, height: 0 };
+  }
 
   /** The cell under a pointer, -1 for none. @param {PointerEvent} event */
   cellAt(event) {

@@ -24,7 +24,7 @@ export function readPanels(picture, state) {
       column_words: across.words,
       row_pads: down.pads,
       column_pads: across.pads,
-      values: floats.subarray(start, end),
+      drawnValues: floats.subarray(start, end),
       drawnBlocked: blocked.subarray(start, end),
       marks: marks.subarray(start, end),
     };
@@ -33,25 +33,35 @@ export function readPanels(picture, state) {
   });
 }
 
-function modeOf({ shape, written }) {
+function modeOf({ shape, scale, written }) {
   if (shape[0] * shape[1] === 0) return "empty";
+  if (scale === "bars") return "bars";
   return written ? "table" : "canvas";
 }
 
-/** Show at once what the learner changed, before the kernel answers: a flag is turned where the
- * cell is among the changes of the state or among those that were drawn, not where it is in both.
+/** Show at once what the learner changed, before the kernel answers.
  * @param {PanelData} data @param {State} state */
 export function applyEdits(data, state) {
-  data.blocked = data.drawnBlocked.slice();
-  if (!data.edits) return;
-  const [drawn, now] = [data.edits.cells, state[data.edits.key] ?? []].map((cells) => places(data, cells));
-  for (const i of new Set([...drawn, ...now])) if (drawn.has(i) !== now.has(i)) data.blocked[i] ^= 1;
+  const { edits, drawnBlocked, drawnValues } = data;
+  const changes = edits ? (state[edits.key] ?? []) : [];
+  data.applied = edits && state[edits.key];
+  data.blocked = edits?.how === "toggle" ? drawnBlocked.slice() : drawnBlocked;
+  data.values = edits?.how === "number" ? drawnValues.slice() : drawnValues;
+  const place = (cell) => placeIn(data, cell);
+  if (edits?.how === "toggle") for (const i of turnedPlaces(edits.cells, changes, place)) data.blocked[i] ^= 1;
+  if (edits?.how === "number") for (const cell of changes) if (place(cell) >= 0) data.values[place(cell)] = Number(cell[2]);
 }
 
-/* The cells of a list that the panel has; a list may be of a longer sentence. */
-function places({ rowCount, columnCount }, cells) {
-  const isInside = ([r, c]) => r >= 0 && r < rowCount && c >= 0 && c < columnCount;
-  return new Set(cells.filter(isInside).map(([r, c]) => r * columnCount + c));
+/** Where a flag is turned: at the places that are in one of two lists of cells, not in both. -1 is no place.
+ * @param {number[][]} drawn @param {number[][]} now @param {(cell: number[]) => number} place */
+export function turnedPlaces(drawn, now, place) {
+  const [before, after] = [drawn, now].map((cells) => new Set(cells.map(place)));
+  return new Set([...before, ...after].filter((at) => at >= 0 && before.has(at) !== after.has(at)));
+}
+
+/* A list may be of a longer sentence: then a cell has no place, -1. */
+function placeIn({ rowCount, columnCount }, [r, c]) {
+  return r >= 0 && r < rowCount && c >= 0 && c < columnCount ? r * columnCount + c : -1;
 }
 
 /** Whether a panel's cells belong to a query and a key.

@@ -40,7 +40,7 @@ export function showSelection(view, { speak = true } = {}) {
     if (stopRow >= 0 && stopColumn >= 0 && stop !== panel.active) panel.focus(stop, { really: false });
   }
   highlightChips(view, axes);
-  const words = selectionWords(view);
+  const words = (!view.pointed && view.editor?.problem) || selectionWords(view);
   setText(view.status, words || "Point at a cell, or walk with the arrow keys.");
   clearTimeout(view.speaking);
   if (speak) view.speaking = setTimeout(() => setText(view.spoken, words), SPEAK_MS);
@@ -55,18 +55,26 @@ const placeOf = (data, axes) => data.links.map((link, k) => (axes[link] < data.s
 function selectionWords(view) {
   const { axes, source } = selectedIn(view);
   const here = view.panels.map(({ data }) => data).filter((data) => !placeOf(data, axes).includes(-1));
-  const from = here.find(({ name }) => name === source) ?? here.find(isPair);
+  const from = here.find(({ name }) => name === source) ?? here.find(isPair) ?? here[0];
   if (!from) return "";
   const [row, column] = placeOf(from, axes);
   return cellWords(here, from, row, column, view.sentences);
 }
 
+/** @param {View} view @param {import("./panel.js").Panel} panel @param {number} i */
+export function wordsOfCell(view, { data }, i) {
+  const all = view.panels.map((panel) => panel.data);
+  return cellWords(all, data, Math.floor(i / data.columnCount), i % data.columnCount, view.sentences);
+}
+
 /** @param {View} view @param {Record<string, number>} axes */
 function highlightChips(view, axes) {
-  for (const chip of view.markedChips) delete chip.dataset.query, delete chip.dataset.key;
+  for (const chip of view.markedChips) for (const name of ["query", "key", "here"]) delete chip.dataset[name];
   const buttons = view.chipRows[view.shown]?.buttons ?? [];
   const [query, key] = [buttons[axes.query], buttons[axes.key]];
   if (query) query.dataset.query = "Q";
   if (key) key.dataset.key = "K";
-  view.markedChips = [query, key].filter(Boolean);
+  const here = axes.query === undefined && view.chipRows[axes.sentence ?? view.shown]?.buttons[axes.position];
+  if (here) here.dataset.here = "true";
+  view.markedChips = [query, key, here].filter(Boolean);
 }

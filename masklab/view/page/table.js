@@ -33,8 +33,18 @@ export class TablePanel extends Panel {
   update(data) {
     super.update(data);
     const before = this.texts;
-    this.texts = Array.from(data.values, (value) => number(value, data.kind));
+    this.refresh();
     this.changed = new Set(this.texts.flatMap((text, i) => (before.length && text !== before[i] ? [i] : [])));
+  }
+
+  refresh() {
+    this.texts = Array.from(this.data.values, (value) => number(value, this.data.kind));
+  }
+
+  /** How wide a column is at least, when its longest number has so many characters.
+   * @param {number} em @param {number} longest */
+  leastWidth(em, longest) {
+    return Math.max(Math.round(3.5 * em), Math.round((0.65 * longest + 0.3) * em));
   }
 
   /* All of it the first time, then the words if they are new, and the cells that look different. */
@@ -59,7 +69,7 @@ export class TablePanel extends Panel {
       const i = r * data.columnCount + c;
       const look = this.lookOf(i);
       if (!anew && look === painted.looks[i] && texts[i] === painted.texts[i]) continue;
-      paintCell(pen, this, view, i, { x: plan.xs[c], y, w: plan.widths[c] - 1, h: plan.row - 1, pad });
+      this.paintCell(pen, view, i, { x: plan.xs[c], y, w: plan.widths[c] - 1, h: plan.row - 1, pad });
       [painted.looks[i], painted.texts[i]] = [look, texts[i]];
     }
   }
@@ -71,6 +81,31 @@ export class TablePanel extends Panel {
     const bits = [blocked[i], marks[i] & 1, marks[i] >> 1, Number.isNaN(values[i]), this.changed.has(i), pad];
     const flags = bits.map((bit, k) => (bit ? 512 << k : 0));
     return flags.reduce((look, flag) => look | flag, shadeOf(values[i], scale, limits));
+  }
+
+  /* A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged. */
+  paintCell(pen, view, i, { x, y, w, h, pad }) {
+    const { data, texts, changed } = this;
+    const { colours } = view.theme;
+    const [blocked, mark, isNaN] = [data.blocked[i], data.marks[i], Number.isNaN(data.values[i])];
+    const colour = blocked ? NO_SHADE : shadeOf(data.values[i], data.scale, data.limits);
+    const shades = view.shades[data.scale];
+    const fill = (style, inset = 0) => {
+      pen.fillStyle = style;
+      pen.fillRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset);
+    };
+    const frame = (style) => {
+      [pen.strokeStyle, pen.lineWidth] = [style, 2];
+      pen.strokeRect(x + 1, y + 1, w - 2, h - 2);
+    };
+    fill(colour === NO_SHADE ? (isNaN ? colours.hole : colours.neutral) : shades.fills[colour]);
+    if (isNaN) fill(pattern(view, pen, "dots")), fill(colours.hole, 4);
+    else if (blocked) fill(pattern(view, pen, "hatch")), fill(colours.bg, 4);
+    if (pad) frame(colours.line);
+    if (changed.has(i)) frame(colours.key);
+    const ink = colour === NO_SHADE ? colours.ink : shades.inks[colour];
+    paintText(pen, texts[i], x + w / 2 - (mark ? 6 : 0), y + h / 2 + 0.5, ink);
+    if (mark) paintMark(pen, view.theme, mark, x + w, y);
   }
 
   /* The table's rows and columns lie exactly over the painted ones. */
@@ -88,7 +123,7 @@ export class TablePanel extends Panel {
     const { data, written, table } = this;
     if (!this.cells.length) this.fillTable();
     this.placeTable();
-    setFlag(table, "data-edits", data.edits);
+    attributes(table, { "data-edits": data.edits?.how ?? "", "aria-readonly": String(!data.edits) });
     this.syncHeads();
     this.cells.forEach((cell, i) => {
       setText(cell, this.texts[i]);
@@ -152,6 +187,12 @@ export class TablePanel extends Panel {
     this.active = i;
   }
 
+  boxOf(i) {
+    const { plan, data } = this;
+    const [r, c] = [Math.floor(i / data.columnCount), i % data.columnCount];
+    return { x: plan.xs[c], y: plan.head + r * plan.row, width: plan.widths[c] - 1, height: plan.row - 1 };
+  }
+
   cellAt({ target }) {
     const cell = target.closest(".mlab-cell");
     return cell ? Number(cell.dataset.i) : -1;
@@ -166,7 +207,8 @@ const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
 
 /** Where everything stands, in whole CSS pixels. Planned again only when words, widths or the theme change.
  * @param {TablePanel} panel @param {Theme} theme @returns {Plan} */
-function planTable({ data, texts, paper, plan }, { em, family, ratio }) {
+function planTable(panel, { em, family, ratio }) {
+  const { data, texts, paper, plan } = panel;
   const longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
   const key = JSON.stringify([em, family, ratio, longest, data.rows, data.columns, data.row_notes, data.notes_title]);
   if (plan?.key === key) return plan;
@@ -177,7 +219,7 @@ function planTable({ data, texts, paper, plan }, { em, family, ratio }) {
   };
   const px = (ems) => Math.round(ems * em);
   const first = Math.ceil(Math.max(widest(1, data.rows), widest(0.85, cornerWords(data))) + 0.75 * em);
-  const least = Math.max(px(3.5), px(0.65 * longest + 0.3));
+  const least = panel.leastWidth(em, longest);
   const widths = data.columns.map((word) => Math.max(least, Math.ceil(widest(1, [word]) + 0.5 * em)));
   const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
   const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
@@ -231,37 +273,20 @@ function paintHead(pen, { em, family, colours }, word, { pad, x, y, align }) {
   for (let dot = 0; dot < width; dot += 3) pen.fillRect(left + dot, y + 0.65 * em, 1.5, 1.5);
 }
 
-/** A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged.
- * @param {CanvasRenderingContext2D} pen @param {TablePanel} panel @param {View} view @param {number} i */
-function paintCell(pen, { data, texts, changed }, view, i, { x, y, w, h, pad }) {
-  const { colours } = view.theme;
-  const [blocked, mark, isNaN] = [data.blocked[i], SIGNS[data.marks[i]], Number.isNaN(data.values[i])];
-  const colour = blocked ? NO_SHADE : shadeOf(data.values[i], data.scale, data.limits);
-  const shades = view.shades[data.scale];
-  const fill = (style, inset = 0) => {
-    pen.fillStyle = style;
-    pen.fillRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset);
-  };
-  const frame = (style) => {
-    [pen.strokeStyle, pen.lineWidth] = [style, 2];
-    pen.strokeRect(x + 1, y + 1, w - 2, h - 2);
-  };
-  fill(colour === NO_SHADE ? colours.neutral : shades.fills[colour]);
-  if (blocked || isNaN) fill(pattern(view, pen, isNaN ? "dots" : "hatch")), fill(colours.bg, 4);
-  if (pad) frame(colours.line);
-  if (changed.has(i)) frame(colours.key);
-  pen.fillStyle = colour === NO_SHADE ? colours.ink : shades.inks[colour];
-  pen.fillText(texts[i], x + w / 2 - (mark ? 6 : 0), y + h / 2 + 0.5);
-  if (mark) paintMark(pen, view.theme, mark, x + w, y);
+/** @param {CanvasRenderingContext2D} pen @param {string} text @param {number} x its middle */
+export function paintText(pen, text, x, y, colour) {
+  pen.fillStyle = colour;
+  pen.fillText(text, x, y);
 }
 
-function paintMark(pen, { em, colours }, mark, right, top) {
+/** The sign of a judged cell, in its upper right corner.
+ * @param {CanvasRenderingContext2D} pen @param {Theme} theme @param {number} mark */
+export function paintMark(pen, { em, colours }, mark, right, top) {
   pen.fillStyle = colours.bg;
   pen.fillRect(right - 1.05 * em, top + 1, em, 1.15 * em);
   const font = pen.font;
   pen.font = font.replace("italic ", "bold ");
-  pen.fillStyle = mark === "✓" ? colours.right : colours.wrong;
-  pen.fillText(mark, right - 0.55 * em, top + 0.65 * em);
+  paintText(pen, SIGNS[mark], right - 0.55 * em, top + 0.65 * em, SIGNS[mark] === "✓" ? colours.right : colours.wrong);
   pen.font = font;
 }
 

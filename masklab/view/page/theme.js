@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 
-const NAMES = ["bg", "ink", "muted", "line", "neutral", "hatch", "key", "right", "wrong"];
+const NAMES = ["bg", "ink", "muted", "line", "neutral", "hatch", "hole", "bar", "key", "right", "wrong"];
 
 /** Until the page is there: any theme will do. @type {Theme} */
 export const PLAIN = {

@@ -40,7 +40,7 @@ interface PanelData {
   name: string;
   kind: string;
   scale: "signed" | "unit" | "plain" | "bars";
-  mode: "table" | "canvas" | "empty";
+  mode: "table" | "canvas" | "bars" | "empty";
   limits: [number, number];
   title: string;
   meaning: string;
@@ -60,10 +60,12 @@ interface PanelData {
   column_words: string[];
   row_pads: boolean[];
   column_pads: boolean[];
+  drawnValues: Float32Array;
   values: Float32Array;
   drawnBlocked: Uint8Array;
   blocked: Uint8Array;
   marks: Uint8Array;
+  applied: number[][] | null;
 }
 
 /** What the style sheet says, for those that paint. */
@@ -123,6 +125,7 @@ interface Chips {
   buttons: HTMLElement[];
   active: number;
   drawn: string;
+  sentence: Sentence;
 }
 
 /** What is selected: an index for each link, and the panel where it was selected. */
@@ -161,7 +164,9 @@ interface View {
   pointed: Selected | null;
   chosen: Selected | null;
   under: { panel: import("./panel.js").Panel; i: number } | null;
-  sweeping: boolean | null;
+  sweep: { panel: import("./panel.js").Panel; blocked: boolean } | null;
+  drag: { panel: import("./panel.js").Panel; i: number; from: number; y: number } | null;
+  editor: { panel: import("./panel.js").Panel; i: number; input: HTMLInputElement; problem: string } | null;
   force: boolean;
   speaking: number;
   unmarking: number;

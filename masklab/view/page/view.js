@@ -6,10 +6,12 @@
  * stand-in model, in a plain page.
  */
 
+import { BarsPanel } from "./bars.js";
 import { CanvasPanel } from "./canvas.js";
 import { CONTROLS } from "./controls.js";
 import { attributes, make, newId, setText } from "./dom.js";
 import { showEdits } from "./edit.js";
+import { closeEditor } from "./editor.js";
 import { makeLink } from "./link.js";
 import { number, shadesOf } from "./numbers.js";
 import { EmptyPanel } from "./panel.js";
@@ -24,7 +26,7 @@ const CHANGED_MS = 600; // how long a changed cell stays marked
 const CHANGED_MAX = 400; // more changed cells than this are not marked
 const SYNC_MS = 200; // the tables follow the canvases once typing rests
 
-const PANELS = { table: TablePanel, canvas: CanvasPanel, empty: EmptyPanel };
+const PANELS = { table: TablePanel, canvas: CanvasPanel, bars: BarsPanel, empty: EmptyPanel };
 const BUILDERS = { sentences: sentenceBoxes, ...CONTROLS };
 
 /** @param {View} view */
@@ -86,6 +88,7 @@ function showPanels(view) {
   const steps = view.panels.map((panel) => panel.step);
   const isSame = steps.length === view.row.children.length && steps.every((step, i) => step === view.row.children[i]);
   if (!isSame) view.row.replaceChildren(...steps);
+  if (view.editor && !view.panels.includes(view.editor.panel)) closeEditor(view);
   view.panels.forEach((panel, i) => panel.update(all[i]));
 }
 
@@ -175,7 +178,7 @@ function newView(model, on) {
   return {
     link, on, picture: null, sentences: [], panels: [], controls: [], chipRows: [], markedChips: [], theme: PLAIN,
     patterns: {}, shades: { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) }, shown: 0, pointed: null,
-    chosen: null, under: null, sweeping: null, force: false,
+    chosen: null, under: null, sweep: null, drag: null, editor: null, force: false,
   };
 }
 
