@@ -7,7 +7,7 @@ PAGE = Path(__file__).parent / "page"
 # Each module imports only from those before it, and the last one alone exports to the outside.
 SCRIPTS = (
     "dom", "numbers", "theme", "picture", "words", "panel", "table", "bars", "canvas", "link", "selection", "edit",
-    "editor", "pointer", "controls", "sentences", "view",
+    "editor", "pointer", "controls", "chips", "sentences", "view",
 )  # fmt: skip
 STYLES = ("theme", "sentences", "controls", "panels", "words")
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

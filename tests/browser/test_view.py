@@ -11,8 +11,17 @@ from playwright.sync_api import expect
 
 from masklab.panels import Edit, Panel, Picture, Sentence, number
 from masklab.view import join
-from tests.browser.example import CONTROLS, SPECIAL, STATE, attention_picture, one_panel
-from tests.browser.page import ARTEFACTS, LIT, open_view, show, state
+from tests.browser.example import (
+    CONTROLS,
+    LAB_CONTROLS,
+    LAB_STATE,
+    SPECIAL,
+    STATE,
+    attention_picture,
+    lab_picture,
+    one_panel,
+)
+from tests.browser.page import ARTEFACTS, LIT, open_view, ruler, show, state
 
 PAINTING = {**STATE, "predict": True, "painted": []}
 
@@ -446,9 +455,9 @@ def test_a_grid_says_whether_it_can_be_edited_and_how(page):
     open_view(page, Picture(panels=panels), state={})
     grids = page.locator("[role=grid]")
     assert grids.evaluate_all("all => all.map((grid) => grid.ariaReadOnly)") == ["true", "false", "false"]
-    described = (
-        """all => all.map((grid) => document.getElementById(grid.getAttribute("aria-describedby")).textContent)"""
-    )
+    described = """all => all.map((grid) => {
+        const [meaning] = grid.getAttribute("aria-describedby").split(" ");
+        return document.getElementById(meaning).textContent; })"""
     no, flags, numbers = grids.evaluate_all(described)
     assert "Click" not in no and "Space" in flags and "Type a number" in numbers
 
@@ -618,9 +627,9 @@ def colours_along(page, row, lines=1):
         const paper = cell.closest(".mlab-sheet").querySelector("canvas");
         const [at, from] = [cell.getBoundingClientRect(), paper.getBoundingClientRect()];
         const y = Math.round(at.top - from.top + 8);
-        const pixels = paper.getContext("2d").getImageData(at.left - from.left, y, 104, lines).data;
+        const pixels = paper.getContext("2d").getImageData(at.left - from.left, y, 96, lines).data;
         const counts = {};
-        for (let i = 0; i < 104 * lines; i++) {
+        for (let i = 0; i < 96 * lines; i++) {
           const colour = [...pixels.slice(4 * i, 4 * i + 3)].join();
           counts[colour] = (counts[colour] ?? 0) + 1;
         }
@@ -638,8 +647,8 @@ def test_bars_have_a_name_a_length_a_number_and_a_sign(page):
     assert cell(page, "one", 0, 0, 1).get_attribute("data-mark") == "✓"
     first, last = colours_along(page, 0), colours_along(page, 3)
     hatched, nan = colours_along(page, 1, lines=6), colours_along(page, 2, lines=6)
-    bar = max(first, key=first.get) if max(first.values()) < 60 else min(first, key=first.get)
-    assert abs(first[bar] - 0.42 * 104) <= 2 and abs(last[bar] - 0.05 * 104) <= 2
+    bar = min(first, key=first.get)  # the rest of the longest has another colour
+    assert abs(first[bar] - 0.42 * 96) <= 2 and abs(last[bar] - 0.05 * 96) <= 2
     assert bar not in hatched and len(hatched) > 2  # a pattern, no colour alone
     assert bar not in nan and len(nan) > 1
 
@@ -757,6 +766,33 @@ def test_a_keystroke_syncs_each_sentence_once(page):
     assert page.evaluate("() => syncs") == 3  # of three sentences
 
 
+def test_a_text_too_long_is_not_sent_and_stays_in_its_box(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    box, refusal = page.locator(".mlab-text").nth(1), page.locator(".mlab-refusal").nth(1)
+    saves = page.evaluate("() => model.saves")
+    box.fill("x" * 100_001)
+    assert page.evaluate("() => model.saves") == saves
+    assert state(page)["sentences"] == STATE["sentences"]
+    expect(refusal).to_have_text(
+        "This text has 100,001 characters, and up to 100,000 are sent: it is kept here, shorten it to see it."
+    )
+    assert box.get_attribute("aria-invalid") == "true"
+    page.locator(".mlab-text").first.fill("Another one")  # neither another box nor an answer takes it away
+    show(page, attention_picture(seed=1))
+    page.get_by_role("button", name="+ add sentence").click()
+    page.get_by_role("button", name="remove sentence 1").click()
+    above = page.locator(".mlab-text").first
+    assert len(above.input_value()) == 100_001 and refusal.is_hidden()
+    above.press("End")
+    page.keyboard.press("Backspace")
+    assert len(state(page)["sentences"][0]) == 100_000
+    expect(page.locator(".mlab-refusal").first).to_be_empty()
+    above.fill("y" * 200_000)
+    page.get_by_role("button", name="reset").click()
+    assert above.input_value() == "The cat ate"
+    expect(page.locator(".mlab-refusal").first).to_be_empty()
+
+
 def test_sentences_are_added_removed_and_reset(page):
     open_view(page, attention_picture(), controls=CONTROLS, state={**STATE, "shown": 2})
     add = page.get_by_role("button", name="+ add sentence")
@@ -766,7 +802,7 @@ def test_sentences_are_added_removed_and_reset(page):
     page.keyboard.type("hi")
     assert state(page)["sentences"][3:] == ["", "", "hi"]
     page.get_by_role("button", name="remove sentence 1").click()
-    assert (state(page)["sentences"][0], state(page)["shown"]) == ("The cat ate fish pie", 1)
+    assert (state(page)["sentences"][0], state(page)["shown"]) == ("The cat ate fish pie", 4)
     assert page.locator(".mlab-text").first.input_value() == "The cat ate fish pie"
     page.get_by_role("button", name="reset").click()
     assert state(page)["sentences"] == STATE["sentences"]
@@ -824,6 +860,162 @@ def test_without_a_sentence_control_the_chips_are_shown_alone(page):
     open_view(page, attention_picture())
     assert page.locator(".mlab-text").count() == 0
     assert page.locator(".mlab-sentence").count() == 3
+
+
+def test_what_is_typed_is_shown(page):
+    controls = [{**spec, "sets": {"painted": []}} if spec["name"] == "sentences" else spec for spec in CONTROLS]
+    open_view(page, attention_picture(), controls=controls, state={**STATE, "painted": [[0, 3]]})
+    page.locator(".mlab-text").nth(2).press("End")
+    page.keyboard.type("!")
+    assert (state(page)["shown"], state(page)["sentences"][2]) == (2, "The cat ate fish!")
+    assert state(page)["painted"] == []  # another sentence has another mask: a guess starts anew
+    assert page.locator(".mlab-sentence").nth(2).get_attribute("data-shown") == "true"
+    page.evaluate("() => model.set('state', { ...model.get('state'), painted: [[1, 1]] })")
+    page.keyboard.type("!")
+    assert state(page)["painted"] == [[1, 1]]  # the same sentence as before
+
+
+def test_rarely_used_controls_are_behind_one_button(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    more, seed = page.locator(".mlab-more-button"), page.get_by_label("Seed")
+    expect(seed).to_be_hidden()
+    assert more.get_attribute("aria-expanded") == "false"
+    more.press("Enter")
+    assert (more.get_attribute("aria-expanded"), more.text_content()) == ("true", "Less")
+    assert page.locator(f"#{more.get_attribute('aria-controls')}").get_by_label("Seed").is_visible()
+    page.keyboard.press("Tab")  # the next stop is the first of them
+    assert page.evaluate("() => document.activeElement.type") == "number"
+    seed.fill("7")
+    assert state(page)["seed"] == 7
+    more.click()
+    expect(seed).to_be_hidden()
+    page.evaluate("() => model.set('controls', model.get('controls').filter((spec) => !spec.more))")
+    expect(more).to_be_hidden()
+
+
+def test_help_is_heard_with_its_control_and_seen_while_it_is_pointed_at(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    slider, hint = page.get_by_label("Embedding of [PAD]"), page.locator(".mlab-hint")
+    described = slider.evaluate("(e) => document.getElementById(e.getAttribute('aria-describedby')).textContent")
+    assert described == "Drag it, and watch the words' outputs."
+    expect(hint).to_be_empty()
+    slider.hover()
+    expect(hint).to_have_text(described)
+    page.mouse.move(0, 0)
+    expect(hint).to_be_empty()
+    slider.focus()
+    expect(hint).to_have_text(described)
+
+
+# ---- one screen
+
+FOLDED, OPEN, PROJECTOR = 1186, 934, 683  # as wide as JupyterLab leaves it: 1366×768, and 1024×768 at 150 %
+SCREEN = 647  # as tall as JupyterLab leaves it at 768 pixels
+MARGIN = 20  # for fonts that are a little larger
+
+
+@pytest.mark.parametrize("width", [FOLDED, OPEN])
+@pytest.mark.parametrize("mode", ["columns", "both"])
+def test_the_first_state_fits_on_one_screen(page, width, mode):
+    open_view(page, lab_picture(mode=mode), controls=LAB_CONTROLS, state=LAB_STATE)
+    size = ruler(page, width)
+    assert size["height"] <= SCREEN - MARGIN
+    assert (size["outside"], size["scrolled"], size["lines"]) == ([], 0, 2)
+    assert 29 <= size["cell"][0] <= 39 and 22 <= size["cell"][1] <= 26
+    page.screenshot(path=ARTEFACTS / f"view-{width}-{mode}.png", full_page=True)
+
+
+def test_on_a_projector_chips_are_no_slivers(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    page.set_viewport_size({"width": 683, "height": 512})
+    size = ruler(page, PROJECTOR - 16)
+    assert (size["outside"], size["scrolled"], size["cut"]) == ([], 0, 0)
+    assert size["chips"] >= 0.9 * size["width"]  # a line of their own
+    tops = page.locator("[data-shown] .mlab-chip").evaluate_all("all => all.map((c) => c.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    assert ruler(page, 320)["outside"] == []
+
+
+@pytest.mark.parametrize("words", [16, 40])
+def test_the_boxes_and_the_words_stay_in_sight_when_panels_wrap(page, words):
+    open_view(page, lab_picture(words=words - 4, total=words), controls=LAB_CONTROLS, state=LAB_STATE)
+    page.set_viewport_size({"width": FOLDED, "height": SCREEN})
+    assert ruler(page, FOLDED - 16)["height"] > SCREEN
+    for down in (0, 300, 300):
+        page.mouse.wheel(0, down)
+        page.wait_for_timeout(100)
+        for seen in (".mlab-text", ".mlab-status"):
+            box = page.locator(seen).first.bounding_box()
+            assert 0 <= box["y"] <= SCREEN - box["height"]
+    # What has the focus is not under them.
+    page.locator("[data-name=scores]").locator("canvas" if words > 16 else ".mlab-cell").first.focus()
+    page.keyboard.press("ArrowDown")
+    panel = page.evaluate("() => document.activeElement.getBoundingClientRect().top")
+    assert panel >= page.locator(".mlab-top").bounding_box()["height"] - 1
+
+
+def test_what_a_panel_means_is_said_below_when_it_is_pointed_at_or_chosen(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    hint = page.locator(".mlab-hint")
+    expect(hint).to_be_empty()
+    page.locator("[data-name=masked] figcaption").hover()
+    expect(hint).to_have_text("masked scores: −∞ stays −∞.")
+    cell(page, "weights", 0, 0).click()
+    page.mouse.move(0, 0)
+    expect(hint).to_have_text("weights: Each row sums to 1.")  # it stays chosen
+    page.keyboard.press("Tab")
+    expect(hint).to_contain_text("output: The weighted mean")
+    page.keyboard.press("Escape")
+    expect(hint).to_be_empty()
+    meaning = page.locator("[data-name=weights] table").evaluate(
+        "(e) => e.getAttribute('aria-describedby').split(' ').map((id) => document.getElementById(id).textContent)"
+    )
+    assert meaning == ["Each row sums to 1.", ""]
+
+
+def test_a_panel_without_numbers_keeps_its_legend(page):
+    open_view(page, one_panel(torch.full((20, 20), 0.5), kind="weight"))
+    assert page.locator(".mlab-legend").text_content() == "0 is dark blue, 0.5 is yellow."
+    assert page.locator(".mlab-legend").is_visible()
+
+
+def ink(page, panel, x, y, width, height):
+    """How many pixels of a panel's canvas have anything on them, in CSS pixels from its upper left corner."""
+    return page.locator(f"[data-name={panel}] canvas").evaluate("""(paper, box) => {
+        const { data } = paper.getContext("2d").getImageData(...box);
+        return data.filter((_, i) => i % 4 === 3).reduce((n, alpha) => n + (alpha > 0), 0); }""",
+        [x, y, width, height])  # fmt: skip
+
+
+def test_marks_stacked_high_do_not_cover_the_neighbours(page):
+    zalgo = "Z" + "\u0311\u0315\u031b\u0321" * 10
+    plain, stacked = (one_panel(torch.zeros(3, 3), rows=["a", word, "c"], columns=["a", word, "c"])
+                      for word in ("Z", zalgo))  # fmt: skip
+    counts = []
+    for picture in (plain, stacked):
+        open_view(page, picture)
+        row = cell(page, "one", 1, 0, 3).bounding_box()
+        sheet = page.locator(".mlab-sheet").bounding_box()
+        top = round(row["y"] - sheet["y"])
+        counts.append(ink(page, "one", 0, top - 24, 40, 24) + ink(page, "one", 0, top + 24, 40, 24))
+    assert counts[0] == counts[1] > 0
+    sentence = Sentence(tokens=["a", zalgo], pads=[False, False], below=[zalgo, zalgo], note=zalgo)
+    open_view(page, Picture(panels=stacked.panels, sentences=[sentence], problem=zalgo, summary=zalgo))
+    cell(page, "one", 1, 1, 3).hover()
+    clipped = """all => all.map((node) => getComputedStyle(node).overflowY)"""
+    for part in (".mlab-chip bdi", ".mlab-below", ".mlab-sentence-note", ".mlab-status", ".mlab-problem"):
+        assert set(page.locator(part).evaluate_all(clipped)) <= {"hidden", "clip"}, part
+
+
+def test_a_long_word_scrolls_in_its_own_panel(page):
+    wide = "﷽" * 12
+    panels = [one_panel(torch.zeros(3, 3), name=name, rows=[wide] * 3, columns=[wide] * 3).panels[0] for name in "ab"]
+    open_view(page, Picture(panels=panels))
+    size = ruler(page, PROJECTOR - 16)
+    assert (size["outside"], size["scrolled"]) == ([], 0)
+    size = ruler(page, 320)
+    assert (size["outside"], size["scrolled"]) == ([], 2)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
 
 
 # ---- for every reader

@@ -7,9 +7,9 @@ import { pattern } from "./theme.js";
 const BAR_EM = 8; // the longest bar
 
 export class BarsPanel extends TablePanel {
-  /** @param {number} em @param {number} longest */
-  leastWidth(em, longest) {
-    return Math.round((BAR_EM + 0.65 * longest + 2) * em);
+  /** @param {number} em @param {number} widest */
+  leastWidth(em, widest) {
+    return Math.ceil((BAR_EM + 2.3) * em + widest);
   }
 
   /* How much of the longest bar a cell's bar is; a value without number has none. */

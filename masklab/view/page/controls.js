@@ -3,7 +3,7 @@
 
 import { attributes, clamp, isFocused, make, newId, setText } from "./dom.js";
 import { setState } from "./link.js";
-import { select } from "./selection.js";
+import { ask, select } from "./selection.js";
 
 /** @type {Record<string, (view: View, spec: any) => Control>} */
 export const CONTROLS = { choice, slider, number: numberBox, toggle, button };
@@ -14,11 +14,21 @@ export function setValue(view, input, value) {
   if (input.value !== String(value) && (view.force || !isFocused(input))) input.value = value;
 }
 
-function labelled(spec, input, ...more) {
+/* A control, whose help is heard with it, and seen in the line of words while it is pointed at or has the focus. */
+function helped(view, { help }, input, ...parts) {
+  const node = make("div", "mlab-control", {}, ...parts);
+  if (!help) return node;
+  const text = make("span", "mlab-hidden", { textContent: help, id: newId() });
+  attributes(input, { "aria-describedby": text.id });
+  node.append(text);
+  for (const start of ["pointerenter", "focusin"]) view.on(node, start, () => ask(view, help));
+  for (const end of ["pointerleave", "focusout"]) view.on(node, end, () => ask(view, ""));
+  return node;
+}
+
+function labelled(view, spec, input, ...more) {
   const name = make("span", "mlab-control-name", { textContent: spec.label });
-  const help = spec.help ? [make("span", "mlab-help", { textContent: spec.help, id: newId() })] : [];
-  if (spec.help) attributes(input, { "aria-describedby": help[0].id });
-  return make("div", "mlab-control", {}, make("label", "", {}, name, input, ...more), ...help);
+  return helped(view, spec, input, make("label", "", {}, name, input, ...more));
 }
 
 function choice(view, spec) {
@@ -33,8 +43,7 @@ function choice(view, spec) {
   const name = make("span", "mlab-control-name", { textContent: spec.label, id: newId() });
   const segments = make("div", "mlab-segments", {}, ...labels);
   attributes(segments, { role: "radiogroup", "aria-labelledby": name.id });
-  const node = make("div", "mlab-control", {}, name, segments);
-  if (spec.help) node.append(make("span", "mlab-help", { textContent: spec.help }));
+  const node = helped(view, spec, segments, name, segments);
   const sync = (state) => radios.forEach((radio, i) => (radio.checked = state[spec.name] === spec.options[i][0]));
   return { node, sync };
 }
@@ -47,7 +56,7 @@ function slider(view, { min = 0, max = 1, step = 0.01, ...spec }) {
     if (Number(input.value) !== state[spec.name]) input.value = state[spec.name];
     setText(output, String(state[spec.name] ?? "").replace("-", "−"));
   };
-  return { node: labelled(spec, input, output), sync };
+  return { node: labelled(view, spec, input, output), sync };
 }
 
 function numberBox(view, { min = 0, max = 999, step = 1, ...spec }) {
@@ -57,7 +66,7 @@ function numberBox(view, { min = 0, max = 999, step = 1, ...spec }) {
     if (Number.isFinite(value)) setState(view, { [spec.name]: clamp(value, min, max) });
   });
   view.on(input, "blur", () => (input.value = view.link.state()[spec.name] ?? ""));
-  return { node: labelled(spec, input), sync: (state) => setValue(view, input, state[spec.name] ?? "") };
+  return { node: labelled(view, spec, input), sync: (state) => setValue(view, input, state[spec.name] ?? "") };
 }
 
 function toggle(view, spec) {
@@ -65,14 +74,14 @@ function toggle(view, spec) {
   // As a button does, a switch may set more: a guess begins with nothing painted.
   const change = () => setState(view, { ...structuredClone(spec.sets ?? {}), [spec.name]: input.checked });
   view.on(input, "change", change);
-  return { node: labelled(spec, input), sync: (state) => (input.checked = Boolean(state[spec.name])) };
+  return { node: labelled(view, spec, input), sync: (state) => (input.checked = Boolean(state[spec.name])) };
 }
 
 function button(view, spec) {
-  const node = make("button", "mlab-button", { type: "button", textContent: spec.label, title: spec.help ?? "" });
+  const node = make("button", "mlab-button", { type: "button", textContent: spec.label });
   view.on(node, "click", () => {
     select(view, "chosen", null);
     setState(view, structuredClone(spec.sets), { force: true });
   });
-  return { node: make("div", "mlab-control", {}, node), sync() {} };
+  return { node: helped(view, spec, node, node), sync() {} };
 }

@@ -9,6 +9,9 @@ const HOW = {
   number: "Type a number, drag up or down, or press + and −; Delete takes it back.",
 };
 
+/** What a panel shows, and what one can do with its cells. @param {PanelData} data */
+export const meaningOf = ({ meaning, edits }) => [meaning, HOW[edits?.how]].filter(Boolean).join(" ");
+
 export class Panel {
   /** @param {PanelData} data @param {HTMLElement} body what stands under the title
    * @param {HTMLElement} grid what in it is named and described */
@@ -18,7 +21,8 @@ export class Panel {
     this.grid = grid;
     this.sheet = /** @type {HTMLElement} */ (body.firstElementChild); // what lies over a cell lies in it
     this.title = make("figcaption", "mlab-title", { id: newId() });
-    this.meaning = make("p", "mlab-meaning", { id: newId() });
+    this.meaning = make("p", "mlab-hidden", { id: newId() }); // to the eye it comes in the line of words
+    this.legend = make("p", "mlab-legend", { id: newId() });
     this.sign = make("span", "mlab-sign");
     this.changed = new Set(); // the cells that are written differently now
     this.active = 0; // the cell where Tab comes in
@@ -26,8 +30,8 @@ export class Panel {
     this.highlighted = [-1, -1]; // row and column
     this.isOutside = false; // of the window
     this.isStale = false; // not painted yet
-    attributes(grid, { "aria-labelledby": this.title.id, "aria-describedby": this.meaning.id });
-    const figure = make("figure", "mlab-panel", {}, this.title, body, this.meaning);
+    attributes(grid, { "aria-labelledby": this.title.id, "aria-describedby": `${this.meaning.id} ${this.legend.id}` });
+    const figure = make("figure", "mlab-panel", {}, this.title, body, this.meaning, this.legend);
     this.step = make("div", "mlab-step", {}, this.sign, figure);
     Object.assign(this.step.dataset, { name: data.name, kind: data.kind, drawn: data.mode });
   }
@@ -36,7 +40,8 @@ export class Panel {
   update(data) {
     this.data = data;
     setText(this.title, data.title);
-    setText(this.meaning, [data.meaning, HOW[data.edits?.how]].filter(Boolean).join(" "));
+    setText(this.meaning, meaningOf(data));
+    setText(this.legend, data.legend);
     setText(this.sign, data.sign);
   }
 

@@ -49,7 +49,8 @@ export function applyEdits(data, state) {
   data.values = edits?.how === "number" ? drawnValues.slice() : drawnValues;
   const place = (cell) => placeIn(data, cell);
   if (edits?.how === "toggle") for (const i of turnedPlaces(edits.cells, changes, place)) data.blocked[i] ^= 1;
-  if (edits?.how === "number") for (const cell of changes) if (place(cell) >= 0) data.values[place(cell)] = Number(cell[2]);
+  const numbers = edits?.how === "number" ? changes.filter((cell) => place(cell) >= 0) : [];
+  for (const cell of numbers) data.values[place(cell)] = Number(cell[2]);
 }
 
 /** Where a flag is turned: at the places that are in one of two lists of cells, not in both. -1 is no place.

@@ -3,7 +3,8 @@
 import { clamp } from "./dom.js";
 import { canSet, canToggle, setBlocked, setNumber, stepped } from "./edit.js";
 import { openEditor } from "./editor.js";
-import { select, selectCell, showSelection } from "./selection.js";
+import { meaningOf } from "./panel.js";
+import { ask, select, selectCell, showSelection } from "./selection.js";
 
 const STEP_PX = 2; // so far a number is dragged for one step of it
 const DRAG_PX = 4; // a hand that only clicks may move so far
@@ -21,10 +22,15 @@ function cellUnder(view, event) {
 /** @param {View} view */
 export function listenToPanels(view) {
   const { on, row } = view;
-  on(row, "pointerover", (event) => pointAt(view, event));
+  on(row, "pointerover", (event) => {
+    const panel = panelOf(view, event.target);
+    ask(view, panel ? `${panel.data.title}: ${meaningOf(panel.data)}` : "");
+    pointAt(view, event);
+  });
   on(row, "pointermove", (event) => (view.drag ? dragTo(view, event) : pointAt(view, event)));
   on(row, "pointerleave", () => {
     view.under = null;
+    ask(view, "");
     select(view, "pointed", null);
   });
   on(row, "pointerdown", (event) => press(view, event));

@@ -3,6 +3,7 @@
  * Pointing is for the moment; what was clicked or walked to stays. The kernel knows nothing of it. */
 
 import { setText } from "./dom.js";
+import { meaningOf } from "./panel.js";
 import { isPair } from "./picture.js";
 import { cellWords } from "./words.js";
 
@@ -42,6 +43,7 @@ export function showSelection(view, { speak = true } = {}) {
   highlightChips(view, axes);
   const words = (!view.pointed && view.editor?.problem) || selectionWords(view);
   setText(view.status, words || "Point at a cell, or walk with the arrow keys.");
+  setText(view.hint, view.asked || hintOf(view));
   clearTimeout(view.speaking);
   if (speak) view.speaking = setTimeout(() => setText(view.spoken, words), SPEAK_MS);
 }
@@ -59,6 +61,18 @@ function selectionWords(view) {
   if (!from) return "";
   const [row, column] = placeOf(from, axes);
   return cellWords(here, from, row, column, view.sentences);
+}
+
+/* What the panel means in which something is selected. */
+function hintOf(view) {
+  const panel = view.panels.find(({ data }) => data.name === selectedIn(view).source);
+  return panel ? `${panel.data.title}: ${meaningOf(panel.data)}` : "";
+}
+
+/** Say below what is pointed at, a panel or a control; "" for nothing. @param {View} view @param {string} sentence */
+export function ask(view, sentence) {
+  view.asked = sentence;
+  setText(view.hint, sentence || hintOf(view));
 }
 
 /** @param {View} view @param {import("./panel.js").Panel} panel @param {number} i */

@@ -41,10 +41,13 @@ export class TablePanel extends Panel {
     this.texts = Array.from(this.data.values, (value) => number(value, this.data.kind));
   }
 
-  /** How wide a column is at least, when its longest number has so many characters.
-   * @param {number} em @param {number} longest */
-  leastWidth(em, longest) {
-    return Math.max(Math.round(3.5 * em), Math.round((0.65 * longest + 0.3) * em));
+  /** How wide a column is at least, when its widest number is so wide. @param {number} em @param {number} widest */
+  leastWidth(em, widest) {
+    return Math.ceil(Math.max(widest + 0.4 * em, 2.6 * em) + (this.hasMarks() ? 1.1 * em : 0));
+  }
+
+  hasMarks() {
+    return this.data.marks.some(Boolean);
   }
 
   /* All of it the first time, then the words if they are new, and the cells that look different. */
@@ -90,16 +93,16 @@ export class TablePanel extends Panel {
     const [blocked, mark, isNaN] = [data.blocked[i], data.marks[i], Number.isNaN(data.values[i])];
     const colour = blocked ? NO_SHADE : shadeOf(data.values[i], data.scale, data.limits);
     const shades = view.shades[data.scale];
-    const fill = (style, inset = 0) => {
+    const fill = (style, across = 0, down = across) => {
       pen.fillStyle = style;
-      pen.fillRect(x + inset, y + inset, w - 2 * inset, h - 2 * inset);
+      pen.fillRect(x + across, y + down, w - 2 * across, h - 2 * down);
     };
     const frame = (style) => {
       [pen.strokeStyle, pen.lineWidth] = [style, 2];
       pen.strokeRect(x + 1, y + 1, w - 2, h - 2);
     };
     fill(colour === NO_SHADE ? (isNaN ? colours.hole : colours.neutral) : shades.fills[colour]);
-    if (isNaN) fill(pattern(view, pen, "dots")), fill(colours.hole, 4);
+    if (isNaN) fill(pattern(view, pen, "dots")), fill(colours.hole, 3, 6);
     else if (blocked) fill(pattern(view, pen, "hatch")), fill(colours.bg, 4);
     if (pad) frame(colours.line);
     if (changed.has(i)) frame(colours.key);
@@ -203,14 +206,16 @@ export class TablePanel extends Panel {
   }
 }
 
+const WORD_EM = 12; // a word beside its row or above its column gets so much room
 const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
 
 /** Where everything stands, in whole CSS pixels. Planned again only when words, widths or the theme change.
  * @param {TablePanel} panel @param {Theme} theme @returns {Plan} */
 function planTable(panel, { em, family, ratio }) {
-  const { data, texts, paper, plan } = panel;
-  const longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
-  const key = JSON.stringify([em, family, ratio, longest, data.rows, data.columns, data.row_notes, data.notes_title]);
+  const { data, paper, plan } = panel;
+  const shapes = shapesOf(panel);
+  const words = [data.rows, data.columns, data.row_notes, data.notes_title];
+  const key = JSON.stringify([em, family, ratio, shapes, panel.hasMarks(), words]);
   if (plan?.key === key) return plan;
   const pen = paper.getContext("2d");
   const widest = (size, words) => {
@@ -218,15 +223,23 @@ function planTable(panel, { em, family, ratio }) {
     return Math.max(0, ...words.map((word) => pen.measureText(word).width));
   };
   const px = (ems) => Math.round(ems * em);
-  const first = Math.ceil(Math.max(widest(1, data.rows), widest(0.85, cornerWords(data))) + 0.75 * em);
-  const least = panel.leastWidth(em, longest);
-  const widths = data.columns.map((word) => Math.max(least, Math.ceil(widest(1, [word]) + 0.5 * em)));
+  const room = (words) => Math.min(widest(1, words), WORD_EM * em);
+  const first = Math.ceil(Math.max(room(data.rows), widest(0.85, cornerWords(data))) + 0.75 * em);
+  const least = panel.leastWidth(em, widest(1, shapes));
+  const widths = data.columns.map((word) => Math.max(least, Math.ceil(room([word]) + 0.5 * em)));
   const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
   const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
-  const [head, row, inner] = [px(2.4), px(2.15), widths.reduce((sum, width) => sum + width, first)];
+  const [head, row, inner] = [px(2.4), px(2), widths.reduce((sum, width) => sum + width, first)];
   const shape = JSON.stringify([first, widths, notes, head, row]);
   const [width, height] = [inner + notes, head + row * data.rowCount];
   return { key, shape, first, widths, xs, notes, head, row, inner, width, height };
+}
+
+/* The forms of a panel's numbers, all digits being as wide as 0; and one that it always has room for,
+ * so that no cell gets wider while one types. */
+function shapesOf({ data, texts }) {
+  const always = data.scale === "signed" ? "−0.00" : data.scale === "plain" ? "−∞" : "0.00";
+  return [...new Set([always, ...texts.map((text) => text.replace(/\d/g, "0"))])].sort();
 }
 
 /* All but the cells: the corner, the words above and beside, the notes. */
@@ -239,11 +252,13 @@ function paintFrame(pen, { data, plan }, theme) {
   paintCorner(pen, { data, plan }, theme);
   data.columns.forEach((word, c) => {
     const [x, y] = [plan.xs[c] + (plan.widths[c] - 1) / 2, plan.head - 0.85 * em];
-    paintHead(pen, theme, word, { pad: data.column_pads[c], x, y, align: "center" });
+    const box = [plan.xs[c], 0, plan.widths[c] - 1, plan.head];
+    paintHead(pen, theme, word, { pad: data.column_pads[c], x, y, align: "center", box });
   });
   data.rows.forEach((word, r) => {
     const [x, y] = [plan.first - 0.45 * em, plan.head + r * plan.row + (plan.row - 1) / 2];
-    paintHead(pen, theme, word, { pad: data.row_pads[r], x, y, align: "right" });
+    const box = [0, plan.head + r * plan.row, plan.first, plan.row];
+    paintHead(pen, theme, word, { pad: data.row_pads[r], x, y, align: "right", box });
     pen.font = `${em}px ${family}`;
     pen.fillStyle = colours.muted;
     if (plan.notes) pen.fillText(data.row_notes[r], plan.width - 2, y);
@@ -261,16 +276,21 @@ function paintCorner(pen, { data, plan }, { em, family, colours }) {
   pen.fillText(data.notes_title, plan.width - 2, plan.head - 0.85 * em);
 }
 
-/* A word beside its row or above its column; padding is slanted, grey, and underlined with dots. */
-function paintHead(pen, { em, family, colours }, word, { pad, x, y, align }) {
+/* A word beside its row or above its column, cut at its box: marks may be stacked forty high.
+ * Padding is slanted, grey, and underlined with dots. */
+function paintHead(pen, { em, family, colours }, word, { pad, x, y, align, box }) {
+  pen.save();
+  pen.beginPath();
+  pen.rect(...box);
+  pen.clip();
   pen.font = `${pad ? "italic " : ""}${em}px ${family}`;
   pen.fillStyle = pad ? colours.muted : colours.ink;
   pen.textAlign = align;
   pen.fillText(word, x, y);
-  if (!pad) return;
-  const width = pen.measureText(word).width;
+  const width = pad ? pen.measureText(word).width : 0;
   const left = align === "right" ? x - width : x - width / 2;
   for (let dot = 0; dot < width; dot += 3) pen.fillRect(left + dot, y + 0.65 * em, 1.5, 1.5);
+  pen.restore();
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {string} text @param {number} x its middle */
@@ -286,7 +306,8 @@ export function paintMark(pen, { em, colours }, mark, right, top) {
   pen.fillRect(right - 1.05 * em, top + 1, em, 1.15 * em);
   const font = pen.font;
   pen.font = font.replace("italic ", "bold ");
-  paintText(pen, SIGNS[mark], right - 0.55 * em, top + 0.65 * em, SIGNS[mark] === "✓" ? colours.right : colours.wrong);
+  const colour = SIGNS[mark] === "✓" ? colours.right : colours.wrong;
+  paintText(pen, SIGNS[mark], right - 0.55 * em, top + 0.65 * em, colour);
   pen.font = font;
 }
 

@@ -44,6 +44,7 @@ interface PanelData {
   limits: [number, number];
   title: string;
   meaning: string;
+  legend: string;
   axes: [string, string];
   links: [string, string];
   sign: string;
@@ -95,6 +96,7 @@ interface Spec {
   max?: number;
   step?: number;
   sets?: State;
+  more?: boolean;
 }
 
 /** A control on the page; `sync` shows a state, `draw` what the kernel answered. */
@@ -125,6 +127,7 @@ interface Chips {
   buttons: HTMLElement[];
   active: number;
   drawn: string;
+  pressed: string;
   sentence: Sentence;
 }
 
@@ -142,12 +145,16 @@ interface View {
   on: Listen;
   root: HTMLElement;
   probe: HTMLElement;
+  top: HTMLElement;
   sentencesNode: HTMLElement;
   problem: HTMLElement;
   controlsNode: HTMLElement;
   summary: HTMLElement;
   row: HTMLElement;
   status: HTMLElement;
+  hint: HTMLElement;
+  more: HTMLElement;
+  moreButton: HTMLElement;
   spoken: HTMLElement;
   text: HTMLElement;
   textBox: HTMLElement;
@@ -163,6 +170,7 @@ interface View {
   shown: number;
   pointed: Selected | null;
   chosen: Selected | null;
+  asked: string; // what is pointed at, in a sentence
   under: { panel: import("./panel.js").Panel; i: number } | null;
   sweep: { panel: import("./panel.js").Panel; blocked: boolean } | null;
   drag: { panel: import("./panel.js").Panel; i: number; from: number; y: number } | null;

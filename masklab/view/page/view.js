@@ -45,10 +45,15 @@ function showControls(view) {
   const all = specs.some((spec) => spec.type === "sentences") ? specs : [{ type: "sentences" }, ...specs];
   const known = all.filter((spec) => BUILDERS[spec.type]);
   view.controls = known.map((spec) => ({ spec, control: BUILDERS[spec.type](view, spec) }));
-  const ours = view.controls.filter(({ spec }) => spec.type === "sentences");
-  const others = view.controls.filter(({ spec }) => spec.type !== "sentences");
-  view.sentencesNode.replaceChildren(...ours.map(({ control }) => control.node));
-  view.controlsNode.replaceChildren(...others.map(({ control }) => control.node));
+  const [ours, others] = [true, false].map((wanted) =>
+    view.controls.filter(({ spec }) => (spec.type === "sentences") === wanted),
+  );
+  const [plain, more] = [false, true].map((isMore) => others.filter(({ spec }) => Boolean(spec.more) === isMore));
+  const nodesOf = (controls) => controls.map(({ control }) => control.node);
+  view.sentencesNode.replaceChildren(...nodesOf(ours));
+  view.controlsNode.replaceChildren(...nodesOf(plain), view.moreButton, view.more);
+  view.moreButton.hidden = more.length === 0;
+  view.more.replaceChildren(...nodesOf(more));
   showState(view);
   drawControls(view);
 }
@@ -155,20 +160,31 @@ function buildFrame(view) {
     sentencesNode: make("div", ""),
     problem: attributes(make("p", "mlab-problem"), { role: "status" }),
     controlsNode: make("div", "mlab-controls"),
+    moreButton: make("button", "mlab-button mlab-more-button", { type: "button", textContent: "More" }),
+    more: make("div", "mlab-more", { id: newId(), hidden: true }),
     summary: attributes(make("p", "mlab-summary"), { role: "status" }),
     row: make("div", "mlab-panels"),
+    hint: attributes(make("p", "mlab-hint"), { "aria-hidden": "true" }), // heard with the panel or the control
     status: attributes(make("p", "mlab-status"), { "aria-hidden": "true" }), // the next one speaks
     spoken: attributes(make("p", "mlab-hidden mlab-spoken"), { "aria-live": "polite" }),
     text: attributes(make("pre", "mlab-text-twin", { tabIndex: 0 }), twin),
   });
+  view.top = make("div", "mlab-top", {}, view.sentencesNode, view.problem);
   const name = make("p", "mlab-control-name", { id: labelId, textContent: "the same as text" });
   view.textBox = make("div", "mlab-text-box", { hidden: true }, name, view.text);
   // JupyterLab's shortcuts would fire from inside: `x` cuts the learner's cell. This keeps them off.
   const flags = { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": view.link.label() };
   attributes(view.root, flags).append(
-    view.probe, view.sentencesNode, view.problem, view.controlsNode, view.summary, view.row, view.status, view.spoken,
-    view.textBox,
+    view.probe, view.top, view.controlsNode, view.summary, view.row,
+    make("div", "mlab-words", {}, view.status, view.hint), view.spoken, view.textBox,
   );
+}
+
+/** The controls that are rarely used. @param {View} view @param {boolean} isOpen */
+function showMore(view, isOpen) {
+  view.more.hidden = !isOpen;
+  attributes(view.moreButton, { "aria-expanded": String(isOpen), "aria-controls": view.more.id });
+  setText(view.moreButton, isOpen ? "Less" : "More");
 }
 
 /** What is known before anything is drawn. @param {Model} model @param {Listen} on @returns {any} */
@@ -178,12 +194,14 @@ function newView(model, on) {
   return {
     link, on, picture: null, sentences: [], panels: [], controls: [], chipRows: [], markedChips: [], theme: PLAIN,
     patterns: {}, shades: { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) }, shown: 0, pointed: null,
-    chosen: null, under: null, sweep: null, drag: null, editor: null, force: false,
+    chosen: null, asked: "", under: null, sweep: null, drag: null, editor: null, force: false,
   };
 }
 
 /** @param {View} view */
 function listenToRoot(view) {
+  showMore(view, false);
+  view.on(view.moreButton, "click", () => showMore(view, view.more.hidden));
   view.on(view.root, "keydown", (event) => {
     if (event.key === "Escape") view.pointed = null, select(view, "chosen", null);
     event.stopPropagation(); // Control+Enter, too, would run the cell again; copy and paste are the browser's own
@@ -192,9 +210,12 @@ function listenToRoot(view) {
 
 /** The page may come later than the picture, the theme may change, the page may be zoomed.
  * @param {View} view */
-function watchTheme(view) {
+function watchPage(view) {
   const look = () => readTheme(view) && view.panels.forEach((panel) => repaint(view, panel));
-  const resized = new ResizeObserver(look);
+  const resized = new ResizeObserver(() => {
+    view.root.style.setProperty("--mlab-top", `${view.top.offsetHeight}px`); // what stays in sight over the panels
+    look();
+  });
   resized.observe(view.root);
   // The style sheet gives its colour a moment, whose end says that the theme has changed.
   view.on(view.root, "transitionend", (event) => event.target === view.root && look());
@@ -211,7 +232,7 @@ function render({ model, el }) {
   listenToPanels(view);
   listenToRoot(view);
   const stops = [
-    watchTheme(view),
+    watchPage(view),
     view.link.listen({
       picture: () => showPicture(view),
       state: () => showState(view),
