@@ -1,7 +1,6 @@
 """What every lab shares: a state comes in, a picture goes out, and a lab never dies."""
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -29,7 +28,6 @@ class Lab(MatrixView):
 
     def __init__(self, draw: Draw, *, initial: Mapping, controls: Sequence[Mapping], label: str):
         self._draw = draw
-        self._lock = threading.RLock()  # callbacks run on a thread of their own
         super().__init__(state=dict(initial), controls=list(controls), label=label)
         self._update(None)
         self.observe(self._update, names="state")
