@@ -24,7 +24,8 @@ class MatrixView(anywidget.AnyWidget):
     observe it to answer. ``controls`` declares them: dicts with ``type`` ("sentences",
     "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
     ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true),
-    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}.
+    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}, ``more`` (rarely used: behind
+    the page's "More" button).
     ``label`` is the accessible name of the whole.
     """
 

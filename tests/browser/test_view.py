@@ -1045,7 +1045,7 @@ CONTRAST = """() => {
   }
   const probe = document.querySelector(".mlab-probe");
   const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
-  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
+  for (const [ink, back] of [["ink", "neutral"], ["ink", "hole"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
     ratios.push([ratio(rgb([colour("bg"), colour(ink)]), rgb([colour("bg"), colour(back)])), `${ink} on ${back}`]);
   return ratios.sort((x, y) => x[0] - y[0])[0];
 }"""  # noqa: E501
