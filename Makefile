@@ -79,7 +79,7 @@ ifneq ($(shell test -x $(bin)/python && cat $(stamp) 2>/dev/null),$(CURDIR))
 .PHONY: $(stamp)
 endif
 
-$(stamp): pyproject.toml notebooks/overrides.json
+$(stamp): pyproject.toml $(wildcard jupyter/*.json)
 	@$(if $(python),,$(call stop,$(old_python)))
 	@echo "Making the environment in .venv with $(python) (the first time takes some minutes) …"
 	@test "$$(cat $@ 2>/dev/null)" = "$(CURDIR)" && test -x $(bin)/python || rm -rf .venv

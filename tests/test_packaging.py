@@ -1,4 +1,4 @@
-"""What stands around the course: the two commands, conda and Binder, JupyterLab's settings."""
+"""What surrounds the course: the two commands, conda and Binder, Jupyter's settings."""
 
 import json
 import os
@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.browser.server import jupyterlab
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
@@ -42,7 +45,7 @@ def make(folder, *, python, target="environment", **environment):
 @pytest.fixture
 def clone(tmp_path):
     """The part of a fresh clone that the environment is made from."""
-    for name in ("Makefile", "pyproject.toml", "notebooks/overrides.json"):
+    for name in ("Makefile", "pyproject.toml", "jupyter/overrides.json", "jupyter/jupyter_server_config.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -162,7 +165,7 @@ def test_start_hands_over_to_what_binder_wants_to_start():
 def test_the_course_settings_stand_where_jupyterlab_reads_them():
     from jupyterlab.commands import get_app_dir
 
-    ours = json.loads((ROOT / "notebooks" / "overrides.json").read_text())
+    ours = json.loads((ROOT / "jupyter" / "overrides.json").read_text())
     assert json.loads((Path(get_app_dir()) / "settings" / "overrides.json").read_text()) == ours
 
 
@@ -170,7 +173,34 @@ def test_every_course_setting_exists_in_jupyterlab_and_has_the_right_type():
     import jsonschema
     from jupyterlab.commands import get_app_dir
 
-    for plugin, settings in json.loads((ROOT / "notebooks" / "overrides.json").read_text()).items():
+    for plugin, settings in json.loads((ROOT / "jupyter" / "overrides.json").read_text()).items():
         schema = json.loads((Path(get_app_dir()) / "schemas" / f"{plugin.replace(':', '/')}.json").read_text())
         assert set(settings) <= set(schema["properties"]), plugin
         jsonschema.validate(settings, schema)
+
+
+def listed(server, folder):
+    """The names that the file browser shows for a folder, by the server's contents API."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy
+    with opener.open(f"{server.url}/api/contents/{folder}?token={server.token}", timeout=60) as answer:
+        return {entry["name"] for entry in json.load(answer)["content"]}
+
+
+def test_the_file_browser_shows_the_lessons_and_not_what_they_are_made_from(tmp_path):
+    """A real server with nothing said on its command line, as after conda and on Binder; `make lab` adds to that."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for name in ("my notes.md", "mine.py", "__pycache__/a.pyc", "old~"):
+        (tmp_path / "notebooks" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "notebooks" / name).touch()
+    lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    with jupyterlab(tmp_path) as server:
+        assert listed(server, "notebooks") == {*lessons, "solutions", "my notes.md", "mine.py"}
+        assert listed(server, "notebooks/solutions") == lessons
+
+
+def test_what_jupyter_hides_by_itself_stays_hidden():
+    """A setting replaces Jupyter's own list, so ours repeats it."""
+    from jupyter_server.services.contents.manager import ContentsManager
+
+    ours = json.loads((ROOT / "jupyter" / "jupyter_server_config.json").read_text())["ContentsManager"]["hide_globs"]
+    assert set(ours) == {*ContentsManager().hide_globs, "src", "build.py"}
