@@ -142,17 +142,8 @@ def one_folder_down(text: str) -> str:
 
 def require_format(notebook: NotebookNode, *, name: str) -> None:
     """Raise SourceError, with what ruff would write, if a code cell is not formatted."""
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        "format",
-        "--diff",
-        "--quiet",
-        "--stdin-filename",
-        HERE / "cells.ipynb",
-        "-",
-    ]
+    named = ["--stdin-filename", str(HERE / "cells.ipynb")]
+    command = [sys.executable, "-m", "ruff", "format", "--diff", "--quiet", *named, "-"]
     ran = subprocess.run(command, input=nbformat.writes(notebook), text=True, capture_output=True)
     if ran.returncode:
         hint = "(An open exercise needs a docstring above it, or ruff puts '...' on the line of its def.)"

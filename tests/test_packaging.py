@@ -32,13 +32,13 @@ chmod +x .venv/bin/python
 """
 
 
-def make(folder, *, python, target="environment", **environment):
+def make(folder, *arguments, python=OLD_PYTHON, target="environment", **environment):
     """Run make in a folder with a stand-in for Python."""
     stand_in = folder / "stand-in-python"
     stand_in.write_text(python)
     stand_in.chmod(0o755)
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "--no-print-directory", target, f"PYTHON={stand_in}"]
+    command = ["make", "--no-print-directory", target, f"PYTHON={stand_in}", *arguments]
     return subprocess.run(command, cwd=folder, env=outer | environment, capture_output=True, text=True, timeout=60)
 
 
@@ -60,7 +60,7 @@ def sentences(ran):
     ("python", "pip_says", "sentence"),
     [
         (OLD_PYTHON, "", "masklab needs Python 3.11 or newer"),
-        (NO_VENV, "", "'sudo apt install python3-venv' mends that"),
+        (NO_VENV, "", "'sudo apt install python3-venv' fixes that"),
         (FAKE_VENV, "NewConnectionError: Connection refused", "pip cannot reach the package index"),
         (FAKE_VENV, "ERROR: No space left on device", "pip could not install the packages: ERROR: No space left"),
     ],
@@ -87,7 +87,7 @@ def test_the_environment_is_made_once_and_again_when_asked_for_more(clone):
     first = make(clone, python=FAKE_VENV)
     assert first.stdout.startswith("Making the environment in .venv"), first
     assert len(first.stdout.splitlines()) == 1
-    assert make(clone, python=FAKE_VENV).stdout == "", "nothing changed, so nothing is said"
+    assert make(clone, python=FAKE_VENV).stdout == "", "nothing is said when nothing changed"
     later = (clone / ".venv" / ".done").stat().st_mtime + 5
     os.utime(clone / "pyproject.toml", (later, later))
     assert make(clone, python=FAKE_VENV).stdout == first.stdout
@@ -103,6 +103,58 @@ def test_help_comes_first_and_names_every_command(clone):
     ran = subprocess.run(["make"], cwd=clone, capture_output=True, text=True, check=True)
     for target in ("lab", "test", "lint", "notebooks", "check-notebooks", "figures", "bench"):
         assert re.search(rf"^make {target} ", ran.stdout, re.MULTILINE)
+
+
+# --- one lesson, and style ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lessons(clone):
+    """The clone with two lessons in it."""
+    for name in ("00_start_here", "05_attention_padding"):
+        (clone / "notebooks" / "src").mkdir(parents=True, exist_ok=True)
+        (clone / "notebooks" / "src" / f"{name}.md").touch()
+    return clone
+
+
+def test_one_lesson_is_tested_by_the_name_of_its_module(lessons):
+    assert "\t-k attention_padding tests " in make(lessons, "--dry-run", "LESSON=05", target="test").stdout
+    assert "-k " not in make(lessons, "--dry-run", target="test").stdout
+
+
+@pytest.mark.parametrize("lesson", ["07", "5", "attention", "0%", "*", "05 00"])
+def test_an_unknown_lesson_is_told_which_there_are_before_anything_is_made(lessons, lesson):
+    ran = make(lessons, f"LESSON={lesson}", target="test")
+    (said,) = sentences(ran)
+    assert said.startswith(f"There is no lesson '{lesson}'. The lessons are: 00_start_here 05_attention_padding.")
+    assert ran.returncode != 0 and ran.stdout == "" and not (lessons / ".venv").exists()
+
+
+def lint(folder):
+    """Run `make lint` there with this environment."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    return make(folder, "--old-file=.venv/.done", target="lint")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return 1\n', ""),
+        (
+            '"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return "1"\n',
+            "Incompatible return value type",
+        ),
+        ('"""A module."""\nx=1\n', "'make format' fixes it"),
+        ('"""A module."""\n\nimport os\n', "F401"),
+    ],
+)
+def test_lint_finds_wrong_types_and_wrong_style(clone, code, said):
+    for name in ("masklab/one.py", "notebooks/build.py"):
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text(code)
+    ran = lint(clone)
+    assert said in ran.stdout + ran.stderr
+    assert (ran.returncode != 0) == bool(said), ran
 
 
 # --- conda and Binder ------------------------------------------------------------------------------------------
