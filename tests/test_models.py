@@ -1,6 +1,7 @@
 """The tiny models equal torch's own layers and slow loops, and obey their masks to the last gradient."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -723,6 +724,59 @@ def test_weights_come_from_a_private_seed(name):
     pairs = list(zip(first.parameters(), second.parameters(), other.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, _, c in pairs)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.Linear(3, 4),
+        lambda: nn.Embedding(5, 6),
+        lambda: nn.GRU(3, 4, bidirectional=True),
+        lambda: nn.LayerNorm(4),
+        lambda: nn.MultiheadAttention(4, 2),
+        lambda: Block(4, heads=2),
+    ],
+)
+def test_first_weights_are_those_that_torch_draws_after_manual_seed(layer):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        expected = layer().state_dict()
+    before = torch.get_rng_state()
+    with private_seed(3):
+        found = layer().state_dict()
+    assert expected and all(torch.equal(found[name], expected[name]) for name in expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_models_made_in_four_threads_are_those_made_one_after_the_other():
+    """While somebody else draws from the global generator, who gets what is due."""
+
+    def made(seed):
+        model = GPT(VOCABULARY, **SMALL, dropout=0.5, seed=seed)
+        return [*model.parameters(), model(torch.tensor([[1, 2, 3]]))]  # in train mode: dropout too
+
+    def drawn_elsewhere():
+        return [torch.randn(4) for _ in range(100)]
+
+    one_by_one = [made(seed) for seed in range(120)]
+    torch.manual_seed(0)
+    expected = drawn_elsewhere()
+    torch.manual_seed(0)
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(made, range(120))
+        drawn = drawn_elsewhere()
+        wrong = [
+            seed
+            for seed, (ours, theirs) in enumerate(zip(found, one_by_one, strict=True))
+            if not all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        ]
+    assert wrong == []
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(drawn, expected, strict=True))
+
+
+def test_a_model_may_be_made_on_another_device():
+    with torch.device("meta"):
+        assert {weight.device.type for weight in GPT(VOCABULARY, dropout=0.5).parameters()} == {"meta"}
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)

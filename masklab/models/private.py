@@ -4,11 +4,30 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
-@contextmanager
-def private_seed(seed: int):
-    """Inside, weights are drawn from this seed; outside, the global random state is as it was.
+class PrivateDraws(TorchFunctionMode):
+    """Inside ``with``, whoever could name a generator and names none draws from ours.
+
+    Torch's layers draw their first weights so (`torch.nn.init`), by formulas of their own. A mode holds for one thread
+    alone, and the global generator is never touched.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        ours = {"generator": self.generator} if kwargs.get("generator", self) is None else {}
+        return function(*args, **kwargs | ours)
+
+
+def private_seed(seed: int) -> PrivateDraws:
+    """Inside ``with``, weights are drawn from this seed, as after `torch.manual_seed`; the global state stays.
+
+    Weights are drawn on the CPU: build a model first, then move it.
 
     >>> with private_seed(0):
     ...     first = nn.Linear(2, 2).weight
@@ -17,9 +36,7 @@ def private_seed(seed: int):
     >>> torch.equal(first, second)
     True
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+    return PrivateDraws(seed)
 
 
 @contextmanager
@@ -60,8 +77,9 @@ class Dropout(nn.Module):
         if not 0 <= p < 1:
             raise ValueError(f"dropout must be a share, at least 0 and less than 1, and is {p}.")
         self.p = p
-        # Within private_seed, this draw is private too, and each layer gets a seed of its own.
-        self.generator = torch.Generator().manual_seed(torch.randint(2**31, ()).item())
+        # In `private_seed` this draw is private too, and each layer gets a seed of its own.
+        seed = torch.randint(2**31, (), generator=None, device="cpu").item()
+        self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero a share of x."""
