@@ -1,4 +1,4 @@
-"""Randomness that belongs to one model alone: first weights, and dropout, on and off."""
+"""Randomness that belongs to one model: its first weights, and its dropout."""
 
 from contextlib import contextmanager
 
@@ -8,10 +8,10 @@ from torch.overrides import TorchFunctionMode
 
 
 class PrivateDraws(TorchFunctionMode):
-    """Inside ``with``, whoever could name a generator and names none draws from ours.
+    """Inside ``with``, every call that takes a generator and was given None draws from ours.
 
-    Torch's layers draw their first weights so (`torch.nn.init`), by formulas of their own. A mode holds for one thread
-    alone, and the global generator is never touched.
+    So do torch's own layers when they draw their first weights (`torch.nn.init`). A mode holds for one thread only,
+    and the global generator is never touched.
     """
 
     def __init__(self, seed: int):
@@ -25,9 +25,9 @@ class PrivateDraws(TorchFunctionMode):
 
 
 def private_seed(seed: int) -> PrivateDraws:
-    """Inside ``with``, weights are drawn from this seed, as after `torch.manual_seed`; the global state stays.
+    """Inside ``with``, first weights are those of `torch.manual_seed`, but the global generator is not touched.
 
-    Weights are drawn on the CPU: build a model first, then move it.
+    Build a model on the CPU, then move it: the generator is there.
 
     >>> with private_seed(0):
     ...     first = nn.Linear(2, 2).weight
@@ -41,7 +41,7 @@ def private_seed(seed: int) -> PrivateDraws:
 
 @contextmanager
 def eval_mode(model: nn.Module):
-    """Inside, nothing is dropped out; afterwards, also after an error, each part is in its former mode.
+    """Inside ``with``, the model is in eval mode; afterwards, even after an error, each part is back in its own mode.
 
     >>> model = nn.Sequential(nn.Dropout(0.5))
     >>> with eval_mode(model):
@@ -60,9 +60,9 @@ def eval_mode(model: nn.Module):
 
 
 class Dropout(nn.Module):
-    """A mask on features, drawn anew in each training step from a generator of the layer's own.
+    """A mask on features, drawn anew in each training step from the layer's own generator.
 
-    It sets a share ``p`` of the numbers to zero and divides the rest by 1 − p, so that the mean stays.
+    It sets a share ``p`` of the numbers to zero and divides the rest by 1 − p, which keeps the mean.
     In eval mode nothing happens. Shape: any. ValueError for ``p`` outside [0, 1).
     Source: Srivastava et al. 2014, JMLR 15, §4.
 
@@ -75,7 +75,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float):
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"dropout must be a share, at least 0 and less than 1, and is {p}.")
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {p}.")
         self.p = p
         # In `private_seed` this draw is private too, and each layer gets a seed of its own.
         seed = torch.randint(2**31, (), generator=None, device="cpu").item()
