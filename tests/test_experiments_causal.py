@@ -146,7 +146,7 @@ def test_with_mask_and_positions_left_padding_is_what_generate_does():
     def used(ids):
         return causal.padded_logits(model, ids, pads=pads, masked=True, placed=True)
 
-    fast, _ = model.generate(batch.ids, batch.lengths, max_new_tokens=causal.NEW)
+    fast, _ = model.generate(batch.ids, batch.lengths, side=batch.side, max_new_tokens=causal.NEW)
     assert torch.equal(causal.write(used, batch.ids, max_new_tokens=causal.NEW), fast)
 
 
