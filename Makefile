@@ -25,6 +25,10 @@ lessons := $(basename $(notdir $(sort $(wildcard notebooks/src/*.md))))
 lesson := $(if $(filter 1,$(words $(LESSON))),$(filter $(LESSON)_%,$(lessons)))
 module := $(lesson:$(LESSON)_%=%)
 
+# What imports transformers takes ten seconds to collect: one lesson's tests leave it out, unless it is the lesson's own.
+heavy = $(shell grep -rlE '^(import|from) transformers' tests)
+ignored = $(strip $(if $(module),$(foreach file,$(heavy),$(if $(findstring $(module),$(file)),,--ignore=$(file)))))
+
 # The modules of the live view, and how TypeScript checks the types that their comments declare.
 page := $(wildcard masklab/view/page/*.js masklab/view/page/*.d.ts)
 tsc := --noEmit --allowJs --checkJs --strict false --target es2022 --module esnext --lib es2023,dom,dom.iterable
@@ -60,7 +64,7 @@ test: known-lesson $(stamp) lint ## run everything: style, types, tests, noteboo
 	@echo "Running all tests$(if $(lesson), of $(lesson)), two at a time …"
 	@$(bin)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --doctest-modules \
 		--nbval --nbval-current-env --nbval-sanitize-with=tests/notebooks/sanitize.cfg \
-		$(if $(module),-k $(module)) tests masklab notebooks/build.py \
+		$(if $(module),-k $(module)) $(ignored) tests masklab notebooks/build.py \
 		$(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb) $(ARGS)
 
 known-lesson:

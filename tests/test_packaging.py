@@ -118,8 +118,14 @@ def lessons(clone):
 
 
 def test_one_lesson_is_tested_by_the_name_of_its_module(lessons):
-    assert "\t-k attention_padding tests " in make(lessons, "--dry-run", "LESSON=05", target="test").stdout
-    assert "-k " not in make(lessons, "--dry-run", target="test").stdout
+    tests = ("test_dialects.py", "test_models.py", "test_lab_attention_padding.py")
+    for name, line in zip(tests, ("import transformers", "import torch", "from transformers import x"), strict=True):
+        (lessons / "tests").mkdir(exist_ok=True)
+        (lessons / "tests" / name).write_text(line)
+    one = make(lessons, "--dry-run", "LESSON=05", target="test").stdout
+    assert "\t-k attention_padding --ignore=tests/test_dialects.py tests masklab" in one
+    everything = make(lessons, "--dry-run", target="test").stdout
+    assert "-k " not in everything and "--ignore" not in everything
 
 
 @pytest.mark.parametrize("lesson", ["07", "5", "attention", "0%", "*", "05 00"])
