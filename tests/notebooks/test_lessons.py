@@ -57,6 +57,14 @@ def test_every_list_of_lessons_has_this_one(source):
         assert row and title in row[0] and "to come" not in row[0], page.name
 
 
+def test_figures_are_drawn_without_the_tests():
+    scripts = [path.read_text("utf-8") for path in (ROOT / "figures").glob("*.py")]
+    assert len(scripts) > 1
+    assert [
+        line for script in scripts for line in re.findall(r"^\s*(?:from|import) tests.*", script, re.MULTILINE)
+    ] == []
+
+
 def named_files(text):
     """What a page names in code as a file or folder of this repository; names with a lesson's place-holder are none."""
     parts = (path.name for path in ROOT.iterdir())
