@@ -182,7 +182,7 @@ def colours(panel: Panel) -> np.ndarray:
     [[0.0, 0.8]]
     """
     values = _values(panel)
-    if panel.scale == "plain":
+    if panel.scale not in MAPS:
         rgb = np.tile(_rgb(PLAIN), (*values.shape, 1))
     else:
         low, high = panel.limits

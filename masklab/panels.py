@@ -13,8 +13,12 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from torch import Tensor
 
-# How a kind of value is coloured: "signed" around 0, "unit" from 0 to 1, "plain" not at all.
-KINDS = {"ids": "plain", "mask": "plain", "score": "signed", "vector": "signed", "output": "signed", "weight": "unit"}
+# How a kind of value is drawn: "signed" colours around 0, "unit" from 0 upwards, "plain" none; "bars" are lengths.
+KINDS = {
+    "ids": "plain", "mask": "plain", "bias": "plain", "score": "signed", "vector": "signed", "output": "signed",
+    "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
+}  # fmt: skip
+HOWS = ("toggle", "number")
 ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
@@ -29,6 +33,31 @@ LABEL_LENGTH = 12
 WRITTEN = 16
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What a learner may change in the cells of a panel, or in the chips of a sentence.
+
+    ``key`` is the key of the lab's state that holds the changes, and ``cells`` are the changes that this
+    picture was drawn with. ``how`` is "toggle": [row, column] of each cell whose flag differs from what the
+    lab would show by itself; or "number": [row, column, value] of each number that was set, from ``low`` to
+    ``high`` (None is no limit), in steps of ``step``. Raises ValueError for another ``how``.
+
+    >>> Edit("painted", cells=[[0, 3]]).how
+    'toggle'
+    """
+
+    key: str
+    how: str = "toggle"
+    cells: Sequence[Sequence[float]] = ()
+    low: float | None = None
+    high: float | None = None
+    step: float = 0.01
+
+    def __post_init__(self):
+        if self.how not in HOWS:
+            raise ValueError(f"how must be one of {', '.join(HOWS)}, got {self.how!r}.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Panel:
     """One labelled matrix: its values, what they mean, and how to say one of them.
@@ -36,10 +65,11 @@ class Panel:
     Shapes: ``values`` (rows, columns), any number type; ``blocked`` bool and ``marks``
     uint8 (see SIGNS) of the same shape; ``rows``, ``columns``, ``row_pads``,
     ``column_pads`` and ``row_notes`` one entry a row or column.
-    ``axes`` names the two axes ("query", "key", "feature", "sentence"): panels that
-    share a name light up together. ``sign`` stands between the panel before and this one.
-    ``say`` is this panel's part of the spoken line; ``{}`` is the value. A ``paintable`` panel's cells can be toggled.
-    ``limit`` fixes the ends of a signed colour scale. Panels shown together need different names.
+    ``axes`` names the two axes as a person reads them ("query", "key", "position", "feature", "sentence");
+    ``links`` says what is highlighted together (as ``axes`` says, by default).
+    ``sign`` stands between the panel before and this one. ``say`` is this panel's part of the spoken line;
+    ``{}`` is the value. ``edits`` says what a learner may change in the cells.
+    ``limit`` fixes the ends of the scale of signed values, losses and bars. Panels shown together need different names.
     Raises ValueError when a part doesn't fit the values, TypeError for values that are no tensor.
     """
 
@@ -51,6 +81,7 @@ class Panel:
     title: str
     meaning: str
     axes: tuple[str, str] = ("query", "key")
+    links: tuple[str, str] | None = None
     sign: str = ""
     say: str = ""
     blocked: Tensor | None = None
@@ -59,7 +90,7 @@ class Panel:
     column_pads: Sequence[bool] = ()
     row_notes: Sequence[str] = ()
     notes_title: str = ""
-    paintable: bool = False
+    edits: Edit | None = None
     limit: float | None = None
 
     def __post_init__(self):
@@ -82,7 +113,7 @@ class Panel:
 
     @property
     def scale(self) -> str:
-        """How the values are coloured: "signed", "unit" or "plain"."""
+        """How the values are drawn: "signed", "unit", "plain" or "bars"."""
         return KINDS[self.kind]
 
     @property
@@ -96,18 +127,23 @@ class Panel:
 
         Weights go from 0 to 1, always, so that pictures can be compared. Only where no number is
         written the largest weight is the end: of a hundred keys each gets little, and all would be dark.
+        Losses go from 0 to the largest one, bars from 0 to 1, or to ``limit``.
         """
         finite = self.values.float()[self.values.isfinite()].abs()
         largest = finite.max().item() if finite.numel() else 0.0
         if self.scale == "signed":
             top = self.limit or largest or 1.0
             return (-top, top)
+        if self.kind == "loss":
+            return (0.0, self.limit or largest or 1.0)
+        if self.scale == "bars":
+            return (0.0, self.limit or 1.0)
         return (0.0, 1.0) if self.written or self.scale == "plain" else (0.0, largest or 1.0)
 
     @property
     def legend(self) -> str:
         """What the ends of the colour scale mean, for a panel without numbers."""
-        if self.scale == "plain":
+        if self.scale not in ENDS:
             return ""
         low, high = (f"{limit:.2g}".replace("-", "−") for limit in self.limits)
         start, end = ENDS[self.scale]
@@ -121,11 +157,18 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One padded sentence as a row of chips: its tokens, which are pads, a note in words."""
+    """One padded sentence as a row of chips: its tokens, which are pads, a note in words.
+
+    ``below`` is a small line under each chip (an id, a label), ``pressed`` says which chips are on; both
+    have one entry a token, or none. With ``edits`` a chip can be toggled; its cells are [sentence, position].
+    """
 
     tokens: Sequence[str]
     pads: Sequence[bool]
     note: str = ""
+    below: Sequence[str] = ()
+    pressed: Sequence[bool] = ()
+    edits: Edit | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,7 @@ def test_another_sentence_moves_nothing_here():
 
 def test_predict_first_starts_empty_and_follows_the_brush():
     panels = drawn(predict=True)
-    assert (values(panels, "mask") == 0).all() and panels["mask"].paintable
+    assert (values(panels, "mask") == 0).all() and panels["mask"].edits.key == "painted"
     painted = drawn(predict=True, painted=[[1, 3]])
     assert values(painted, "weights")[1, 3] == 0 and values(painted, "weights")[0, 3] > 0
     assert (

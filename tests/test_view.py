@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from masklab.panels import Panel, Picture, picture_text
-from masklab.view import MatrixView, wire
+from masklab.view import MatrixView, serialize
 from masklab.view.palette import PALETTE
 from tests.browser.example import attention_picture, one_panel
 
 
 def test_buffers_hold_all_panels_one_after_the_other():
     picture = attention_picture()
-    data = wire(picture, serial=7)
+    data = serialize(picture, serial=7)
     values, blocked, marks = (np.frombuffer(data[k], t) for k, t in
                               (("values", "<f4"), ("blocked", "u1"), ("marks", "u1")))  # fmt: skip
     assert values.size == blocked.size == marks.size == sum(p.values.numel() for p in picture.panels)
@@ -30,7 +30,7 @@ def test_buffers_hold_all_panels_one_after_the_other():
 
 
 def test_all_but_the_buffers_is_json():
-    data = wire(attention_picture(problem="too long"), serial=1)
+    data = serialize(attention_picture(problem="too long"), serial=1)
     plain = {k: v for k, v in data.items() if not isinstance(v, bytes)}
     assert json.loads(json.dumps(plain)) == plain
     assert set(data) - set(plain) == {"values", "blocked", "marks"}
@@ -39,14 +39,14 @@ def test_all_but_the_buffers_is_json():
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float64, torch.bfloat16, torch.float16])
 def test_any_dtype_and_any_stride(dtype):
     values = torch.tensor([[0, 1], [1, 1], [0, 0]]).to(dtype).T
-    data = wire(Picture(panels=[Panel(name="x", kind="ids", values=values, rows="ab", columns="cde",
+    data = serialize(Picture(panels=[Panel(name="x", kind="ids", values=values, rows="ab", columns="cde",
                                       title="", meaning="")]), serial=1)  # fmt: skip
     assert np.frombuffer(data["values"], "<f4").tolist() == [0, 1, 0, 1, 1, 0]
 
 
 def test_labels_are_cleaned_and_long_words_kept_for_the_spoken_line():
     picture = one_panel([[1.0, 2.0, 3.0]], rows=["a\u202eb"], columns=["understanding-everything", "x" * 10_000, "ok"])
-    data = wire(picture, serial=1)
+    data = serialize(picture, serial=1)
     rows, columns = (data["lines"][data["panels"][0][name]] for name in ("rows", "columns"))
     assert rows["labels"] == rows["words"] == ["a�b"]
     assert columns["labels"] == ["understandi…", "x" * 11 + "…", "ok"]
@@ -56,7 +56,7 @@ def test_labels_are_cleaned_and_long_words_kept_for_the_spoken_line():
 
 def test_a_line_of_words_goes_once():
     picture = attention_picture()
-    data = wire(picture, serial=1)
+    data = serialize(picture, serial=1)
     for panel, sent in zip(picture.panels, data["panels"], strict=True):
         for words, pads, line in (
             (panel.rows, panel.row_pads, sent["rows"]),
@@ -68,8 +68,8 @@ def test_a_line_of_words_goes_once():
     assert len({str(line) for line in data["lines"]}) == len(data["lines"])
 
 
-def test_an_empty_panel_goes_over_the_wire():
-    data = wire(one_panel(torch.zeros(0, 0)), serial=1)
+def test_an_empty_panel_goes_over_the_serialize():
+    data = serialize(one_panel(torch.zeros(0, 0)), serial=1)
     assert data["values"] == b"" and data["panels"][0]["shape"] == [0, 0]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from masklab import masks
 from masklab.attention import Attention, attend
 from masklab.labs.lab import BadInput, Lab
-from masklab.panels import EXTRA, MISSED, RIGHT, Panel, Picture, Sentence, number
+from masklab.panels import EXTRA, MISSED, RIGHT, Edit, Panel, Picture, Sentence, number
 from masklab.text import PAD, PAD_ID, Batch, make_batch, vectors
 
 DIM = 4  # the width of a word's vector: small enough to read every number
@@ -196,7 +196,8 @@ def _panels(
     top = max(scores.abs().max().item(), 1e-6)  # one colour scale for the scores before and after the mask
     panels = [
         Panel(
-            name="ids", kind="ids", values=batch.ids, axes=("sentence", "key"), title="ids", say="id {}",
+            name="ids", kind="ids", values=batch.ids, axes=("sentence", "position"), title="ids", say="id {}",
+            links=("sentence", "key"),
             meaning="One number a word; 0 is padding.",
             rows=[str(i + 1) for i in range(len(batch.tokens))], columns=[str(i + 1) for i in range(len(tokens))],
         ),
@@ -207,7 +208,8 @@ def _panels(
         ),
         Panel(
             name="mask", kind="mask", values=bias, blocked=blocked, title="your mask" if painting else "mask", sign="+",
-            meaning="0 where a query may look, −∞ where it may not.", paintable=painting,
+            meaning="0 where a query may look, −∞ where it may not.",
+            edits=Edit("painted", cells=guess.nonzero().tolist()) if painting else None,
             marks=_marks(blocked, guess) if guess is not None and reveal else None, **square,
         ),
         Panel(

@@ -534,12 +534,12 @@ function select(view, how, axes, source = null) {
 }
 
 function selectCell(view, how, panel, i) {
-  const { axes, columnCount, name } = panel.data;
-  select(view, how, { [axes[0]]: Math.floor(i / columnCount), [axes[1]]: i % columnCount }, name);
+  const { links, columnCount, name } = panel.data;
+  select(view, how, { [links[0]]: Math.floor(i / columnCount), [links[1]]: i % columnCount }, name);
 }
 
 /* Where a selection is in one panel; -1 where it is not. */
-const placeOf = (data, axes) => data.axes.map((axis, k) => (axes[axis] < data.shape[k] ? axes[axis] : -1));
+const placeOf = (data, axes) => data.links.map((axis, k) => (axes[axis] < data.shape[k] ? axes[axis] : -1));
 
 function showSelection(view, { speak = true } = {}) {
   const { axes, source } = selection(view);
@@ -564,11 +564,11 @@ function moveTabStop(panel, i, { really = false } = {}) {
 }
 
 function selectionWords(view, axes, source) {
-  const fits = ({ data }) => data.axes.every((axis, k) => axes[axis] < data.shape[k]);
+  const fits = ({ data }) => data.links.every((axis, k) => axes[axis] < data.shape[k]);
   const here = view.panels.filter(fits);
   const from = here.find(({ data }) => data.name === source) ?? here.find(({ data }) => isPair(data));
   if (!from) return "";
-  return cellWords(here, from, axes[from.data.axes[0]], axes[from.data.axes[1]], view.sentences);
+  return cellWords(here, from, axes[from.data.links[0]], axes[from.data.links[1]], view.sentences);
 }
 
 /* One cell in words: "query ate → key [PAD]: blocked, score 0.41 → −∞, weight 0.00".

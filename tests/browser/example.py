@@ -5,7 +5,7 @@ import math
 import torch
 
 from masklab.attention import attend
-from masklab.panels import EXTRA, MISSED, NOT_MARKED, RIGHT, Panel, Picture, Sentence
+from masklab.panels import EXTRA, MISSED, NOT_MARKED, RIGHT, Edit, Panel, Picture, Sentence
 from masklab.text import make_batch, vectors
 
 RUNNING = ["The cat ate", "The cat ate fish pie", "The cat ate fish"]
@@ -38,6 +38,7 @@ def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False
     blocked = blocked if predict else truth
     stage = attend(q, k, v, ~blocked, on_empty="nan" if mode == "both" else "zeros")
     pads = (~mask).tolist()
+    edit = {"edits": Edit("painted", cells=painted)} if predict else {}
     two = {"rows": tokens, "columns": tokens, "row_pads": pads, "column_pads": pads}
     marks = torch.full(truth.shape, NOT_MARKED, dtype=torch.uint8)
     if judged:
@@ -46,11 +47,11 @@ def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False
     panels = [
         Panel(name="ids", kind="ids", values=batch.ids, rows=[str(i + 1) for i in range(len(sentences))],
               columns=[str(i + 1) for i in range(total)], title="ids", meaning="One number a word; 0 is padding.",
-              axes=("sentence", "key"), say="id {}", blocked=None),
+              axes=("sentence", "position"), links=("sentence", "key"), say="id {}", blocked=None),
         Panel(name="scores", kind="score", values=stage.scores[0, 0], title="scores", sign="→",
               meaning="QKᵀ/√d: how well each query fits each key.", say="score {}", **two),
         Panel(name="mask", kind="mask", values=stage.bias[0, 0], title="mask", sign="+", blocked=blocked, marks=marks,
-              meaning="0 where the query may attend, −∞ where it may not.", paintable=predict, **two),
+              meaning="0 where the query may attend, −∞ where it may not.", **edit, **two),
         Panel(name="masked", kind="score", values=stage.masked[0, 0], title="masked scores", sign="=", blocked=blocked,
               meaning="−∞ stays −∞.", say=" → {}", **two),
         Panel(name="weights", kind="weight", values=stage.weights[0, 0], title="weights", sign="softmax →",

@@ -4,7 +4,7 @@ import base64
 import json
 from pathlib import Path
 
-from masklab.view import MatrixView, wire
+from masklab.view import MatrixView, serialize
 from masklab.view.palette import PALETTE
 
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
@@ -66,8 +66,8 @@ LIT = """(step) => {
 
 
 def packed(picture, *, serial: int = 1, text: str = "") -> dict:
-    """A picture as `wire` makes it, with base64 in the place of bytes, so that it can go as JSON."""
-    data = wire(picture, serial=serial, text=text)
+    """A picture as `serialize` makes it, with base64 in the place of bytes, so that it can go as JSON."""
+    data = serialize(picture, serial=serial, text=text)
     return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()}
 
 

@@ -9,7 +9,7 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from masklab.panels import Panel, Picture, Sentence, number
+from masklab.panels import Edit, Panel, Picture, Sentence, number
 from tests.browser.example import CONTROLS, SPECIAL, STATE, attention_picture, one_panel
 from tests.browser.page import ARTEFACTS, LIT, open_view, show, state
 
@@ -242,7 +242,7 @@ def test_words_of_other_cells(page):
     cell(page, "output", 2, 1, 4).hover()
     assert status(page) == f"query ate, feature 2: output {number(picture.panels[-1].values[2, 1].item())}"
     cell(page, "ids", 0, 3).hover()
-    assert status(page) == "sentence 1, key 4 [PAD]: id 0"
+    assert status(page) == "sentence 1, position 4 [PAD]: id 0"
 
 
 def test_a_click_stays_and_escape_clears(page):
@@ -351,7 +351,7 @@ def test_space_enter_and_click_paint(page):
     assert state(page)["painted"] == [[0, 3], [1, 3]]
     page.keyboard.press("Enter")
     assert state(page)["painted"] == [[0, 3]]
-    cell(page, "scores", 2, 2).click()  # not paintable
+    cell(page, "scores", 2, 2).click()  # not to be edited
     page.keyboard.press(" ")
     assert state(page)["painted"] == [[0, 3]]
     page.screenshot(path=ARTEFACTS / "view-paint.png", full_page=True)
@@ -374,7 +374,7 @@ def test_a_sweep_paints_one_value(page):
 
 
 def test_a_canvas_can_be_painted(page):
-    open_view(page, one_panel(torch.zeros(20, 20), paintable=True), state={"painted": []})
+    open_view(page, one_panel(torch.zeros(20, 20), edits=Edit("painted")), state={"painted": []})
     page.locator("canvas").focus()
     for key in ("ArrowDown", "ArrowRight", "Enter"):
         page.keyboard.press(key)
