@@ -16,11 +16,11 @@ TARGET = Path(__file__).with_suffix(".png")
 
 def main() -> None:
     """Open the lab of lesson 05 at first sight, choose the query "ate" and the key [PAD], and photograph it."""
-    state = attention_padding.INITIAL
+    lab = attention_padding.lab()
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page = chromium.new_page(viewport={"width": 1080, "height": 1000}, device_scale_factor=1.5)
-        open_view(page, attention_padding.draw(state), controls=attention_padding.CONTROLS, state=state)
+        open_view(page, attention_padding.draw(attention_padding.State()), controls=lab.controls, state=lab.state)
         page.locator("[data-name=weights] .mlab-cell").nth(2 * 5 + 3).click()
         page.mouse.move(0, 0)  # what was clicked stays chosen
         page.locator(".mlab-root").screenshot(path=TARGET)

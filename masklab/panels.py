@@ -151,18 +151,12 @@ class Panel:
         largest, bars from 0 to ``limit`` or 1. Weights go from 0 to 1, so that pictures can be compared. Only where
         no number is written they end as losses do: of a hundred keys each gets little, and all would be dark.
         """
-        top = self.limit or self._largest or 1.0
+        top = self.limit or largest(self.values) or 1.0
         if self.scale == "signed":
             return (-top, top)
         if self.kind == "loss" or (self.kind == "weight" and not self.written):
             return (0.0, top)
         return (0.0, (self.limit or 1.0) if self.scale == "bars" else 1.0)
-
-    @property
-    def _largest(self) -> float:
-        """The largest magnitude of all finite values; 0 when there is none."""
-        finite = self.values.float()[self.values.isfinite()].abs()
-        return finite.max().item() if finite.numel() else 0.0
 
     @property
     def legend(self) -> str:
@@ -236,6 +230,16 @@ def number(value: float, kind: str = "score") -> str:
         return f"{sign}{digits}e{power}"
     text = str(Decimal(size).quantize(Decimal("1" if whole else "0.01"), ROUND_HALF_UP))
     return sign + text if float(text) else text
+
+
+def largest(values: Tensor) -> float:
+    """The largest finite magnitude; 0 when there is none.
+
+    >>> import torch
+    >>> largest(torch.tensor([0.5, -2.0, torch.nan, -torch.inf])), largest(torch.zeros(0))
+    (2.0, 0.0)
+    """
+    return values.float().abs().nan_to_num(nan=0.0, posinf=0.0).max().item() if values.numel() else 0.0
 
 
 def clean(token: str) -> str:

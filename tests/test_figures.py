@@ -19,7 +19,7 @@ from PIL import Image
 
 from masklab import figures
 from masklab.figures import chips, layout, letters, paint
-from masklab.labs.attention_padding import INITIAL, draw
+from masklab.labs.attention_padding import State, draw
 from masklab.panels import EXTRA, KINDS, MISSED, NOT_MARKED, RIGHT, Edit, Panel, Picture, Sentence, number
 from tests.strategies import hostile
 
@@ -224,7 +224,7 @@ def test_a_long_line_below_widens_its_chip():
 
 @pytest.mark.parametrize("width", [300, 600, 900, 1400])
 def test_panels_wrap_and_do_not_overlap(width):
-    panels = draw(INITIAL | {"qkv": True}).panels
+    panels = draw(State(qkv=True)).panels
     blocks, bottom = layout.placed(layout.in_lines(layout.blocks(panels, captions=True), width - 28), 14)
     boxes = [(b.x - b.labels - b.sign, b.x + b.body, b.y - b.header, b.y + b.below) for b in blocks]
     for i, (left, right, top, under) in enumerate(boxes):
@@ -236,12 +236,12 @@ def test_panels_wrap_and_do_not_overlap(width):
 
 
 def test_the_labs_first_picture_reads_as_one_formula_in_two_lines():
-    lines = layout.in_lines(layout.blocks(draw(INITIAL).panels, captions=True), 1000 - 28)
+    lines = layout.in_lines(layout.blocks(draw(State()).panels, captions=True), 1000 - 28)
     assert [[block.panel.name for block in line] for line in lines] == [
-        ["ids", "scores", "mask", "masked"],
+        ["scores", "mask", "masked"],
         ["weights", "output"],
     ]
-    assert [block.panel.sign for line in lines for block in line] == ["", "→", "+", "=", "softmax →", "× V →"]
+    assert [block.panel.sign for line in lines for block in line] == ["", "+", "=", "softmax →", "× V →"]
 
 
 def test_the_first_panels_sign_is_not_drawn():
@@ -250,7 +250,8 @@ def test_the_first_panels_sign_is_not_drawn():
 
 
 def test_png_is_small_and_a_thousand_pixels_wide():
-    data = figures.png(draw(INITIAL))
+    assert len(figures.png(draw(State()))) < 60_000
+    data = figures.png(draw(State(qkv=True)))
     assert len(data) < 60_000
     assert 850 < Image.open(io.BytesIO(data)).width <= 1000
 
@@ -285,7 +286,7 @@ def test_no_value_in_the_pictures_stands_near_a_rounding_edge(pictures):
 
 
 def test_four_threads_draw_the_same_bytes():
-    picture = draw(INITIAL)
+    picture = draw(State())
     words = {"title": "t", "description": "d"}
     png, svg = figures.png(picture), figures.svg(picture, **words)
     with ThreadPoolExecutor(4) as pool:
@@ -296,7 +297,7 @@ def test_four_threads_draw_the_same_bytes():
 
 
 def test_a_learners_own_matplotlib_settings_change_nothing():
-    picture, words = draw(INITIAL), {"title": "t", "description": "d"}
+    picture, words = draw(State()), {"title": "t", "description": "d"}
     png, svg = figures.png(picture), figures.svg(picture, **words)
     mine = {"figure.autolayout": True, "text.usetex": True, "savefig.bbox": "tight", "axes.facecolor": "black",
             "font.size": 30, "figure.facecolor": "black", "savefig.dpi": 20, "svg.fonttype": "none"}  # fmt: skip
@@ -365,7 +366,7 @@ def test_the_script_prints_alt_text_for_each_picture(drawn, pictures):
 
 
 def test_alt_names_every_panel_its_sign_and_its_meaning():
-    first, *rest = panels = draw(INITIAL).panels
+    first, *rest = panels = draw(State()).panels
     words = figures.alt(Picture(panels=panels))
     assert words.startswith(first.title)
     for one in rest:
@@ -429,7 +430,7 @@ def test_any_size_draws(shape, kind):
 
 def test_256_tokens_draw_and_stay_small():
     words = " ".join(f"w{i}" for i in range(256))
-    picture = draw(INITIAL | {"sentences": [words, words[:500]], "shown": 1, "mask": "both"})
+    picture = draw(State(sentences=(words, words[:500]), shown=1, mask="both"))
     assert len(figures.png(picture)) < 200_000
     assert len(figures.svg(picture.panels, title="t", description="d")) < 3_000_000
 
