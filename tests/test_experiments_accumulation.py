@@ -10,6 +10,7 @@ from masklab import corpus
 from masklab.corpus import VOCABULARY
 from masklab.experiments import accumulation
 from masklab.text import batch_of_words
+from tests.comparisons import apart
 
 STEPS = 6  # where only sameness is asked
 
@@ -59,7 +60,7 @@ def test_token_weights_by_a_slow_loop(lengths):
 def test_one_count_alone_gives_the_gradient_of_the_whole_batch(gradients):
     assert max(gradients.scores["one count"]) < 1e-5  # rounding
     for other in ("mean of means", "mean over sentences", "mean over positions"):
-        assert gradients.wins(other) and min(gradients.scores[other]) > 0.2
+        assert apart(gradients, other) and min(gradients.scores[other]) > 0.2
         assert float(gradients.samples[other].split()[1].rstrip(",")) < 0.95  # the cosine: another direction
 
 
@@ -114,7 +115,7 @@ def test_micro_batches_are_of_very_different_lengths():
 def test_a_model_that_weighs_short_texts_more_writes_more_of_them(written):
     assert average(written.scores["one count"]) < 0.09
     for other in ("mean of means", "mean over sentences", "mean over positions"):
-        assert written.wins(other) and average(written.scores[other]) > 0.15
+        assert apart(written, other) and average(written.scores[other]) > 0.15
         assert int(written.samples[other].split("%")[0]) > 58  # too many, not too few
 
 

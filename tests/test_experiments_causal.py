@@ -16,6 +16,7 @@ from masklab.experiments import causal
 from masklab.experiments.causal import causal_mask, label_shift, left_padding
 from masklab.experiments.language import rows
 from masklab.text import batch_of_words
+from tests.comparisons import apart
 
 RIGHT = masks.causal()
 
@@ -30,7 +31,7 @@ def seen_future():
 
 @pytest.mark.parametrize("bug", ["one token too far", "no mask"])
 def test_a_model_that_saw_the_future_looks_too_good_and_cannot_write(seen_future, bug):
-    assert seen_future.wins(bug)
+    assert apart(seen_future, bug)
     assert max(seen_future.scores["causal"]) < seen_future.level - 2  # it has learned
     assert min(seen_future.scores[bug]) > seen_future.level  # worse than guessing
     last = {name: [curve[-1] for curve in curves] for name, curves in seen_future.curves.items()}
@@ -60,7 +61,7 @@ def shifts():
 
 
 def test_labels_are_shifted_once(shifts):
-    assert shifts.wins("not shifted") and shifts.wins("shifted twice")
+    assert apart(shifts, "not shifted") and apart(shifts, "shifted twice")
     assert min(shifts.scores["shifted once"]) > shifts.level + 0.1
     assert max(shifts.scores["not shifted"]) < 0.02
     assert max(shifts.scores["shifted twice"]) < shifts.level + 0.04
@@ -75,7 +76,7 @@ def paddings():
 
 
 def test_left_padding_needs_a_mask_and_positions(paddings):
-    assert all(paddings.wins(other) for other in ("mask only", "positions only", "neither"))
+    assert all(apart(paddings, other) for other in ("mask only", "positions only", "neither"))
     assert max(paddings.scores["mask and positions"]) < 1e-4  # rounding
     assert min(paddings.scores["mask only"]) > max(paddings.scores["positions only"]) > 1
     for name, curves in paddings.curves.items():
@@ -146,7 +147,7 @@ def test_with_mask_and_positions_left_padding_is_what_generate_does():
     def used(ids):
         return causal.padded_logits(model, ids, pads=pads, masked=True, placed=True)
 
-    fast, _ = model.generate(batch.ids, batch.lengths, max_new_tokens=causal.NEW)
+    fast, _ = model.generate(batch.ids, batch.lengths, side=batch.side, max_new_tokens=causal.NEW)
     assert torch.equal(causal.write(used, batch.ids, max_new_tokens=causal.NEW), fast)
 
 

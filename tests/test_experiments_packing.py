@@ -9,6 +9,7 @@ from masklab import masks
 from masklab.experiments import language, packing
 from masklab.experiments.packing import documents, first_fit, neighbors, pack, padding_saved
 from masklab.text import Batch
+from tests.comparisons import apart
 from tests.strategies import seeds
 
 WAYS = list(packing.PACKINGS)
@@ -24,7 +25,7 @@ def trained():
 
 @pytest.mark.parametrize("bug", WAYS[1:])
 def test_a_document_mask_and_new_positions_are_better(trained, bug):
-    assert trained.wins(bug)
+    assert apart(trained, bug)
     assert max(trained.scores["mask and positions"]) < 3.2  # they have learned; guessing gives 5.98
     assert max(trained.scores["positions only"]) < min(trained.scores["concatenated"])  # each part helps
 
@@ -37,7 +38,7 @@ def neighboring():
 def test_only_a_document_mask_hides_the_neighbor(neighboring):
     assert neighboring.scores["mask and positions"] == neighboring.scores["mask only"] == [0, 0, 0]
     for bug in ("positions only", "concatenated"):
-        assert neighboring.wins(bug) and min(neighboring.scores[bug]) > 0.5
+        assert apart(neighboring, bug) and min(neighboring.scores[bug]) > 0.5
         assert all(min(curve) > 0.05 for curve in neighboring.curves[bug])  # at every token of B
     moved = {way: float(text.split()[0]) for way, text in neighboring.samples.items()}  # when A gets a word shorter
     assert moved["mask and positions"] == 0 and min(moved[way] for way in WAYS[1:]) > 1
@@ -57,7 +58,7 @@ def test_without_new_positions_a_document_changes_with_the_length_of_its_neighbo
 
 def test_packing_saves_most_of_the_padding():
     result = padding_saved()
-    assert result.wins("one a row")
+    assert apart(result, "one a row")
     assert min(result.scores["one a row"]) > 0.2 and max(result.scores["packed"]) < 0.12
 
 

@@ -7,6 +7,7 @@ from masklab import corpus
 from masklab.corpus import VOCABULARY
 from masklab.experiments import padding
 from masklab.models import Classifier
+from tests.comparisons import apart
 
 SEEDS = (0, 1)  # where it takes long; `make bench` takes three
 STEPS = 6  # where only sameness is asked
@@ -96,14 +97,14 @@ def test_without_padding_every_way_to_read_is_the_same(monkeypatch):
 
 def test_without_the_mask_words_are_learned_later(tagged):
     words = tagged["words"]
-    assert words.wins("without mask")
+    assert apart(words, "without mask")
     assert min(words.scores["with mask"]) - max(words.scores["without mask"]) > 0.05
     assert min(words.scores["without mask"]) > words.level  # it learns, only later
 
 
 def test_the_misleading_number_says_the_opposite(tagged):
     positions = tagged["positions"]
-    assert positions.loses("without mask") and 0.6 < positions.level < 0.8
+    assert apart(positions, "with mask", right="without mask") and 0.6 < positions.level < 0.8
     assert min(positions.scores["without mask"]) > max(tagged["words"].scores["without mask"]) + 0.05
     assert all(curve[1] > positions.level for curve in positions.curves["without mask"])  # after ten steps
     assert all(curve[1] < 0.6 for curve in tagged["words"].curves["without mask"])

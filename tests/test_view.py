@@ -1,6 +1,7 @@
 """The widget without a browser: what goes over the wire, and what a saved notebook keeps."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from masklab.panels import Panel, Picture, picture_text
-from masklab.view import MatrixView, serialize
+from masklab.view import MatrixView, join, serialize
 from masklab.view.palette import PALETTE
 from tests.browser.example import attention_picture, one_panel
 
@@ -102,3 +103,45 @@ def test_the_palette_is_matplotlibs(name, colours):
     x = np.linspace(0, 1, 256)
     drawn = np.stack([np.interp(x, np.linspace(0, 1, len(anchors)), anchors[:, k]) for k in range(3)], axis=1)
     assert np.abs(drawn - matplotlib.colormaps[colours](x)[:, :3]).max() < 8 / 255
+
+
+# ---- the page's modules become one script
+
+DECLARED = re.compile(r"^(?:export )?(?:function|class|const|let) (\w+)", re.MULTILINE)
+IMPORTED = re.compile(r"^import \{ ([\w, ]+) \} from \"\./(\w+)\.js\";$", re.MULTILINE)
+
+
+def module(name):
+    return (join.PAGE / f"{name}.js").read_text(encoding="utf-8")
+
+
+def test_every_file_of_the_page_is_joined():
+    assert sorted(join.SCRIPTS) == sorted(path.stem for path in join.PAGE.glob("*.js"))
+    assert sorted(join.STYLES) == sorted(path.stem for path in join.PAGE.glob("*.css"))
+
+
+def test_no_two_modules_declare_the_same_name():
+    names = [name for one in join.SCRIPTS for name in DECLARED.findall(module(one))]
+    assert len(names) > 100
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("name", join.SCRIPTS)
+def test_a_module_imports_only_what_those_before_it_export(name):
+    before = join.SCRIPTS[: join.SCRIPTS.index(name)]
+    found = IMPORTED.findall(module(name))
+    assert len(found) == module(name).count("\nimport "), "an import in another form: join.py would not see it"
+    for words, source in found:
+        assert source in before
+        exported = re.findall(r"^export (?:function|class|const) (\w+)", module(source), re.MULTILINE)
+        assert set(words.split(", ")) <= set(exported)
+        assert [word for word in words.split(", ") if len(re.findall(rf"\b{word}\b", module(name))) < 2] == []
+
+
+def test_the_joined_script_imports_nothing_and_exports_what_the_widget_needs():
+    lines = MatrixView._esm.splitlines()
+    assert [line for line in lines if line.startswith("import ")] == []
+    assert [line for line in lines if line.startswith("export ")] == [
+        "export { number, shadesOf }; // for the tests",
+        "export default { initialize() {}, render };",
+    ]

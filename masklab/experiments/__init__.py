@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from masklab.experiments.result import Result
+from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
     "padding": ("read_state", "tag_loss_mask"),
@@ -25,6 +25,6 @@ def run(name: str, **options) -> Result:
     'padding.read_state'
     """
     if name not in NAMES:
-        raise ValueError(f"an experiment is one of {', '.join(NAMES)}, and is {name!r}.")
+        raise ValueError(f"an experiment is one of {', '.join(NAMES)}, got {name!r}.")
     module, function = name.split(".")
     return getattr(import_module(f"masklab.experiments.{module}"), function)(**options)

@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from masklab import corpus
 from masklab.corpus import BOS, EOS, VOCABULARY
 from masklab.experiments.language import BATCH, LR, rows, tiny_gpt
-from masklab.experiments.result import Result, Run, collect
-from masklab.experiments.training import draws, train
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models import GPT
 from masklab.text import Batch, batch_of_words, word_positions
+from masklab.training import Result, Run, collect, draws, train
 
 
 def token_weights(lengths: Tensor, *, per: str) -> Tensor:

@@ -24,11 +24,11 @@ from masklab.experiments.language import (
     until_end,
     write,
 )
-from masklab.experiments.result import Result, Run, collect
 from masklab.losses import next_token_labels, reduce, shift_left, token_losses
 from masklab.models import GPT, positions_of
 from masklab.text import PAD, Batch, batch_of_words, word_positions
 from masklab.threads import one_thread
+from masklab.training import Result, Run, collect
 
 # --- 1. The causal mask ----------------------------------------------------------------------------------------------
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from masklab import corpus, masks
 from masklab.corpus import BOS, EOS, VOCABULARY
-from masklab.experiments.training import draws, train
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models import GPT
 from masklab.models.gpt import choose
 from masklab.text import Batch, batch_of_words
+from masklab.training import draws, train
 
 LR = 0.01  # of Adam, for all: so large that 150 steps are enough for a model this small
 BATCH = 16  # sentences a step

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from masklab import masks
 from masklab.experiments.causal import RULES
 from masklab.experiments.language import BATCH, LR, next_token_loss
-from masklab.experiments.result import Result, Run, collect
-from masklab.experiments.training import draws, train
 from masklab.models import GPT
+from masklab.training import Result, Run, collect, draws, train
 
 SYMBOLS, LENGTH = 32, 8  # random tokens: how many different ones, and how many a row
 # Those that are no rule of RULES have the causal mask, and a part of the model changed: see `leaking_gpt`.

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from masklab.corpus import MASK, SPECIALS, TAGS, TOPICS, VOCABULARY, LabelledBatch, batch, sentences, split
 from masklab.corruption import BERT_SHARES, bert
-from masklab.experiments.result import Result, Run, check_choice, collect
-from masklab.experiments.training import draws, train
 from masklab.models import Encoder, masked_mean
+from masklab.models.inputs import one_of
 from masklab.threads import one_thread
+from masklab.training import Result, Run, collect, draws, train
 
 LONGEST = 9  # words a sentence: short ones cost less time
 PROBED = 2000  # words, or sentences, that a probe learns from
@@ -210,7 +210,7 @@ def share(
     >>> list(share(seeds=(0,), steps=2).scores)
     ['15 %', '40 %', '80 %']
     """
-    check_choice("equal", equal, ("steps", "words"))
+    one_of("equal", equal, ("steps", "words"))
     lengths = {name: steps if equal == "steps" else round(steps * 0.4 / part) for name, part in PARTS.items()}
     ways = {name: {"probability": part, "shares": BERT_SHARES, "steps": lengths[name]} for name, part in PARTS.items()}
     question = f"How many words should be chosen, at equally many {equal}?"
@@ -245,7 +245,7 @@ def replacement(
 
 def _compared(question: str, ways: Mapping[str, Mapping], *, right: str, seeds: Sequence[int], measure: str) -> Result:
     """Train in each way with each seed, and judge all models by one measure."""
-    check_choice("measure", measure, tuple(MEASURES))
+    one_of("measure", measure, tuple(MEASURES))
 
     def run(name: str, seed: int) -> Run:
         model, losses = pretrained(seed, **ways[name])

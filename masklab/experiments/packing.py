@@ -13,11 +13,10 @@ from torch import Tensor
 
 from masklab import corpus, masks
 from masklab.experiments.language import LR, language_loss, rows, texts, tiny_gpt
-from masklab.experiments.result import Result, Run, collect
-from masklab.experiments.training import draws, train
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models import GPT, positions_of
 from masklab.text import Batch
+from masklab.training import Result, Run, collect, draws, train
 
 PACKINGS = {  # whether a document sees itself only, and whether its positions begin at 0
     "mask and positions": (True, True),

@@ -15,11 +15,10 @@ from torch import Tensor
 from masklab import corpus
 from masklab.corpus import TAGS, TOPICS, VOCABULARY, Example
 from masklab.experiments.language import LR
-from masklab.experiments.result import Result, Run, collect
-from masklab.experiments.training import draws, train
 from masklab.losses import reduce, token_losses
 from masklab.models import Classifier, Tagger
 from masklab.text import PAD_ID, word_positions
+from masklab.training import Result, Run, collect, draws, train
 
 BATCH = 32  # sentences a step
 PADDED_TO = 32  # a fixed length, as a `max_length` gives: the longest sentence has 14 words

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from masklab.corpus import TAGS, USUAL, VOCABULARY, Example, LabelledBatch, batch, sentences, split
-from masklab.experiments.result import Result, Run, check_choice, collect
-from masklab.experiments.training import draws, train
 from masklab.losses import agreement_weights, curriculum_weights, reduce, token_losses
 from masklab.models import Tagger
+from masklab.models.inputs import one_of
 from masklab.threads import one_thread
+from masklab.training import Result, Run, collect, draws, train
 
 ANNOTATORS = 10
 SLIPS = 0.05  # how often an annotator guesses at a word that is clear
@@ -171,8 +171,8 @@ def annotator_noise(
     >>> list(annotator_noise(seeds=(0,), steps=2).scores)
     ['weighted by agreement', 'all the same']
     """
-    check_choice("measure", measure, tuple(MEASURES))
-    check_choice("guess", guess, ("any tag", "usual tag"))
+    one_of("measure", measure, tuple(MEASURES))
+    one_of("guess", guess, ("any tag", "usual tag"))
     seen, _ = texts()
     guesses = usual_tags(examples()[0]) if guess == "usual tag" else None
     same = seen.is_word.float()
@@ -226,7 +226,7 @@ def curriculum(
     >>> list(curriculum(seeds=(0,), steps=2).scores)
     ['all at once', 'easy first']
     """
-    check_choice("measure", measure, tuple(MEASURES))
+    one_of("measure", measure, tuple(MEASURES))
     seen, unseen = texts()
 
     def run(name: str, seed: int) -> Run:

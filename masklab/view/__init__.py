@@ -1,4 +1,4 @@
-"""Panels → the live view in a notebook: one widget, one JavaScript file, no build step."""
+"""Panels → the live view in a notebook: one widget, a page of small modules, no build step."""
 
 from masklab.view.matrix import MatrixView, serialize
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
 
 import anywidget
 import numpy as np
@@ -11,9 +10,9 @@ import traitlets
 
 from masklab import panels
 from masklab.panels import Edit, Panel, Picture, Sentence
+from masklab.view import join
 from masklab.view.palette import PALETTE
 
-HERE = Path(__file__).parent
 WORD_LENGTH = 200  # a word is shown in full up to here; the header has panels.LABEL_LENGTH
 
 
@@ -29,8 +28,8 @@ class MatrixView(anywidget.AnyWidget):
     ``label`` is the accessible name of the whole.
     """
 
-    _esm = HERE / "matrix.js"
-    _css = HERE / "matrix.css"
+    _esm = join.script()  # a string, not a file: nothing is watched and loaded again
+    _css = join.style()
 
     picture = traitlets.Dict().tag(sync=True)
     # Not echoed: the page knows what it sent, and the echo would cost a message a keystroke.
@@ -116,14 +115,14 @@ def _panel(panel: Panel, offset: int) -> dict:
         "scale": panel.scale,
         "limits": list(panel.limits),
         "title": panel.title,
-        "meaning": panel.caption,
+        "meaning": panel.meaning,
+        "legend": "" if panel.written else panel.legend,
         "axes": list(panel.axes),
         "links": list(panel.links or panel.axes),
         "sign": panel.sign,
         "say": panel.say,
         "row_notes": list(panel.row_notes),
         "notes_title": panel.notes_title,
-        "paintable": panel.edits is not None,
         "edits": _edits(panel.edits),
         "written": panel.written,
         "shape": [len(panel.rows), len(panel.columns)],

@@ -1,6 +1,7 @@
 """A picture for the view's tests: attention with padding, in the state that shows the point."""
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -21,6 +22,32 @@ CONTROLS = [
     {"type": "button", "name": "reveal", "label": "reveal", "when": "predict", "sets": {"predict": False}},
     {"type": "button", "name": "reset", "label": "reset", "sets": STATE},
 ]  # fmt: skip
+
+
+# What the lab of lesson 05 shows at first sight: no panel of ids, and what is rarely used behind "More".
+LAB_STATE = {"sentences": RUNNING, "shown": 0, "side": "right", "mask": "columns", "layers": 1, "pad": 1.0, "seed": 1}
+LAB_CONTROLS = [
+    {"type": "button", "name": "reset", "label": "Reset", "sets": LAB_STATE},
+    {"type": "sentences", "name": "sentences", "label": "Sentences", "max": 6},
+    {"type": "choice", "name": "mask", "label": "Mask",
+     "options": [["none", "no mask"], ["columns", "mask columns"], ["both", "mask rows and columns"]]},
+    {"type": "choice", "name": "side", "label": "Padding side", "options": [["right", "right"], ["left", "left"]]},
+    {"type": "choice", "name": "layers", "label": "Layers", "options": [[1, "1"], [2, "2"]]},
+    {"type": "slider", "name": "pad", "label": "Embedding of [PAD]", "min": -3, "max": 3, "step": 0.1,
+     "help": "Drag it, and watch the words' outputs."},
+    {"type": "toggle", "name": "predict", "label": "Predict first",
+     "help": "Paint what should be blocked, then reveal."},
+    {"type": "number", "name": "seed", "label": "Seed", "min": 0, "max": 999, "step": 1, "more": True},
+    {"type": "toggle", "name": "qkv", "label": "Show Q, K and V", "more": True},
+    {"type": "toggle", "name": "text", "label": "Show as text", "more": True},
+]  # fmt: skip
+
+
+def lab_picture(**parts):
+    """The panels of `attention_picture` but the ids, which stand under the chips."""
+    whole = attention_picture(**parts)
+    sentences = [replace(one, below=[str(i + 1) for i in range(len(one.tokens))]) for one in whole.sentences]
+    return replace(whole, panels=whole.panels[1:], sentences=sentences)
 
 
 def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False, painted=(), judged=False, **parts):

@@ -112,7 +112,7 @@ SPILLED = """(root) => [...root.querySelectorAll(".mlab-cell")].flatMap((cell) =
   const isInside = text.left >= box.left && text.right <= box.right;
   return isInside ? [] : [[cell.closest(".mlab-step").dataset.name, cell.textContent, text.width, box.width]];
 })"""
-SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.told === root.dataset.serial"""
+SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.synced === root.dataset.serial"""
 
 
 def state_with(**changes) -> dict:
