@@ -16,12 +16,12 @@ def test_every_experiment_has_a_name_and_takes_seeds_and_steps():
         module, function = name.split(".")
         found = getattr(import_module(f"masklab.experiments.{module}"), function)
         assert {"seeds", "steps"} <= set(signature(found).parameters)
-    with pytest.raises(ValueError, match="an experiment is one of padding.read_state.* got 'padding.none'"):
+    with pytest.raises(ValueError, match="an experiment must be one of 'padding.read_state'.* got 'padding.none'"):
         experiments.run("padding.none")
 
 
 def test_an_experiment_is_run_by_its_name():
-    result = experiments.run("packing.padding_saved", seeds=(0,), steps=2)
+    result = experiments.run("leaks.canary", seeds=(0,), steps=2)
     assert isinstance(result, Result) and len(result.scores[result.right]) == 1
 
 

@@ -195,7 +195,7 @@ def briefly_trained():
 def few_sentences(monkeypatch):
     seen, unseen = texts()
     some = [masked_lm.sentences(n=40)[i] for i in range(0, 40, 2)]
-    few = batch([example for example in some if len(example.words) <= masked_lm.LONGEST])
+    few = batch([example for example in some if len(example.words) <= masked_lm.MAX_LEN])
     monkeypatch.setattr(masked_lm, "texts", lambda: (seen, few))
     return few
 
