@@ -43,7 +43,7 @@ class Progress:
     def _repr_html_(self) -> str:
         """The table as HTML, each title a link."""
         rows = "".join(_row(lesson) for lesson in self.lessons)
-        head = "<thead><tr><th>lesson</th><th>exercises</th><th></th></tr></thead>"
+        head = '<thead><tr><th scope="col">lesson</th><th scope="col" colspan="2">exercises</th></tr></thead>'
         return f"<table>{head}<tbody>{rows}</tbody></table><p>{SAVE}</p>" if rows else f"<p>{NO_LESSON}</p>"
 
 
@@ -112,4 +112,4 @@ def _row(lesson: Lesson) -> str:
     words = ", ".join(f"{i} {SIGNS[sign]}" for i, sign in enumerate(lesson.signs, start=1))
     signs = f'<span role="img" aria-label="{words}">{lesson.signs}</span>' if words else ""
     link = f'<a href="{escape(lesson.file)}">{escape(lesson.title)}</a>'
-    return f"<tr><th>{link}</th><td>{signs}</td><td>{escape(str(lesson))}</td></tr>"
+    return f"<tr><th scope='row'>{link}</th><td>{signs}</td><td>{escape(str(lesson))}</td></tr>"
