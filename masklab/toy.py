@@ -3,7 +3,7 @@
 They stand in for a trained model's, so that lessons, labs and pictures show the same numbers.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,9 +13,8 @@ from masklab.text import PAD_ID, vectors
 DIM = 4  # the width of a vector: small enough to read every number
 
 
-@dataclass(frozen=True)
-class Projected:
-    """Queries, keys and values of one sentence. Shapes: (1, 1, length, DIM), as `attend` takes them."""
+class Projected(NamedTuple):
+    """Queries, keys and values of one sentence. Shapes: (length, DIM) each."""
 
     q: Tensor
     k: Tensor
@@ -39,18 +38,18 @@ def qkv(x: Tensor, *, seed: int = 1) -> Projected:
     """Project vectors to queries, keys and values, by three random matrices. Shape: ``x`` (length, DIM).
 
     >>> qkv(torch.zeros(3, DIM)).k.shape
-    torch.Size([1, 1, 3, 4])
+    torch.Size([3, 4])
     """
     generator = torch.Generator().manual_seed(-1 - seed)  # apart from every word's seed
     to_q, to_k, to_v = torch.randn(3, DIM, DIM, generator=generator) / DIM**0.5
-    return Projected(*(x[None, None] @ weight for weight in (to_q, to_k, to_v)))
+    return Projected(x @ to_q, x @ to_k, x @ to_v)
 
 
 def project(ids: Tensor, *, pad: float = 1.0, seed: int = 1) -> Projected:
     """Queries, keys and values of a sentence: `embed`, then `qkv`.
 
-    >>> made = project(torch.tensor([1, 2, 0]), pad=1.0, seed=1)
-    >>> made.q[0, 0].shape
+    >>> q, k, v = project(torch.tensor([1, 2, 0]), pad=1.0, seed=1)
+    >>> q.shape
     torch.Size([3, 4])
     """
     return qkv(embed(ids, pad=pad, seed=seed), seed=seed)

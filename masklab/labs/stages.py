@@ -49,11 +49,17 @@ def run(x: Tensor, mask: Tensor, *, seed: int, layers: int = 1) -> Stages:
     torch.Size([1, 1, 3, 3])
     """
     projected = toy.qkv(x, seed=seed)
-    first = attend(projected.q, projected.k, projected.v, mask, on_empty="nan")
+    first = _attend(projected, mask)
     if layers == 1:
         return Stages(first=first, projected=projected)
     again = toy.qkv(x + first.output[0, 0], seed=seed)
-    return Stages(first=first, projected=projected, second=attend(again.q, again.k, again.v, mask, on_empty="nan"))
+    return Stages(first=first, projected=projected, second=_attend(again, mask))
+
+
+def _attend(projected: toy.Projected, mask: Tensor) -> Attention:
+    """Attention of one sentence and one head; a fully masked row is NaN, as the formula has it."""
+    q, k, v = (one[None, None] for one in projected)  # (1, 1, L, DIM)
+    return attend(q, k, v, mask[None, None], on_empty="nan")
 
 
 def attention_picture(
@@ -116,7 +122,7 @@ def _projections(stages: Stages, limits: Mapping[str, float], labels: Mapping[st
         ("V", made.v, "key", "What each word passes on when it is found."),
     )
     return [
-        Panel(name=name, kind="vector", values=values[0, 0], axes=(axis, "feature"), title=name, meaning=meaning,
+        Panel(name=name, kind="vector", values=values, axes=(axis, "feature"), title=name, meaning=meaning,
               limit=limits[name], columns=_features(values), say="{}", **labels)
         for name, values, axis, meaning in parts
     ]  # fmt: skip
