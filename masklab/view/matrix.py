@@ -1,18 +1,18 @@
 """The live view: a row of linked heatmaps and the controls above them, in one widget."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
 from masklab import panels
-from masklab.panels import Panel, Picture
+from masklab.panels import Edit, Panel, Picture, Sentence
+from masklab.view import join
 from masklab.view.palette import PALETTE
 
-HERE = Path(__file__).parent
 WORD_LENGTH = 200  # a word is shown in full up to here; the header has panels.LABEL_LENGTH
 
 
@@ -20,7 +20,7 @@ class MatrixView(anywidget.AnyWidget):
     """Show pictures live: the page draws and listens, the kernel computes.
 
     ``picture`` is everything shown at one moment, in ONE trait, so that panels never
-    disagree (see `wire`). ``state`` holds the controls' values and is synced both ways;
+    disagree (see `serialize`). ``state`` holds the controls' values and is synced both ways;
     observe it to answer. ``controls`` declares them: dicts with ``type`` ("sentences",
     "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
     ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true),
@@ -28,8 +28,8 @@ class MatrixView(anywidget.AnyWidget):
     ``label`` is the accessible name of the whole.
     """
 
-    _esm = HERE / "matrix.js"
-    _css = HERE / "matrix.css"
+    _esm = join.script()  # a string, not a file: nothing is watched and loaded again
+    _css = join.style()
 
     picture = traitlets.Dict().tag(sync=True)
     # Not echoed: the page knows what it sent, and the echo would cost a message a keystroke.
@@ -45,7 +45,7 @@ class MatrixView(anywidget.AnyWidget):
         """Draw a picture; ``text`` is its text twin when the learner asked to see it."""
         self._shown = picture
         self._serial += 1
-        self.picture = wire(picture, serial=self._serial, text=text)
+        self.picture = serialize(picture, serial=self._serial, text=text)
 
     def __repr__(self) -> str:
         """The text twin of the last picture: stable, so that stored notebooks compare equal."""
@@ -68,7 +68,7 @@ class MatrixView(anywidget.AnyWidget):
         return data, metadata
 
 
-def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
+def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
     """A picture as the page gets it: plain data, and the numbers of all panels as binary.
 
     ``values`` is float32 little-endian, ``blocked`` and ``marks`` are one byte a cell; each
@@ -76,7 +76,7 @@ def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
     Words stand beside many panels and go once, in ``lines``: a panel's ``rows`` and
     ``columns``, and a sentence's ``line``, say which one.
 
-    >>> wire(Picture(panels=[]), serial=1)["values"]
+    >>> serialize(Picture(panels=[]), serial=1)["values"]
     b''
     """
     sizes = [len(panel.rows) * len(panel.columns) for panel in picture.panels]
@@ -91,7 +91,7 @@ def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
         | {"rows": place(panel.rows, panel.row_pads), "columns": place(panel.columns, panel.column_pads)}
         for panel, offset in zip(picture.panels, offsets, strict=True)
     ]
-    sentences = [{"line": place(one.tokens, one.pads), "note": one.note} for one in picture.sentences]
+    sentences = [_sentence(one) | {"line": place(one.tokens, one.pads)} for one in picture.sentences]
     return {
         "serial": serial,
         "values": b"".join(_float_bytes(panel) for panel in picture.panels),
@@ -115,17 +115,34 @@ def _panel(panel: Panel, offset: int) -> dict:
         "scale": panel.scale,
         "limits": list(panel.limits),
         "title": panel.title,
-        "meaning": panel.caption,
+        "meaning": panel.meaning,
+        "legend": "" if panel.written else panel.legend,
         "axes": list(panel.axes),
+        "links": list(panel.links or panel.axes),
         "sign": panel.sign,
         "say": panel.say,
         "row_notes": list(panel.row_notes),
         "notes_title": panel.notes_title,
-        "paintable": panel.paintable,
+        "edits": _edits(panel.edits),
         "written": panel.written,
         "shape": [len(panel.rows), len(panel.columns)],
         "offset": offset,
     }
+
+
+def _sentence(sentence: Sentence) -> dict:
+    """What belongs to one sentence's chips alone."""
+    return {
+        "note": sentence.note,
+        "below": [_label(one) for one in sentence.below],
+        "pressed": list(map(bool, sentence.pressed)),
+        "edits": _edits(sentence.edits),
+    }
+
+
+def _edits(edits: Edit | None) -> dict | None:
+    """What may be changed, as plain data."""
+    return None if edits is None else asdict(edits) | {"cells": [list(cell) for cell in edits.cells]}
 
 
 def _line(words: Sequence[str], pads: Sequence[bool]) -> dict:

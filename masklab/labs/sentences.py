@@ -1,0 +1,53 @@
+"""The sentence boxes: from typed text to a padded batch, and the chips with their ids and notes."""
+
+from collections.abc import Sequence
+
+from masklab.labs.controls import BadInput
+from masklab.panels import Sentence
+from masklab.text import PAD, Batch, make_batch
+
+MAX_TOKENS = 256
+SENTENCES = ("The cat ate", "The cat ate fish pie", "The cat ate fish")
+
+
+def batch_of(sentences: Sequence[str], *, side: str = "right") -> Batch:
+    """The typed sentences as a padded batch; raises BadInput when there is no word, or too many.
+
+    >>> batch_of(["The cat", "The"]).ids.tolist()
+    [[1, 2], [1, 0]]
+    """
+    batch = make_batch(sentences, side=side)
+    if not batch.tokens or batch.ids.shape[1] == 0:
+        raise BadInput("There is no word yet: type at least one to see the picture again.")
+    longest = int(batch.lengths.argmax())
+    if batch.lengths[longest] > MAX_TOKENS:
+        raise BadInput(
+            f"Sentence {longest + 1} has {int(batch.lengths[longest]):,} words and the lab draws up to {MAX_TOKENS}: "
+            "your text is kept, shorten it to see it."
+        )
+    return batch
+
+
+def chips(batch: Batch) -> list[Sentence]:
+    """The sentences as chips, each word's id below it, each with a note on how much of it is words.
+
+    >>> first, second = chips(batch_of(["The cat", "The"]))
+    >>> second.tokens, second.below, second.note
+    (('The', '[PAD]'), ['1', '0'], '1 of 2 are words')
+    """
+    rows = zip(batch.tokens, batch.is_word.tolist(), batch.ids.tolist(), strict=True)
+    return [
+        Sentence(
+            tokens=tokens, pads=[not one for one in is_word], below=[str(i) for i in ids], note=_note(tokens, is_word)
+        )
+        for tokens, is_word, ids in rows
+    ]
+
+
+def _note(tokens: Sequence[str], is_word: Sequence[bool]) -> str:
+    """What to say beside a sentence's chips."""
+    if not any(is_word):
+        return "no word yet: all padding"
+    typed = any(word and token == PAD for token, word in zip(tokens, is_word, strict=True))
+    note = f"{sum(is_word)} of {len(tokens)} are words"
+    return note + ("; a [PAD] that you type is a word, too" if typed else "")
