@@ -6,7 +6,7 @@ Torch broadcasts sizes that disagree, and the result looks right: so each axis i
 import torch
 from torch import Tensor
 
-from masklab.text import INTEGERS
+from masklab.validate import INTEGERS
 
 
 def batch_and_length(ids: Tensor) -> tuple[int, int]:
