@@ -6,45 +6,9 @@ from pathlib import Path
 
 from masklab.view import MatrixView, serialize
 from masklab.view.palette import PALETTE
+from masklab.view.plain_page import PAGE, STAND_IN
 
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
-
-# A stand-in for ipywidgets' model: get, set, on, off, save_changes, with change events.
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>view</title></head>
-<body><main><h1 style="font-size:1em">view</h1><div id="a"></div><div id="b"></div></main></body></html>"""
-STAND_IN = """
-window.makeModel = (values) => {
-  const listeners = {};
-  return {
-    saves: 0,
-    get: (name) => values[name],
-    set(name, value) { values[name] = value; (listeners[`change:${name}`] ?? []).forEach((f) => f()); },
-    on(name, f) { (listeners[name] ??= []).push(f); },
-    off(name, f) { listeners[name] = (listeners[name] ?? []).filter((g) => g !== f); },
-    count: () => Object.values(listeners).flat().length,
-    save_changes() { this.saves += 1; },
-  };
-};
-// Buffers come as DataViews that do not start at a multiple of four, as they may in JupyterLab.
-window.unpack = (picture) => {
-  for (const name of ["values", "blocked", "marks"]) {
-    const bytes = Uint8Array.from(atob(picture[name]), (c) => c.charCodeAt(0));
-    const padded = new Uint8Array(bytes.length + 3);
-    padded.set(bytes, 3);
-    picture[name] = new DataView(padded.buffer, 3, bytes.length);
-  }
-  return picture;
-};
-window.show = (picture) => model.set("picture", unpack(picture));
-window.start = async (source, values, css) => {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
-  window.view = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  if (values.picture.panels) unpack(values.picture);
-  window.model = makeModel(values);
-  window.cleanup = view.default.render({ model, el: document.getElementById("a") });
-};
-"""
-
 
 # Which row and column of a panel (a .mlab-step) the bands lie on, by the table under them; -1 for none.
 LIT = """(step) => {
