@@ -1079,7 +1079,7 @@ def test_a_mask_of_another_batch_is_refused():
         *(lambda name=name: both(ids, ids, **keys | {name: mask}) for name in (*keys, "target_mask")),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match=r"the mask must be .*\(2, 1, 3, 3\)"):
+        with pytest.raises(ValueError, match=r"mask must have the axes .*\(2, 1, 3, 3\)"):
             call()
 
 
