@@ -920,6 +920,7 @@ def test_the_first_state_fits_on_one_screen(page, width, mode):
     open_view(page, lab_picture(mode=mode), controls=LAB_CONTROLS, state=LAB_STATE)
     size = ruler(page, width)
     assert size["height"] <= SCREEN - MARGIN
+    assert page.locator(".mlab-root").get_attribute("data-tall") is None  # so nothing lies over anything
     assert (size["outside"], size["scrolled"], size["lines"]) == ([], 0, 2)
     assert 29 <= size["cell"][0] <= 39 and 22 <= size["cell"][1] <= 26
     page.screenshot(path=ARTEFACTS / f"view-{width}-{mode}.png", full_page=True)
