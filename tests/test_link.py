@@ -13,6 +13,7 @@ from masklab.view import link
 from masklab.view.link import Message
 from tests.odd import CHANGES, CONTENTS, VALUES
 
+INITIAL = lesson.State().raw()
 HELD_SECONDS = 0.1  # as long as nonsense may hold the kernel, on a busy machine; 4.7 before there were limits
 
 
@@ -47,7 +48,7 @@ ALL = ["answered", "picture", "state"]
 
 def test_a_change_is_merged_drawn_and_answered_by_one_update(wire):
     assert wire.say(1, {"seed": 7}) == [ALL]
-    assert wire.sent[0]["state"] == lesson.INITIAL | {"seed": 7}
+    assert wire.sent[0]["state"] == INITIAL | {"seed": 7}
     assert wire.sent[0]["answered"] == {"a": 1}
     assert wire.sent[0]["picture"]["serial"] == wire.lab.picture["serial"] == 2
 
@@ -55,7 +56,7 @@ def test_a_change_is_merged_drawn_and_answered_by_one_update(wire):
 def test_two_pages_that_change_different_things_lose_nothing(wire):
     wire.say(1, {"seed": 7}, page="a")
     wire.say(1, {"mask": "none"}, page="b")
-    assert wire.lab.state == lesson.INITIAL | {"seed": 7, "mask": "none"}
+    assert wire.lab.state == INITIAL | {"seed": 7, "mask": "none"}
     assert wire.lab.answered == {"a": 1, "b": 1}
 
 
@@ -79,11 +80,11 @@ def test_a_page_that_missed_a_picture_gets_it(wire):
 def test_changes_that_are_none_are_answered_by_the_present_state(wire):
     for number, changes in enumerate([None, 3, "seed", [["seed", 3]]], start=1):
         assert wire.say(number, changes)[-1] == ALL
-    assert wire.lab.state == lesson.INITIAL
+    assert wire.lab.state == INITIAL
 
 
 def test_the_state_set_in_python_reaches_the_pages(wire):
-    wire.lab.state = lesson.INITIAL | {"seed": 7}
+    wire.lab.state = INITIAL | {"seed": 7}
     assert [sorted(update) for update in wire.sent] == [["state"], ["picture"]]
     assert wire.say(1, {"mask": "none"}) == [ALL]
     assert wire.lab.state["seed"] == 7
@@ -133,7 +134,7 @@ def test_the_pages_that_were_silent_longest_are_forgotten():
 # ---- nonsense
 
 
-@pytest.mark.parametrize("key", lesson.INITIAL)
+@pytest.mark.parametrize("key", INITIAL)
 @pytest.mark.parametrize("name", VALUES)
 def test_no_value_kills_the_lab_or_holds_it(wire, key, name, caplog):
     caplog.set_level(logging.CRITICAL)
@@ -143,7 +144,7 @@ def test_no_value_kills_the_lab_or_holds_it(wire, key, name, caplog):
     assert held < HELD_SECONDS
     assert wire.lab.answered == {"a": 1}
     assert can_be_sent(wire.lab.state)
-    wire.say(2, lesson.INITIAL)
+    wire.say(2, INITIAL)
     assert wire.lab.picture["problem"] == "" and repr(wire.lab) == repr(lesson.lab())
 
 
@@ -154,13 +155,13 @@ def can_be_sent(value):
 
 def test_values_of_another_kind_are_left_out(wire):
     wire.say(1, {"sentences": "abc", "shown": "1", "pad": [1], "predict": 1, "painted": True, "mask": 3})
-    assert wire.lab.state == lesson.INITIAL
+    assert wire.lab.state == INITIAL
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: str(changes)[:30])
 def test_no_changes_kill_the_lab(wire, changes):
     wire.say(1, changes)
-    assert wire.lab.state == lesson.INITIAL
+    assert wire.lab.state == INITIAL
     assert wire.say(2, {"seed": 7}) == [ALL]
 
 

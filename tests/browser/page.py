@@ -6,59 +6,9 @@ from pathlib import Path
 
 from masklab.view import MatrixView, serialize
 from masklab.view.palette import PALETTE
+from masklab.view.plain_page import PAGE, STAND_IN
 
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
-
-# A stand-in for ipywidgets' model: get, set, on, off, send, with change events; and for a kernel that answers at once
-# (and draws nothing), unless `isMute`. `update` is what comes from the kernel: all is set before anybody hears of it.
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>view</title></head>
-<body><main><h1 style="font-size:1em">view</h1><div id="a"></div><div id="b"></div></main></body></html>"""
-STAND_IN = """
-window.makeModel = (values) => {
-  const listeners = {};
-  return {
-    messages: [],
-    isMute: false,
-    get: (name) => values[name],
-    set(name, value) { this.update({ [name]: value }); },
-    update(changes) {
-      Object.assign(values, changes);
-      for (const name of Object.keys(changes)) this.trigger(`change:${name}`);
-    },
-    trigger(event) { (listeners[event] ?? []).forEach((f) => f()); },
-    on(name, f) { (listeners[name] ??= []).push(f); },
-    off(name, f) { listeners[name] = (listeners[name] ?? []).filter((g) => g !== f); },
-    count: () => Object.values(listeners).flat().length,
-    send(message) {
-      this.messages.push(structuredClone(message));
-      if (!this.isMute) this.answer(message);
-    },
-    answer({ page, number, changes }) {
-      const state = { ...values.state, ...structuredClone(changes) };
-      this.update({ answered: { ...values.answered, [page]: number }, state });
-    },
-  };
-};
-// Buffers come as DataViews that do not start at a multiple of four, as they may in JupyterLab.
-window.unpack = (picture) => {
-  for (const name of ["values", "blocked", "marks"]) {
-    const bytes = Uint8Array.from(atob(picture[name]), (c) => c.charCodeAt(0));
-    const padded = new Uint8Array(bytes.length + 3);
-    padded.set(bytes, 3);
-    picture[name] = new DataView(padded.buffer, 3, bytes.length);
-  }
-  return picture;
-};
-window.show = (picture) => model.set("picture", unpack(picture));
-window.start = async (source, values, css) => {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
-  window.view = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  if (values.picture.panels) unpack(values.picture);
-  window.model = makeModel(values);
-  window.cleanup = view.default.render({ model, el: document.getElementById("a") });
-};
-"""
-
 
 # Which row and column of a panel (a .mlab-step) the bands lie on, by the table under them; -1 for none.
 LIT = """(step) => {
