@@ -293,7 +293,7 @@ def was_set(panel: Panel) -> frozenset[tuple[int, int]]:
     if panel.edits is None or panel.edits.how != "number":
         return frozenset()
     rows, columns = panel.values.shape
-    return frozenset((r, c) for r, c, _ in panel.edits.cells if 0 <= r < rows and 0 <= c < columns)
+    return frozenset((int(r), int(c)) for r, c, _ in panel.edits.cells if 0 <= r < rows and 0 <= c < columns)
 
 
 def cell(panel: Panel, row: int, column: int) -> str:

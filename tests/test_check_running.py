@@ -198,6 +198,13 @@ def test_hostile_messages_are_cut_and_cleaned(error):
     message.encode("utf-8")  # a lone surrogate would fail here
 
 
+def test_what_else_a_learner_names_is_cut_and_cleaned_too():
+    strange = type("N" * 10_000 + "\x1b[1m", (), {})
+    many = eval(f"lambda {'n' * 10_000}, x: x")
+    for verdict in (judged(lambda x: strange()), judged(many)):
+        assert len(verdict.message) < 400 and verdict.message.isprintable()
+
+
 def test_text_is_tidied_without_losing_its_letters():
     assert tidy("Größe  ≤ 5\n\tنص 漢字 🙂") == "Größe ≤ 5 نص 漢字 🙂"
     assert said(ValueError("no.")) == "ValueError: no."

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from masklab.check.reading import tidy
+
 LOW = -1e4  # so far down a number in an additive mask is meant as −∞
 
 
@@ -156,7 +158,7 @@ def _name(thing) -> str:
     if isinstance(thing, tuple):
         return f"a tuple of {len(thing)}"
     names = {"ndarray": "numpy array", "str": "string", "function": "function (did you forget to call it?)"}
-    name = names.get(type(thing).__name__, type(thing).__name__)
+    name = tidy(names.get(type(thing).__name__, type(thing).__name__), length=40)
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 

@@ -68,63 +68,80 @@ class Exercise:
         return f"{self.name}({self.takes}): {self.asks}"
 
     def _judged(self, run: Run) -> Verdict:
-        """Compare what the function gives with the definition: named misconceptions first, then form, then values."""
+        """Compare what the function gives with the definition, from the plainest fault to the least known."""
+        answers = self._answers(run)
+        rights = [settled(self.definition(*case)) for case in self._copies()]
+        fault = (
+            self._edit(run, answers, rights)
+            or self._misconception(answers, rights)
+            or self._wrong_form(run, answers, rights)
+            or self._difference(run, answers, rights)
+        )
+        if fault:
+            panels = self._panels(answers, rights)
+            return self._verdict("wrong", fault.says, misconception=fault.name, panels=panels)
+        return self._right(run)
+
+    def _answers(self, run: Run) -> list:
+        """What the function gives, case by case; a Complaint when it fails."""
         try:
-            answers = [self._answer(run, case) for case in self.cases]
+            return [self._answer(run, case) for case in self.cases]
         except Complaint as found:
             raise found if found.name else self._unnamed(run, found.says) from None
-        rights = [settled(self.definition(*copy.deepcopy(case))) for case in self.cases]
-        all_same = all(map(self._same, answers, rights))
-        if run.edited:
-            values = "the values are right, but" if all_same else "some values are wrong, and"
-            raise Complaint(
-                f"{values} your function changes its input `{run.edited}`, which belongs to the caller: "
-                "leave it as it is, or work on a copy.", name="edits",
-            )  # fmt: skip
-        found = self._misconception(answers, rights)
-        if found:
-            panels = self._panels(answers, rights)
-            return self._verdict("wrong", found.says, misconception=found.name, panels=panels)
-        wrong_form = next(filter(None, map(form, answers, rights)), "")
-        if wrong_form:
-            raise self._unnamed(run, wrong_form)
-        if not all_same:
-            return self._different(run, answers, rights)
-        return self._right(run)
 
     def _answer(self, function: Callable, case: tuple):
         """What a function gives for fresh copies of one case."""
         return settled(self.observed(function, *copy.deepcopy(case)))
 
+    def _copies(self) -> list[tuple]:
+        """All cases, copied: what somebody does to one reaches nobody else."""
+        return [copy.deepcopy(case) for case in self.cases]
+
     def _same(self, answer, right) -> bool:
         return same(answer, right, tolerance=self.tolerance)
+
+    def _edit(self, run: Run, answers: list, rights: list) -> Complaint | None:
+        """An argument was written into."""
+        if not run.edited:
+            return None
+        values = "the values are right, but" if all(map(self._same, answers, rights)) else "some values are wrong, and"
+        whose = "which belongs to the caller: leave it as it is, or work on a copy."
+        return Complaint(f"{values} your function changes its input `{run.edited}`, {whose}", name="edits")
 
     def _misconception(self, answers: list, rights: list) -> Misconception | None:
         """The first misconception that explains the answers."""
         fits = not any(map(form, answers, rights))
         for one in (*self.wrong, *SHARED):
-            if one.gives and all(self._same(a, self._answer(one.gives, c)) for a, c in self._with_cases(answers)):
-                return one
-            if one.shows and fits and any(one.shows(a, r, *c) for a, r, c in self._with_cases(answers, rights)):
+            if one.gives and self._given(one, answers) or one.shows and fits and self._shown(one, answers, rights):
                 return one
         return None
 
-    def _with_cases(self, *lists: list):
-        """Side by side, with the case that each belongs to; a case is copied before anybody gets it."""
-        return zip(*lists, map(copy.deepcopy, self.cases), strict=True)
+    def _given(self, one: Misconception, answers: list) -> bool:
+        """Whether the answers are what a wrong answer gives, in every case."""
+        pairs = zip(answers, self.cases, strict=True)
+        return all(self._same(answer, self._answer(one.gives, case)) for answer, case in pairs)
 
-    def _different(self, run: Run, answers: list, rights: list) -> Verdict:
-        """Say that values differ and nothing else is known; drawn at random, they differ from call to call."""
-        if not self._same(self._answer(run, self.cases[0]), answers[0]):
-            raise Complaint(
+    def _shown(self, one: Misconception, answers: list, rights: list) -> bool:
+        """Whether the symptom of a misconception is seen in some case."""
+        return any(one.shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
+
+    def _wrong_form(self, run: Run, answers: list, rights: list) -> Complaint | None:
+        """The wrong type, shape or dtype."""
+        fault = next(filter(None, map(form, answers, rights)), "")
+        return self._unnamed(run, fault) if fault else None
+
+    def _difference(self, run: Run, answers: list, rights: list) -> Complaint | None:
+        """Other values, and nothing else is known; drawn at random, they differ from call to call."""
+        differ = len(answers) - sum(map(self._same, answers, rights))
+        if not differ:
+            return None
+        if not all(map(self._same, self._answers(run), answers)):
+            return Complaint(
                 "your function gives another answer each time it is called with the same input. "
                 "Nothing in it may be random, or remembered from the call before.", name="random",
             )  # fmt: skip
-        panels = self._panels(answers, rights)
-        differ = len(answers) - sum(map(self._same, answers, rights))
-        see = "; see the picture" if panels else ""
-        found = self._unnamed(run, f"some cells differ, for {differ} of {counted(len(answers), 'input')}{see}.")
-        return self._verdict("wrong", found.says, misconception=found.name, panels=panels)
+        see = "; see the picture" if self.picture else ""
+        return self._unnamed(run, f"some cells differ, for {differ} of {counted(len(answers), 'input')}{see}.")
 
     def _unnamed(self, run: Run, says: str) -> Complaint:
         """A fault without a name; if the function uses variables of the notebook, that is the likely cause."""
@@ -151,7 +168,7 @@ class Exercise:
 
     def _panels(self, answers: list, rights: list) -> Sequence[Panel]:
         """The first case that differs, drawn; nothing when the forms don't fit."""
-        for answer, right, case in self._with_cases(answers, rights):
+        for answer, right, case in zip(answers, rights, self._copies(), strict=True):
             if self.picture and not form(answer, right) and not self._same(answer, right):
                 return self.picture(answer, right, *case)
         return ()

@@ -59,7 +59,10 @@ function drawAnswer(model, root) {
 function render({ model, el }) {
   const asks = Boolean(model.get("options"));
   const root = el.appendChild(node(asks ? "form" : "div", "mlab-question"));
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab's keys do not move the notebook while one chooses
+  // JupyterLab's shortcuts would fire from inside: `d d` deletes the learner's cell. The mark alone does not help
+  // where a shortcut is meant for whatever has the focus.
+  root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("keydown", (event) => event.stopPropagation());
   root.addEventListener("submit", (event) => event.preventDefault());
   const clean = asks ? drawQuestion(model, root) : drawAnswer(model, root);
   return () => {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from masklab.check.answers import form, same, settled
-from masklab.check.reading import described, is_stub, said, where
+from masklab.check.reading import described, is_stub, said, tidy, where
 
 SECONDS = 5.0  # for all calls of one check together: a right answer needs a tenth of one
 IN_PLACE = (
@@ -117,8 +117,9 @@ class Run:
         try:
             signature.bind(*arguments)
         except TypeError:
+            theirs = tidy(", ".join(signature.parameters))
             raise Complaint(
-                f"the check calls {self.name}({self.takes}), but your function takes {signature}.", name="arguments"
+                f"the check calls {self.name}({self.takes}), but your function takes ({theirs}).", name="arguments"
             ) from None
 
 

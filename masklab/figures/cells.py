@@ -83,7 +83,7 @@ def _draw_numbers(axes: Axes, block: Block, ink: np.ndarray) -> None:
     """
     panel, (w, h), signs = block.panel, block.cell, _signs(block.panel)
     middle = h * (0.64 if signs else 0.5)
-    shapes = {}
+    shapes: dict[str, list[Path]] = {}
     for i, row in enumerate(panel.values.tolist()):
         for j, value in enumerate(row):
             x, y = block.x + j * w, block.y + i * h

@@ -71,7 +71,8 @@ def in_lines(blocks: list[Block], pixels: float) -> list[list[Block]]:
     >>> in_lines([], 900)
     []
     """
-    lines, used = [], 0.0
+    lines: list[list[Block]] = []
+    used = 0.0
     for block in blocks:
         if not lines or used + GAP + block.width > pixels:
             lines.append([])
@@ -91,10 +92,11 @@ def placed(lines: list[list[Block]], top: float) -> tuple[list[Block], float]:
     """
     found = []
     for line in lines:
-        x, header, tallest = MARGIN, max(b.header for b in line), max(b.grid[1] for b in line)
-        place = {"y": top + header, "header": header, "middle": top + header + tallest / 2}
+        x: float = MARGIN
+        header, tallest = max(b.header for b in line), max(b.grid[1] for b in line)
         for block in line:
-            found.append(replace(block, x=x + block.sign + block.labels, **place))
+            left, y = x + block.sign + block.labels, top + header
+            found.append(replace(block, x=left, y=y, header=header, middle=y + tallest / 2))
             x += block.width + GAP
         top += header + max(block.below for block in line) + MARGIN
     return found, top
@@ -102,15 +104,16 @@ def placed(lines: list[list[Block]], top: float) -> tuple[list[Block], float]:
 
 def _block(panel: Panel, longest: int, *, sign: str, captions: bool) -> Block:
     """How much room one panel takes, when the longest side of all has ``longest`` cells."""
-    *cell, digits, name = _sizes(panel, longest)
+    across, down, digits, name = _sizes(panel, longest)
     names = max((width(label(c), name) for c in panel.columns), default=0)
-    upright = names > cell[0] - 2
+    upright = names > across - 2
     notes = max((width(n, 11) for n in [panel.notes_title, *panel.row_notes]), default=0) if panel.row_notes else 0
-    body = max(len(panel.columns) * cell[0] + (notes + 10 if notes else 0), width(panel.title, 13, "bold"))
+    body = max(len(panel.columns) * across + (notes + 10 if notes else 0), width(panel.title, 13, "bold"))
     text = panel.meaning if digits else f"{panel.meaning} {panel.legend}"
     caption = tuple(folded(text, max(body, CAPTION_WIDTH))) if captions else ()
     return Block(
-        panel=replace(panel, sign=sign), cell=tuple(cell), number=digits, name=name, upright=upright, caption=caption,
+        panel=replace(panel, sign=sign), cell=(across, down), number=digits, name=name, upright=upright,
+        caption=caption,
         sign=width(sign, 13, "bold") + SIGN_GAP if sign else 0,
         labels=max((width(label(r), name) for r in panel.rows), default=0) + 6,
         header=40 + (names + 4 if upright else 16),

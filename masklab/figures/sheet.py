@@ -43,14 +43,16 @@ def draw(picture: Picture | Sequence[Panel], *, width: int = 1000, captions: boo
     step = chips.height(rows)
     top = MARGIN + (len(rows) * step + 10 if rows else 0)
     panels, bottom = placed(in_lines(blocks(picture.panels, captions=captions), width - 2 * MARGIN), top)
-    axes = _sheet(_right(panels, rows, words) + MARGIN, bottom + 20 * len(words) + MARGIN * bool(words or not panels))
+    figure, axes = _sheet(
+        _right(panels, rows, words) + MARGIN, bottom + 20 * len(words) + MARGIN * bool(words or not panels)
+    )
     for i, line in enumerate(rows):
         chips.draw_chips(axes, line, MARGIN + step * i)
     for block in panels:
         draw_block(axes, block)
     for i, line in enumerate(words):
         write(axes, MARGIN, bottom + 20 * i + 8, line, size=12)
-    return axes.figure
+    return figure
 
 
 def png(picture: Picture | Sequence[Panel], *, width: int = 1000) -> bytes:
@@ -61,7 +63,7 @@ def png(picture: Picture | Sequence[Panel], *, width: int = 1000) -> bytes:
     >>> png([])[1:4]
     b'PNG'
     """
-    canvas, buffer = draw(picture, width=width).canvas, io.BytesIO()
+    canvas, buffer = FigureCanvasAgg(draw(picture, width=width)), io.BytesIO()
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     image.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", dpi=(DPI, DPI))
@@ -106,11 +108,11 @@ def _words(picture: Picture, pixels: float) -> list[str]:
     return [line for text in (picture.summary, picture.problem) for line in folded(text, pixels - 2 * MARGIN, size=12)]
 
 
-def _sheet(wide: float, high: float) -> Axes:
+def _sheet(wide: float, high: float) -> tuple[Figure, Axes]:
     """An empty sheet of so many pixels; (0, 0) is its top left corner."""
-    figure = Figure(figsize=(np.ceil(wide) / DPI, np.ceil(high) / DPI), dpi=DPI, facecolor=PAPER, layout="none")
-    FigureCanvasAgg(figure)
+    size = (np.ceil(wide) / DPI, np.ceil(high) / DPI)
+    figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="none")  # type: ignore[arg-type]  # "none" is right
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, np.ceil(wide)), ylim=(np.ceil(high), 0), autoscale_on=False)
-    return axes
+    return figure, axes

@@ -12,7 +12,6 @@ import inspect
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -141,7 +140,7 @@ class Sentences(Control):
     """Boxes to type sentences in: the first ``most`` count, each of up to ``longest`` characters."""
 
     most: int = 6
-    longest: int = 20_000
+    longest: int = 100_000
     type: ClassVar[str] = "sentences"
 
     def parse(self, name: str, value: Any) -> tuple[str, ...]:
@@ -261,7 +260,6 @@ def known(name: str, names: Iterable[str], *, what: str, error: type[Exception] 
     return name
 
 
-@lru_cache
 def controls_of(kind: type[State]) -> dict[str, Control]:
     """The controls of a state by name: the lab's own first, then those that it shares, the rarely used ones last.
 

@@ -48,8 +48,8 @@ class Guess:
         """How the guess did, or how to make one."""
         if not self.reveal:
             return f"Paint the cells that should be blocked: {int(self.painted.sum())} painted so far. Then reveal."
-        marks = self.marks
-        found, missed, extra = (int((marks == mark).sum()) for mark in (RIGHT, MISSED, EXTRA))
+        found, extra = int((self.painted & ~self.mask).sum()), int((self.painted & self.mask).sum())
+        missed = int((~self.painted & ~self.mask).sum())
         right = f"You blocked {found} of the {found + missed} cells to block (✓ {found}, ✗ {missed} missed)"
         return f"{right}, and {extra} too many (!)."
 

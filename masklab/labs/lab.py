@@ -1,7 +1,6 @@
 """What every lab shares: a state comes in, a picture goes out, and a lab never dies."""
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,7 +37,6 @@ class Lab(MatrixView):
         self._draw, self._first, self._panels = draw, state, panels
         _check_panels(draw, state, panels or ())
         self._text = state.text
-        self._lock = threading.RLock()  # callbacks run on a thread of their own
         super().__init__(state=state.raw(), controls=_chosen_controls(specs(state), controls), label=label)
         self._update(None)
         self.observe(self._update, names="state")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from masklab.labs.controls import BadInput
 from masklab.panels import Sentence
-from masklab.text import PAD, Batch, make_batch
+from masklab.text import PAD, Batch, make_batch, tokenize
 
 MAX_TOKENS = 256
 SENTENCES = ("The cat ate", "The cat ate fish pie", "The cat ate fish")
@@ -16,16 +16,15 @@ def batch_of(sentences: Sequence[str], *, side: str = "right") -> Batch:
     >>> batch_of(["The cat", "The"]).ids.tolist()
     [[1, 2], [1, 0]]
     """
-    batch = make_batch(sentences, side=side)
-    if not batch.tokens or batch.ids.shape[1] == 0:
+    counts = [len(tokenize(sentence)) for sentence in sentences]  # first, since a long text takes its time
+    if not any(counts):
         raise BadInput("There is no word yet: type at least one to see the picture again.")
-    longest = int(batch.lengths.argmax())
-    if batch.lengths[longest] > MAX_TOKENS:
+    if max(counts) > MAX_TOKENS:
         raise BadInput(
-            f"Sentence {longest + 1} has {int(batch.lengths[longest]):,} words and the lab draws up to {MAX_TOKENS}: "
+            f"Sentence {counts.index(max(counts)) + 1} has {max(counts):,} words and the lab draws up to {MAX_TOKENS}: "
             "your text is kept, shorten it to see it."
         )
-    return batch
+    return make_batch(sentences, side=side)
 
 
 def chips(batch: Batch) -> list[Sentence]:

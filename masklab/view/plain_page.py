@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from masklab.view.matrix import MatrixView
 
-SHOWN = ("picture", "state", "controls", "palette", "label")
+SHOWN = ("picture", "state", "answered", "controls", "palette", "label")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # No sandbox, which root can't have, and nothing that asks the network.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -16,18 +16,32 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>view</title></head>
 <body><main><h1 style="font-size:1em">view</h1><div id="a"></div><div id="b"></div></main></body></html>"""
-# A stand-in for ipywidgets' model: get, set, on, off, save_changes, with change events.
+# A stand-in for ipywidgets' model: get, set, on, off, send, with change events; and for a kernel that answers at once
+# (and draws nothing), unless `isMute`. `update` is what comes from the kernel: all is set before anybody hears of it.
 STAND_IN = """
 window.makeModel = (values) => {
   const listeners = {};
   return {
-    saves: 0,
+    messages: [],
+    isMute: false,
     get: (name) => values[name],
-    set(name, value) { values[name] = value; (listeners[`change:${name}`] ?? []).forEach((f) => f()); },
+    set(name, value) { this.update({ [name]: value }); },
+    update(changes) {
+      Object.assign(values, changes);
+      for (const name of Object.keys(changes)) this.trigger(`change:${name}`);
+    },
+    trigger(event) { (listeners[event] ?? []).forEach((f) => f()); },
     on(name, f) { (listeners[name] ??= []).push(f); },
     off(name, f) { listeners[name] = (listeners[name] ?? []).filter((g) => g !== f); },
     count: () => Object.values(listeners).flat().length,
-    save_changes() { this.saves += 1; },
+    send(message) {
+      this.messages.push(structuredClone(message));
+      if (!this.isMute) this.answer(message);
+    },
+    answer({ page, number, changes }) {
+      const state = { ...values.state, ...structuredClone(changes) };
+      this.update({ answered: { ...values.answered, [page]: number }, state });
+    },
   };
 };
 // Buffers come as DataViews that do not start at a multiple of four, as they may in JupyterLab.

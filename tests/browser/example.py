@@ -63,7 +63,7 @@ def attention_picture(*, words=3, total=5, seed=0, mode="columns", predict=False
     for r, c in painted:
         blocked[r, c] = True
     blocked = blocked if predict else truth
-    stage = attend(q, k, v, ~blocked, on_empty="nan" if mode == "both" else "zeros")
+    stage = attend(q, k, v, ~blocked[None, None], on_empty="nan" if mode == "both" else "zeros")
     pads = (~mask).tolist()
     edit = {"edits": Edit("painted", cells=painted)} if predict else {}
     two = {"rows": tokens, "columns": tokens, "row_pads": pads, "column_pads": pads}

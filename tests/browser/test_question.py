@@ -85,9 +85,17 @@ def test_a_screen_reader_hears_a_group_with_its_question(page):
     expect(page.get_by_role("status")).to_have_text("Choose one.")
 
 
-def test_jupyterlab_leaves_its_keys_alone_inside(page):
+def test_no_key_gets_out_to_jupyterlabs_shortcuts(page):
     draw(page)
     assert page.locator("form.mlab-question").get_attribute("data-lm-suppress-shortcuts") == "true"
+    page.evaluate("() => { window.heard = []; document.addEventListener('keydown', ({ key }) => heard.push(key)); }")
+    page.get_by_role("radio").first.focus()
+    for key in ("Space", "ArrowDown", "d", "d", "x", "Shift+Enter"):
+        page.keyboard.press(key)
+    assert page.evaluate("() => heard") == [] and chosen(page) == 2
+    page.locator("h1").click()
+    page.keyboard.press("d")
+    assert page.evaluate("() => heard") == ["d"]  # the listener does hear
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)

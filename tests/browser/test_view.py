@@ -769,9 +769,9 @@ def test_a_keystroke_syncs_each_sentence_once(page):
 def test_a_text_too_long_is_not_sent_and_stays_in_its_box(page):
     open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
     box, refusal = page.locator(".mlab-text").nth(1), page.locator(".mlab-refusal").nth(1)
-    saves = page.evaluate("() => model.saves")
+    sent = page.evaluate("() => model.messages.length")
     box.fill("x" * 100_001)
-    assert page.evaluate("() => model.saves") == saves
+    assert page.evaluate("() => model.messages.length") == sent
     assert state(page)["sentences"] == STATE["sentences"]
     expect(refusal).to_have_text(
         "This text has 100,001 characters, and up to 100,000 are sent: it is kept here, shorten it to see it."

@@ -8,10 +8,13 @@ import { ask, select } from "./selection.js";
 /** @type {Record<string, (view: View, spec: any) => Control>} */
 export const CONTROLS = { choice, slider, number: numberBox, toggle, button };
 
+const TYPING_MS = 2000; // a box is being typed in until so long after the last key
+
 /** What is being typed is never overwritten, unless a button asked for it.
  * @param {View} view @param {HTMLInputElement} input @param {any} value */
 export function setValue(view, input, value) {
-  if (input.value !== String(value) && (view.force || !isFocused(input))) input.value = value;
+  const isTyping = isFocused(input) && performance.now() - view.changedAt < TYPING_MS;
+  if (input.value !== String(value) && (view.force || !isTyping)) input.value = value;
 }
 
 /* A control, whose help is heard with it, and seen in the line of words while it is pointed at or has the focus. */

@@ -8,7 +8,17 @@ interface Model {
   set(name: string, value: any): void;
   on(event: string, listener: () => void): void;
   off(event: string, listener: () => void): void;
-  save_changes(): void;
+  send(message: any): void;
+  widget_manager?: any;
+}
+
+/** A message that waits for its answer: when it was first and last sent, in ms, and how often. */
+interface Sent {
+  number: number;
+  changes: State;
+  since: number;
+  at: number;
+  tries: number;
 }
 
 /** What may be changed in the cells of a panel: see `Edit` in panels.py. */
@@ -142,6 +152,9 @@ type Listen = (node: EventTarget, type: string, listener: (event: any) => void) 
 /** All that one lab on a page knows. */
 interface View {
   link: import("./link.js").Link;
+  memory: import("./memory.js").Memory;
+  notice: { sentence: HTMLElement; offer: HTMLElement };
+  changedAt: number;
   on: Listen;
   root: HTMLElement;
   probe: HTMLElement;

@@ -12,7 +12,9 @@ import { CONTROLS } from "./controls.js";
 import { attributes, make, newId, setText } from "./dom.js";
 import { showEdits } from "./edit.js";
 import { closeEditor } from "./editor.js";
-import { makeLink } from "./link.js";
+import { Link } from "./link.js";
+import { Memory } from "./memory.js";
+import { makeNotice, showNotice } from "./notice.js";
 import { number, shadesOf } from "./numbers.js";
 import { EmptyPanel } from "./panel.js";
 import { formOf, readPanels } from "./picture.js";
@@ -37,6 +39,7 @@ function showState(view) {
     control.sync(state);
   }
   showEdits(view);
+  showNotice(view);
 }
 
 /** @param {View} view */
@@ -169,7 +172,7 @@ function buildFrame(view) {
     spoken: attributes(make("p", "mlab-hidden mlab-spoken"), { "aria-live": "polite" }),
     text: attributes(make("pre", "mlab-text-twin", { tabIndex: 0 }), twin),
   });
-  view.top = make("div", "mlab-top", {}, view.sentencesNode, view.problem);
+  view.top = make("div", "mlab-top", {}, view.sentencesNode, view.problem, makeNotice(view));
   const name = make("p", "mlab-control-name", { id: labelId, textContent: "the same as text" });
   view.textBox = make("div", "mlab-text-box", { hidden: true }, name, view.text);
   // JupyterLab's shortcuts would fire from inside: `x` cuts the learner's cell. This keeps them off.
@@ -189,10 +192,10 @@ function showMore(view, isOpen) {
 
 /** What is known before anything is drawn. @param {Model} model @param {Listen} on @returns {any} */
 function newView(model, on) {
-  const link = makeLink(model);
+  const link = new Link(model);
   const palette = link.palette();
   return {
-    link, on, picture: null, sentences: [], panels: [], controls: [], chipRows: [], markedChips: [], theme: PLAIN,
+    link, on, memory: new Memory(link), changedAt: -Infinity, picture: null, sentences: [], panels: [], controls: [], chipRows: [], markedChips: [], theme: PLAIN,
     patterns: {}, shades: { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) }, shown: 0, pointed: null,
     chosen: null, asked: "", under: null, sweep: null, drag: null, editor: null, force: false,
   };
@@ -237,6 +240,7 @@ function render({ model, el }) {
       picture: () => showPicture(view),
       state: () => showState(view),
       controls: () => showControls(view),
+      trouble: () => showNotice(view),
     }),
   ];
   el.append(view.root);
