@@ -92,7 +92,14 @@ class Lesson:
 
     def choose(self, name: str) -> None:
         """Click a radio button or a switch by its label."""
+        self.show_more()
         self.lab.get_by_text(name, exact=True).click()
+
+    def show_more(self) -> None:
+        """Show the controls that are rarely used, too."""
+        button = self.lab.locator(".mlab-more-button[aria-expanded=false]")
+        if button.is_visible():
+            button.click()
 
     def picture(self, name: str) -> None:
         """Keep a picture of the whole lab among the test artefacts."""
@@ -323,6 +330,7 @@ STOPS = ["sentence 2", "sentence 3", "+ add sentence", "mask columns", "right", 
 
 
 def test_tab_reaches_every_control_and_every_panel(lesson):
+    lesson.show_more()
     lesson.box().focus()
     passed = tab_to(lesson.page, STOPS[-1])
     assert [stop for stop in STOPS if not any(name.startswith(stop) for name in passed)] == []
