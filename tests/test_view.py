@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from masklab.panels import Panel, Picture, picture_text
+from masklab.panels import Edit, Panel, Picture, Sentence, picture_text
 from masklab.view import MatrixView, join, serialize
 from masklab.view.palette import PALETTE
 from tests.browser.example import attention_picture, one_panel
@@ -67,6 +67,25 @@ def test_a_line_of_words_goes_once():
     shown = next(sent for panel, sent in zip(picture.panels, data["panels"], strict=True) if panel.name == "mask")
     assert data["sentences"][picture.shown]["line"] == shown["rows"] == shown["columns"]
     assert len({str(line) for line in data["lines"]}) == len(data["lines"])
+
+
+def test_what_may_be_edited_and_what_is_linked_goes_with_the_panel_and_the_sentence():
+    edits = Edit("set", how="number", cells=[(0, 1, 0.5)], low=0, step=0.1)
+    picture = one_panel([[1.0, 2.0]], edits=edits, axes=("sentence", "position"), links=("sentence", "key"))
+    chips = Sentence(tokens=["a", "b"], pads=[False, True], below=["1", "\u202e0"], pressed=[True, False], edits=edits)
+    data = serialize(Picture(panels=picture.panels, sentences=[chips]), serial=1)
+    sent = {"key": "set", "how": "number", "cells": [[0, 1, 0.5]], "low": 0, "high": None, "step": 0.1}
+    (panel,), (sentence,) = data["panels"], data["sentences"]
+    assert (panel["edits"], panel["axes"], panel["links"]) == (sent, ["sentence", "position"], ["sentence", "key"])
+    assert (sentence["below"], sentence["pressed"], sentence["edits"]) == (["1", "�0"], [True, False], sent)
+    plain = serialize(one_panel([[1.0]]), serial=1)["panels"][0]
+    assert (plain["edits"], plain["links"]) == (None, ["query", "key"])
+
+
+def test_a_legend_goes_only_where_no_number_is_written():
+    for columns, legend in ((16, ""), (17, "0 is dark blue, 0.5 is yellow.")):
+        panel = serialize(one_panel(torch.full((1, columns), 0.5), kind="weight"), serial=1)["panels"][0]
+        assert (panel["meaning"], panel["legend"]) == ("a test", legend)
 
 
 def test_an_empty_panel_goes_over_the_serialize():

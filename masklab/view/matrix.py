@@ -27,8 +27,8 @@ class MatrixView(anywidget.AnyWidget):
     ``controls`` declares them: dicts with ``type`` ("sentences",
     "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
     ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true),
-    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value},
-    ``more`` (true: behind the page's "more").
+    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}, ``more`` (rarely used: behind
+    the page's "More" button).
     ``label`` is the accessible name of the whole.
     """
 

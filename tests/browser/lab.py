@@ -62,7 +62,8 @@ CONTRAST = """(root) => {
   // What the canvases are written with. (The palettes' own inks are tested in the plain page.)
   const probe = root.appendChild(document.createElement("i"));
   const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
-  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]]) {
+  const inks = [["ink", "neutral"], ["ink", "hole"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]];
+  for (const [ink, back] of inks) {
     const both = [layered([colour("bg"), colour(back)]), layered([colour("bg"), colour(ink)])].map(light);
     found.push([(Math.max(...both) + 0.05) / (Math.min(...both) + 0.05), `painted: ${ink} on ${back}`, ""]);
   }

@@ -920,6 +920,7 @@ def test_the_first_state_fits_on_one_screen(page, width, mode):
     open_view(page, lab_picture(mode=mode), controls=LAB_CONTROLS, state=LAB_STATE)
     size = ruler(page, width)
     assert size["height"] <= SCREEN - MARGIN
+    assert page.locator(".mlab-root").get_attribute("data-tall") is None  # so nothing lies over anything
     assert (size["outside"], size["scrolled"], size["lines"]) == ([], 0, 2)
     assert 29 <= size["cell"][0] <= 39 and 22 <= size["cell"][1] <= 26
     page.screenshot(path=ARTEFACTS / f"view-{width}-{mode}.png", full_page=True)
@@ -1045,7 +1046,7 @@ CONTRAST = """() => {
   }
   const probe = document.querySelector(".mlab-probe");
   const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
-  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
+  for (const [ink, back] of [["ink", "neutral"], ["ink", "hole"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
     ratios.push([ratio(rgb([colour("bg"), colour(ink)]), rgb([colour("bg"), colour(back)])), `${ink} on ${back}`]);
   return ratios.sort((x, y) => x[0] - y[0])[0];
 }"""  # noqa: E501

@@ -9,7 +9,7 @@
 import { BarsPanel } from "./bars.js";
 import { CanvasPanel } from "./canvas.js";
 import { CONTROLS } from "./controls.js";
-import { attributes, make, newId, setText } from "./dom.js";
+import { attributes, make, newId, setFlag, setText } from "./dom.js";
 import { showEdits } from "./edit.js";
 import { closeEditor } from "./editor.js";
 import { Link } from "./link.js";
@@ -26,6 +26,7 @@ import { PLAIN, readTheme } from "./theme.js";
 
 const CHANGED_MS = 600; // how long a changed cell stays marked
 const CHANGED_MAX = 400; // more changed cells than this are not marked
+const AROUND = 120; // what JupyterLab needs of the window's height; boxes and words of a taller lab stay in sight
 const SYNC_MS = 200; // the tables follow the canvases once typing rests
 
 const PANELS = { table: TablePanel, canvas: CanvasPanel, bars: BarsPanel, empty: EmptyPanel };
@@ -195,9 +196,11 @@ function newView(model, on) {
   const link = new Link(model);
   const palette = link.palette();
   return {
-    link, on, memory: new Memory(link), changedAt: -Infinity, picture: null, sentences: [], panels: [], controls: [], chipRows: [], markedChips: [], theme: PLAIN,
-    patterns: {}, shades: { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) }, shown: 0, pointed: null,
-    chosen: null, asked: "", under: null, sweep: null, drag: null, editor: null, force: false,
+    link, on, memory: new Memory(link), theme: PLAIN, patterns: {},
+    shades: { unit: shadesOf(palette.unit), signed: shadesOf(palette.signed) },
+    picture: null, sentences: [], panels: [], controls: [], chipRows: [], markedChips: [], shown: 0,
+    pointed: null, chosen: null, asked: "", under: null, sweep: null, drag: null, editor: null,
+    force: false, changedAt: -Infinity,
   };
 }
 
@@ -215,11 +218,13 @@ function listenToRoot(view) {
  * @param {View} view */
 function watchPage(view) {
   const look = () => readTheme(view) && view.panels.forEach((panel) => repaint(view, panel));
-  const resized = new ResizeObserver(() => {
-    view.root.style.setProperty("--mlab-top", `${view.top.offsetHeight}px`); // what stays in sight over the panels
-    look();
-  });
+  const measure = () => {
+    setFlag(view.root, "data-tall", view.root.offsetHeight > innerHeight - AROUND);
+    view.root.style.setProperty("--mlab-top", `${view.top.offsetHeight}px`);
+  };
+  const resized = new ResizeObserver(() => (measure(), look()));
   resized.observe(view.root);
+  view.on(globalThis, "resize", measure);
   // The style sheet gives its colour a moment, whose end says that the theme has changed.
   view.on(view.root, "transitionend", (event) => event.target === view.root && look());
   return () => resized.disconnect();
