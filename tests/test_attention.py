@@ -122,7 +122,7 @@ def test_attend_equals_transformer_encoder_layer(case, norm_first):
 
 def test_no_mask_is_a_mask_of_all_true():
     q, k, v = torch.randn(3, 2, 1, 4, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(attend(q, k, v).output, attend(q, k, v, torch.ones(4, 4, dtype=torch.bool)).output)
+    assert torch.equal(attend(q, k, v).output, attend(q, k, v, torch.ones(1, 1, 4, 4, dtype=torch.bool)).output)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,13 @@ def test_no_mask_is_a_mask_of_all_true():
     [
         (torch.ones(2, 4, 4), TypeError, r"must be bool.*torch.float32.*\(2, 4, 4\)"),
         (torch.ones(4, 4, dtype=torch.int64), TypeError, "must be bool"),
-        (torch.ones(2, 4, dtype=torch.bool), ValueError, r"\(4, 4\).*and is \(2, 4\).*mask\[:, None, None, :\]"),
+        (
+            torch.ones(2, 4, dtype=torch.bool),
+            ValueError,
+            r"\(2, 1, 4, 4\).*got \(2, 4\).*mask\[:, None, None, :\].*mask\[None, None\]",
+        ),
         (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"\(2, 1, 4, 4\)"),
-        (torch.ones(3, 1, 4, 4, dtype=torch.bool), ValueError, r"and is \(3, 1, 4, 4\)"),
+        (torch.ones(3, 1, 4, 4, dtype=torch.bool), ValueError, r"got \(3, 1, 4, 4\)"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused_in_one_sentence(mask, error, words):
@@ -141,11 +145,15 @@ def test_a_mask_that_does_not_fit_is_refused_in_one_sentence(mask, error, words)
         attend(q, q, q, mask)
 
 
-def test_a_square_batch_is_never_taken_for_a_matrix_in_silence():
-    """(B, S) with B == L fits (query, key): it is read as that, always, whatever B is."""
-    q = torch.zeros(4, 1, 4, 8)
+def test_a_square_batch_is_never_taken_for_a_matrix_silently():
+    """(B, S) with B == L fits (query, key), too: which of the two is meant is said by all four axes, whatever B is."""
     mask = torch.eye(4, dtype=torch.bool)
-    assert torch.equal(attend(q, q, q, mask).weights[0, 0], torch.eye(4))
+    for batch in (1, 3, 4):
+        q = torch.zeros(batch, 1, 4, 8)
+        with pytest.raises(ValueError, match=r"\(batch, head, query, key\).*got \(4, 4\)"):
+            attend(q, q, q, mask)
+    assert torch.equal(attend(q, q, q, mask[None, None]).weights[0, 0], torch.eye(4))
+    assert torch.equal(attend(q, q, q, mask[:, None, None, :]).weights[2, 0], torch.eye(4)[2].expand(4, 4))
 
 
 def test_unknown_choice_for_empty_rows():

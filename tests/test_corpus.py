@@ -66,11 +66,11 @@ def test_any_n_and_seed(n, seed):
 
 
 def test_what_cannot_be_had_is_said():
-    with pytest.raises(ValueError, match="between 0 and 100000, and is -1"):
+    with pytest.raises(ValueError, match="between 0 and 100000, got -1"):
         sentences(n=-1)
-    with pytest.raises(ValueError, match="and is 100001"):
+    with pytest.raises(ValueError, match="got 100001"):
         sentences(n=100_001)
-    with pytest.raises(ValueError, match="share between 0 and 1, and is 20"):
+    with pytest.raises(ValueError, match="test must be between 0 and 1, got 20"):
         split(EXAMPLES, test=20)
 
 
@@ -176,7 +176,7 @@ def stem(word):
 
 
 def test_what_is_no_vocabulary_is_refused():
-    with pytest.raises(TypeError, match=r"is one text. Write words_of\('The cat'\)"):
+    with pytest.raises(TypeError, match=r"got the text 'The cat'\. Write words_of\(text\)"):
         VOCABULARY.encode("The cat")
     for words in (("a", "a"), ("[MASK]", "a")):
         with pytest.raises(ValueError, match="every word must come once"):
@@ -367,11 +367,11 @@ def test_the_vocabulary():
         ids = VOCABULARY.encode(example.words)
         assert min(ids) > 4 and VOCABULARY.decode(torch.tensor(ids)) == list(example.words)
     assert VOCABULARY.encode(["Fish", "CAT", "dinosaur", "[pad]", ""]) == VOCABULARY.encode(["fish", "cat"]) + [1, 1, 1]
-    with pytest.raises(ValueError, match="between 0 and 393, and there is 394"):
+    with pytest.raises(ValueError, match="between 0 and 393, got 394"):
         VOCABULARY.decode([5, 394])
-    with pytest.raises(ValueError, match="there is -1"):
+    with pytest.raises(ValueError, match="got -1"):
         VOCABULARY.decode([-1])
-    with pytest.raises(ValueError, match=r"one row, and have the shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"one row, got shape \(2, 3\)"):
         VOCABULARY.decode(torch.ones(2, 3, dtype=torch.int64))
 
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from masklab import corpus
 from masklab.corpus import VOCABULARY
 from masklab.experiments import accumulation
-from masklab.text import batch_of_words
+from masklab.losses import reduce, token_losses
+from masklab.text import batch_of_words, word_positions
+from tests.comparisons import apart
 
-STEPS = 6  # where only sameness is asked
+STEPS = 3  # where only sameness is asked
 
 
 def average(values):
@@ -19,25 +21,40 @@ def average(values):
 
 
 @pytest.fixture(scope="module")
-def gradients():
-    return accumulation.accumulated_gradients()
-
-
-@pytest.fixture(scope="module")
 def written():
     return accumulation.denominators(seeds=(0, 1))  # `make bench` takes three
+
+
+# --- Gradients: exact, so no seeds and no verdict --------------------------------------------------------------------
+
+
+def token_weights(lengths, *, per):
+    """How much the loss of each token weighs in what `reduce` returns: its gradient, (B, longest)."""
+    mask = word_positions(lengths, total=int(lengths.max()))
+    losses = torch.zeros(mask.shape, requires_grad=True)
+    return torch.autograd.grad(reduce(losses, mask, per=per), losses)[0]
+
+
+def same_loss(lengths, *, classes):
+    """The loss per token and per sequence of a model that knows nothing, and the cosine of their gradients."""
+    mask = word_positions(lengths, total=int(lengths.max()))
+    logits = torch.zeros(*mask.shape, classes, requires_grad=True)
+    losses = token_losses(logits, torch.zeros_like(mask, dtype=torch.int64), mask)
+    both = [reduce(losses, mask, per=per) for per in ("token", "sequence")]
+    one, two = (torch.autograd.grad(loss, logits, retain_graph=True)[0].flatten() for loss in both)
+    return both[0].item(), both[1].item(), F.cosine_similarity(one, two, dim=0).item()
 
 
 def test_the_published_figures():
     """Lengths 6 and 2; and 10 + 2 tokens, with one loss and two gradients."""
     token, sequence, position = (
-        accumulation.token_weights(torch.tensor([6, 2]), per=per) for per in ("token", "sequence", "position")
+        token_weights(torch.tensor([6, 2]), per=per) for per in ("token", "sequence", "position")
     )
     assert token[0, 0].item() == token[1, 0].item() == 0.125
     assert sequence[:, 0].tolist() == pytest.approx([1 / 12, 1 / 4])
     assert [weights.sum().item() for weights in (token, sequence)] == pytest.approx([1, 1])
     assert position.sum().item() == pytest.approx(2 / 3)
-    one, two, cosine = accumulation.same_loss(torch.tensor([10, 2]), classes=7)
+    one, two, cosine = same_loss(torch.tensor([10, 2]), classes=7)
     assert one == pytest.approx(1.9459, abs=5e-5) and two == pytest.approx(one, abs=1e-6)
     # Every row of the gradient has the same length: weights 1/12 against ten times 1/20 and twice 1/4.
     assert cosine == pytest.approx(1 / (12 * (10 / 20**2 + 2 / 4**2)) ** 0.5, abs=1e-6)
@@ -53,14 +70,48 @@ def test_token_weights_by_a_slow_loop(lengths):
     }
     for per, of in weight.items():
         expected = torch.tensor([[of(n) if i < n else 0.0 for i in range(longest)] for n in lengths])
-        assert torch.allclose(accumulation.token_weights(torch.tensor(lengths), per=per), expected)
+        assert torch.allclose(token_weights(torch.tensor(lengths), per=per), expected)
 
 
-def test_one_count_alone_gives_the_gradient_of_the_whole_batch(gradients):
-    assert max(gradients.scores["one count"]) < 1e-5  # rounding
+def gradient(model, loss):
+    """The gradient of a loss with respect to all parameters, as one long vector."""
+    return torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(model.parameters()))])
+
+
+def joined(batches):
+    """Several batches as one, padded to the longest sentence of all."""
+    words = [row[:n] for batch in batches for row, n in zip(batch.tokens, batch.lengths.tolist(), strict=True)]
+    return batch_of_words(words, to_id=VOCABULARY.id)
+
+
+def compared(model, batches, name):
+    """The accumulated gradient beside that of the whole batch: relative error, cosine, and length."""
+    ours = gradient(model, accumulation.accumulated_loss(model, batches, per=accumulation.DENOMINATORS[name]))
+    whole = gradient(model, reduce(*accumulation.language_losses(model, joined(batches))))
+    error, length = (ours - whole).norm() / whole.norm(), ours.norm() / whole.norm()
+    return error.item(), F.cosine_similarity(ours, whole, dim=0).item(), length.item()
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model that is on its way: at first, all gradients point more or less the same way."""
+    gpt = accumulation.tiny_gpt(0)
+    accumulation.train(
+        gpt,
+        lambda step: accumulation.accumulated_loss(gpt, accumulation.micro_batches(step, seed=0), per="count"),
+        steps=60,
+        lr=accumulation.LR,
+    )
+    return gpt
+
+
+def test_one_count_alone_gives_the_gradient_of_the_whole_batch(model):
+    later = [accumulation.micro_batches(step, seed=0) for step in range(60, 70)]
+    assert max(compared(model, batches, "one count")[0] for batches in later) < 1e-5  # rounding
     for other in ("mean of means", "mean over sentences", "mean over positions"):
-        assert gradients.wins(other) and min(gradients.scores[other]) > 0.2
-        assert float(gradients.samples[other].split()[1].rstrip(",")) < 0.95  # the cosine: another direction
+        found = [compared(model, batches, other) for batches in later]
+        assert average([error for error, _, _ in found]) > 0.2
+        assert average([cosine for _, cosine, _ in found]) < 0.95  # another direction
 
 
 def labels_of(batch):
@@ -96,12 +147,12 @@ def test_losses_by_cross_entropy(per):
     model, batches = accumulation.tiny_gpt(0), accumulation.micro_batches(0, seed=0)
     ours, theirs = accumulation.accumulated_loss(model, batches, per=per), by_hand(model, batches, per)
     assert torch.allclose(ours, theirs)
-    assert torch.allclose(accumulation.gradient(model, ours), accumulation.gradient(model, theirs), atol=1e-6)
+    assert torch.allclose(gradient(model, ours), gradient(model, theirs), atol=1e-6)
 
 
 def test_the_whole_batch_is_padded_to_its_longest():
     short, long = accumulation.micro_batches(0, seed=0)
-    whole = accumulation.joined([short, long])
+    whole = joined([short, long])
     assert whole.ids.shape == (32, 16) and torch.equal(whole.lengths, torch.cat([short.lengths, long.lengths]))
     assert torch.equal(whole.ids[:16, :7], short.ids) and torch.equal(whole.ids[16:], long.ids)
 
@@ -111,10 +162,13 @@ def test_micro_batches_are_of_very_different_lengths():
     assert max(short.lengths) <= 7 and min(long.lengths) >= 15  # with [BOS] and [EOS]
 
 
+# --- What a model then writes ----------------------------------------------------------------------------------------
+
+
 def test_a_model_that_weighs_short_texts_more_writes_more_of_them(written):
     assert average(written.scores["one count"]) < 0.09
     for other in ("mean of means", "mean over sentences", "mean over positions"):
-        assert written.wins(other) and average(written.scores[other]) > 0.15
+        assert apart(written, other) and average(written.scores[other]) > 0.15
         assert int(written.samples[other].split("%")[0]) > 58  # too many, not too few
 
 
@@ -133,11 +187,11 @@ def one_length(monkeypatch):
 
 
 def test_with_one_length_all_denominators_point_the_same_way(one_length):
-    found = accumulation.accumulated_gradients(seeds=[0], steps=STEPS)
-    alike = ("one count", "mean of means", "mean over sentences")
-    assert max(score for name in alike for score in found.scores[name]) < 1e-5
-    assert found.samples["mean over positions"] == "cosine 1.000, size 0.933"  # 14 of 15 positions have a label
-    assert found.scores["mean over positions"] == [pytest.approx(1 / 15, abs=1e-5)]
+    model, batches = accumulation.tiny_gpt(0), accumulation.micro_batches(0, seed=0)
+    for name in ("one count", "mean of means", "mean over sentences"):
+        assert compared(model, batches, name)[0] < 1e-5
+    error, cosine, length = compared(model, batches, "mean over positions")  # 14 of 15 positions have a label
+    assert (error, cosine, length) == pytest.approx((1 / 15, 1, 14 / 15), abs=1e-5)
 
 
 def test_with_one_length_training_is_the_same(one_length):

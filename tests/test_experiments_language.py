@@ -1,11 +1,11 @@
-"""The tiny language model that several experiments share: its texts, its batches, and how it writes."""
+"""The tiny language model that several experiments share: its texts and its batches."""
 
-import pytest
 import torch
 
 from masklab import masks
 from masklab.corpus import EOS, VOCABULARY
 from masklab.experiments import language
+from masklab.models import language_loss
 
 RIGHT = masks.causal()
 
@@ -16,7 +16,7 @@ def test_every_variant_of_a_seed_sees_the_same_batches():
 
         def loss_of(batch):
             seen.append(batch.ids)
-            return language.language_loss(model, batch, RIGHT)
+            return language_loss(model, batch, RIGHT)
 
         language.fit(model, loss_of, seed=seed, steps=3)
         return torch.stack(seen)
@@ -32,14 +32,3 @@ def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
     for row, length in zip(second, language.texts()[1].lengths.tolist(), strict=True):
         assert row[0] == "[BOS]" and row[length - 1] == EOS and 4 <= length <= 9
         assert "[UNK]" not in VOCABULARY.decode(VOCABULARY.encode(row))
-
-
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_writing_the_slow_way_is_writing_with_a_cache(temperature):
-    model = language.tiny_gpt(1)
-    prompt = torch.tensor([VOCABULARY.encode(["[BOS]", "The", "cat"])]).expand(5, -1)
-    slow = language.write(
-        lambda ids: language.next_logits(model, ids, RIGHT), prompt, max_new_tokens=6, temperature=temperature, seed=4
-    )  # fmt: skip
-    fast, _ = model.generate(prompt, max_new_tokens=6, temperature=temperature, seed=4)
-    assert torch.equal(slow, fast)

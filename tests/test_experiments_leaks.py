@@ -8,6 +8,7 @@ import torch
 from masklab import masks
 from masklab.experiments import leaks
 from masklab.experiments.leaks import canary
+from tests.comparisons import apart
 
 RIGHT = masks.causal()
 
@@ -20,8 +21,8 @@ def canaries():
 def test_the_canary_finds_every_leak_but_one(canaries):
     assert canaries.scores["correct"] == [0, 0, 0]
     for leak in ("no mask", "one token too far", "a bias of −2"):
-        assert canaries.wins(leak) and min(canaries.scores[leak]) > 3.2  # it knows nearly all of 3.466
-    assert canaries.wins("mean over all positions") and 0.03 < min(canaries.scores["mean over all positions"]) < 1
+        assert apart(canaries, leak) and min(canaries.scores[leak]) > 3.2  # it knows nearly all of 3.466
+    assert apart(canaries, "mean over all positions") and 0.03 < min(canaries.scores["mean over all positions"]) < 1
     assert not canaries.wins("BatchNorm")
     assert all(curve[-1] == pytest.approx(math.log(32), abs=0.05) for curve in canaries.curves["correct"])
 

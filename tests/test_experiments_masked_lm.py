@@ -11,6 +11,7 @@ from masklab.corpus import MASK, TAGS, TOPICS, VOCABULARY, batch
 from masklab.corruption import BERT_SHARES, bert
 from masklab.experiments import masked_lm
 from masklab.experiments.masked_lm import MEASURES, encoder, replacement, restoring_loss, share, texts
+from tests.comparisons import apart
 
 SEEDS = (0, 1)  # `make bench` takes three
 ALWAYS_MASK = (1.0, 0.0, 0.0)
@@ -35,7 +36,7 @@ def untrained_cache(monkeypatch):
 
 def gain(result, other):
     """How far the right variant is above the other in the mean; every seed of it must be above every other one."""
-    assert result.wins(other)
+    assert apart(result, other)
     return mean(result.scores[result.right]) - mean(result.scores[other])
 
 
@@ -194,7 +195,7 @@ def briefly_trained():
 def few_sentences(monkeypatch):
     seen, unseen = texts()
     some = [masked_lm.sentences(n=40)[i] for i in range(0, 40, 2)]
-    few = batch([example for example in some if len(example.words) <= masked_lm.LONGEST])
+    few = batch([example for example in some if len(example.words) <= masked_lm.MAX_LEN])
     monkeypatch.setattr(masked_lm, "texts", lambda: (seen, few))
     return few
 
@@ -256,7 +257,7 @@ def test_a_probe_finds_what_features_know_and_nothing_else(measure, labels_of, c
 
 def test_an_unknown_choice_is_refused_by_name():
     for experiment in (share, replacement):
-        with pytest.raises(ValueError, match="measure must be one of 'hidden words'.* and is 'luck'"):
+        with pytest.raises(ValueError, match="measure must be one of 'hidden words'.* got 'luck'"):
             experiment(measure="luck", steps=1)
-    with pytest.raises(ValueError, match="equal must be one of 'steps', 'words', and is 'time'"):
+    with pytest.raises(ValueError, match="equal must be one of 'steps', 'words', got 'time'"):
         share(equal="time")

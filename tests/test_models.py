@@ -1,6 +1,7 @@
 """The tiny models equal torch's own layers and slow loops, and obey their masks to the last gradient."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import masklab.models
 from masklab import masks
@@ -18,7 +20,7 @@ from masklab.models.encoder_decoder import DecoderBlock
 from masklab.models.layers import Attend, Block, MultiHeadAttention
 from masklab.models.private import Dropout, private_seed
 from masklab.models.sampling import choose
-from masklab.text import PAD_ID, word_positions
+from masklab.text import PAD_ID, batch_of_words, word_positions
 from tests.strategies import DTYPES, seeds, sides
 
 VOCABULARY = 11
@@ -154,7 +156,7 @@ def test_an_unpacked_bidirectional_tagger_is_wrong_at_real_words():
     [
         ([2, 0], "right", r"1 to 3 words.*\[2, 0\]"),
         ([2, 4], "right", r"1 to 3 words.*\[2, 4\]"),
-        ([2, 1], "both", "'left' or 'right', and is 'both'"),
+        ([2, 1], "both", "'left', 'right', got 'both'"),
     ],
 )
 def test_lengths_that_no_network_can_read_are_refused(model, lengths, side, words):
@@ -163,12 +165,12 @@ def test_lengths_that_no_network_can_read_are_refused(model, lengths, side, word
 
 
 LENGTHS_FOR_TWO = [
-    (torch.tensor([2]), ValueError, r"\(2,\), one for each sentence, and are of shape \(1,\)"),  # it would broadcast
+    (torch.tensor([2]), ValueError, r"\(2,\), one for each sentence, got \(1,\)"),  # it would broadcast
     (torch.tensor([2, 1, 3]), ValueError, r"\(2,\), one .* \(3,\)"),
     (torch.tensor(2), ValueError, r"\(2,\), one .* \(\)"),
     (torch.tensor([[2, 1]]), ValueError, r"\(2,\), one .* \(1, 2\)"),
-    (torch.tensor([2.5, 1.0]), TypeError, r"integers, and are torch.float32: \[2.5, 1.0\]"),
-    (torch.tensor([True, True]), TypeError, "integers, and are torch.bool"),
+    (torch.tensor([2.5, 1.0]), TypeError, r"integers, got torch.float32: \[2.5, 1.0\]"),
+    (torch.tensor([True, True]), TypeError, "integers, got torch.bool"),
 ]
 LENGTHS_READERS = {
     "last_step": lambda ids, lengths, **side: Classifier(VOCABULARY, 4, read="last_step")(ids, lengths, **side),
@@ -176,7 +178,9 @@ LENGTHS_READERS = {
     "packed": lambda ids, lengths, **side: Classifier(VOCABULARY, 4)(ids, lengths, **side),
     "tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5)(ids, lengths, **side),
     "unpacked tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5, packed=False)(ids, lengths, **side),
-    "generate": lambda ids, lengths: GPT(VOCABULARY, **SMALL).generate(ids, lengths, max_new_tokens=2)[0],
+    "generate": lambda ids, lengths, **side: GPT(VOCABULARY, **SMALL).generate(ids, lengths, max_new_tokens=2, **side)[
+        0
+    ],
 }
 
 
@@ -190,11 +194,10 @@ def test_lengths_of_another_batch_are_refused(read, lengths, error, words):
 @pytest.mark.parametrize("name", LENGTHS_READERS)
 def test_lengths_may_be_any_integers(name):
     """A small unsigned number must not wrap around when it is turned into a number of pads."""
-    ids, lengths, side = torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([1, 3]), {"side": "left"}
-    options = {} if name == "generate" else side
-    expected = LENGTHS_READERS[name](ids, lengths, **options)
+    ids, lengths = torch.tensor([[1, 2, 3], [4, 5, 6]]), torch.tensor([1, 3])
+    expected = LENGTHS_READERS[name](ids, lengths, side="left")
     for dtype in (torch.uint8, torch.int32):
-        assert torch.equal(LENGTHS_READERS[name](ids, lengths.to(dtype), **options), expected)
+        assert torch.equal(LENGTHS_READERS[name](ids.to(dtype), lengths.to(dtype), side="left"), expected)
 
 
 def test_no_sentence_gives_no_result():
@@ -551,10 +554,10 @@ def test_masked_mean_by_a_slow_loop(case):
 @pytest.mark.parametrize(
     ("word", "error", "words"),
     [
-        (torch.ones(2, 3), TypeError, r"bool, True = a word, and is torch.float32 of shape \(2, 3\)"),
-        (torch.ones(2, 3, dtype=torch.int64), TypeError, "and is torch.int64"),
-        (torch.ones(3, dtype=torch.bool), ValueError, r"\(batch, length\).* and is \(3,\)"),
-        (torch.ones(2, 1, 1, 3, dtype=torch.bool), ValueError, r"\(batch, length\).* and is \(2, 1, 1, 3\)"),
+        (torch.ones(2, 3), TypeError, "bool tensor, True = a word, got torch.float32"),
+        (torch.ones(2, 3, dtype=torch.int64), TypeError, "got torch.int64"),
+        (torch.ones(3, dtype=torch.bool), ValueError, r"\(batch, length\).* got \(3,\)"),
+        (torch.ones(2, 1, 1, 3, dtype=torch.bool), ValueError, r"\(batch, length\).* got \(2, 1, 1, 3\)"),
     ],
 )
 def test_positions_and_mean_need_the_words_of_each_sentence(word, error, words):
@@ -567,11 +570,11 @@ def test_positions_and_mean_need_the_words_of_each_sentence(word, error, words):
 @pytest.mark.parametrize("shape", [(1, 3), (2, 1), (3, 3), (2, 4)])
 def test_a_mean_over_other_words_is_refused(shape):
     word, model = torch.ones(shape, dtype=torch.bool), MODELS["encoder"]()
-    with pytest.raises(ValueError, match=rf"\(batch, length\) = \(2, 3\), and is \({shape[0]}, {shape[1]}\)"):
+    with pytest.raises(ValueError, match=rf"\(batch, length\) = \(2, 3\), got \({shape[0]}, {shape[1]}\)"):
         masked_mean(torch.zeros(2, 3, 4), word)
     with pytest.raises(ValueError, match=r"\(batch, length\) = \(2, 3\)"):
         model.classify(torch.ones(2, 3, dtype=torch.int64), None, word)
-    with pytest.raises(ValueError, match=r"and is \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"got \(2, 3\)"):
         masked_mean(torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool))
 
 
@@ -612,13 +615,14 @@ def slow_greedy(model, prompt, new):
 @few
 @given(sentences(most=5), seeds, st.integers(1, 6))
 def test_generate_by_a_slow_loop(case, seed, new):
-    ids, lengths, _ = case
+    """With words under the pads, on either side."""
+    ids, lengths, side = case
     model = GPT(VOCABULARY, **SMALL, seed=seed)
-    found, count = model.generate(ids, lengths, max_new_tokens=new)
-    truth = torch.stack([slow_greedy(model, text, new) for _, _, text in alone(ids, lengths, "left")])
+    found, count = model.generate(ids, lengths, side=side, max_new_tokens=new)
+    truth = torch.stack([slow_greedy(model, text, new) for _, _, text in alone(ids, lengths, side)])
     assert torch.equal(found, truth) and count.tolist() == [new] * len(ids)
     stop = truth[0, new // 2].item()
-    found, count = model.generate(ids, lengths, max_new_tokens=new, stop=stop)
+    found, count = model.generate(ids, lengths, side=side, max_new_tokens=new, stop=stop)
     assert found.shape[1] == count.max()
     for row, n, whole in zip(found.tolist(), count.tolist(), truth.tolist(), strict=True):
         assert n == (whole.index(stop) + 1 if stop in whole else new)
@@ -657,9 +661,22 @@ def test_a_step_of_generate_depends_on_the_words_before_and_on_nothing_else():
 
 def test_scrambled_pads_do_not_change_what_is_written():
     model, lengths = GPT(VOCABULARY, **SMALL), torch.tensor([1, 3])
-    first = model.generate(torch.tensor([[0, 0, 5], [1, 2, 3]]), lengths, max_new_tokens=8, temperature=1.0, seed=1)
-    second = model.generate(torch.tensor([[9, 8, 5], [1, 2, 3]]), lengths, max_new_tokens=8, temperature=1.0, seed=1)
+    options = {"side": "left", "max_new_tokens": 8, "temperature": 1.0, "seed": 1}
+    first = model.generate(torch.tensor([[0, 0, 5], [1, 2, 3]]), lengths, **options)
+    second = model.generate(torch.tensor([[9, 8, 5], [1, 2, 3]]), lengths, **options)
     assert torch.equal(first[0], second[0])
+
+
+def test_padded_prompts_must_say_on_which_side():
+    model, batch = GPT(VOCABULARY, **SMALL), batch_of_words([["a"], ["bb", "ccc"]], to_id=len)
+    with pytest.raises(ValueError, match="say on which side: side='left' or side='right'. A Batch has it: batch.side"):
+        model.generate(batch.ids, batch.lengths, max_new_tokens=2)
+    with pytest.raises(ValueError, match="side must be one of 'left', 'right', got 'both'"):
+        model.generate(batch.ids[1:], side="both", max_new_tokens=2)
+    found, _ = model.generate(batch.ids, batch.lengths, side=batch.side, max_new_tokens=2)
+    left = batch_of_words([["a"], ["bb", "ccc"]], side="left", to_id=len)
+    assert torch.equal(found, model.generate(left.ids, left.lengths, side=left.side, max_new_tokens=2)[0])
+    assert torch.equal(found[:1], model.generate(torch.tensor([[1]]), max_new_tokens=2)[0])
 
 
 def test_temperature():
@@ -678,9 +695,9 @@ def test_temperature():
 
 @pytest.mark.parametrize("temperature", [-1, -0.001, float("nan"), float("inf"), float("-inf")])
 def test_a_temperature_that_divides_nothing_is_refused(temperature):
-    with pytest.raises(ValueError, match=f"at least 0 and finite, and is {temperature}"):
+    with pytest.raises(ValueError, match=f"at least 0 and finite, got {temperature}"):
         GPT(VOCABULARY).generate(torch.tensor([[1, 2]]), max_new_tokens=1, temperature=temperature)
-    with pytest.raises(ValueError, match=f"at least 0 and finite, and is {temperature}"):
+    with pytest.raises(ValueError, match=f"at least 0 and finite, got {temperature}"):
         choose(torch.zeros(1, 3), temperature=temperature, generator=private(0))
 
 
@@ -688,9 +705,20 @@ def test_a_cache_of_another_model_is_refused():
     ids = torch.tensor([[1, 2, 3]])
     caches = {layers: GPT(VOCABULARY, layers=layers)(ids, cache=())[1] for layers in (1, 2, 3)}
     for layers in (1, 3):
-        with pytest.raises(ValueError, match=f"each of the 2 layers, and has {layers}"):
+        with pytest.raises(ValueError, match=f"each of the 2 layers.* got {layers} of"):
             GPT(VOCABULARY, layers=2)(ids, cache=caches[layers])
     assert GPT(VOCABULARY, layers=2)(ids, cache=caches[2])[0].shape == (1, 3, VOCABULARY)
+    for other in ({"heads": 4}, {"dim": 16}):
+        with pytest.raises(ValueError, match="Give the cache that this model returned"):
+            GPT(VOCABULARY, **other)(ids, cache=caches[2])
+
+
+@pytest.mark.parametrize("batch", [0, 2, 3])
+def test_a_cache_of_another_batch_is_refused(batch):
+    model = GPT(VOCABULARY)
+    _, cache = model(torch.tensor([[1, 2, 3]]), cache=())
+    with pytest.raises(ValueError, match=rf"shape \({batch}, 2, any, 16\), got 2 of shape \(1, 2, 3, 16\)"):
+        model(torch.ones(batch, 1, dtype=torch.int64), cache=cache)
 
 
 def test_generate_drops_nothing_out_and_gives_the_mode_back():
@@ -725,6 +753,59 @@ def test_weights_come_from_a_private_seed(name):
     assert any(not torch.equal(a, c) for a, _, c in pairs)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.Linear(3, 4),
+        lambda: nn.Embedding(5, 6),
+        lambda: nn.GRU(3, 4, bidirectional=True),
+        lambda: nn.LayerNorm(4),
+        lambda: nn.MultiheadAttention(4, 2),
+        lambda: Block(4, heads=2),
+    ],
+)
+def test_first_weights_are_those_that_torch_draws_after_manual_seed(layer):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        expected = layer().state_dict()
+    before = torch.get_rng_state()
+    with private_seed(3):
+        found = layer().state_dict()
+    assert expected and all(torch.equal(found[name], expected[name]) for name in expected)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_models_made_in_four_threads_are_those_made_one_after_the_other():
+    """While somebody else draws from the global generator, who gets what is due."""
+
+    def made(seed):
+        model = GPT(VOCABULARY, **SMALL, dropout=0.5, seed=seed)
+        return [*model.parameters(), model(torch.tensor([[1, 2, 3]]))]  # in train mode: dropout too
+
+    def drawn_elsewhere():
+        return [torch.randn(4) for _ in range(100)]
+
+    one_by_one = [made(seed) for seed in range(120)]
+    torch.manual_seed(0)
+    expected = drawn_elsewhere()
+    torch.manual_seed(0)
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(made, range(120))
+        drawn = drawn_elsewhere()
+        wrong = [
+            seed
+            for seed, (ours, theirs) in enumerate(zip(found, one_by_one, strict=True))
+            if not all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        ]
+    assert wrong == []
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(drawn, expected, strict=True))
+
+
+def test_a_model_may_be_made_on_another_device():
+    with torch.device("meta"):
+        assert {weight.device.type for weight in GPT(VOCABULARY, dropout=0.5).parameters()} == {"meta"}
+
+
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_dropout_is_private_and_only_in_training(name):
     ids, lengths = torch.tensor([[1, 2, 3]]), torch.tensor([3])
@@ -745,7 +826,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     dropped = drop(torch.ones(20_000))
     assert abs((dropped == 0).float().mean() - 0.3) < 0.015
     assert abs(dropped.mean() - 1) < 0.02
-    with pytest.raises(ValueError, match="is 1"):
+    with pytest.raises(ValueError, match="got 1"):
         Dropout(1)
 
 
@@ -887,15 +968,26 @@ def test_a_model_runs_where_its_ids_are(name):
     assert set(looked_up) == {"meta"}
 
 
+def test_tokens_are_written_where_the_ids_are():
+    """Shapes only, on the meta device; and a draw for another device, which only pretends to be there."""
+    model, ids = GPT(VOCABULARY, **SMALL).to("meta"), torch.ones(2, 3, dtype=torch.int64, device="meta")
+    found, count = model.generate(ids, max_new_tokens=4)
+    assert (found.device.type, found.shape) == ("meta", (2, 4)) and (count.device.type, count.shape) == ("meta", (2,))
+    with FakeTensorMode():
+        logits = torch.empty(2, 5, device="cuda")
+        for temperature in (0, 1.0):
+            assert choose(logits, temperature=temperature, generator=private(0)).device.type == "cuda"
+
+
 @pytest.mark.parametrize("name", ["encoder", "gpt"])
 @pytest.mark.parametrize(
     ("mask", "error", "words"),
     [
         (torch.ones(1, 1, 4, 4), TypeError, "must be bool.*torch.float32"),
         (torch.ones(1, 1, 4, 4, dtype=torch.int64), TypeError, "must be bool.*torch.int64"),
-        (torch.ones(2, 4, dtype=torch.bool), ValueError, r"all four axes.* and is \(2, 4\)"),
-        (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"and is \(2, 4, 4\)"),  # torch takes it: (heads, L, L)
-        (torch.ones(2, 1, 4, 5, dtype=torch.bool), ValueError, r"and is \(2, 1, 4, 5\)"),
+        (torch.ones(2, 4, dtype=torch.bool), ValueError, r"all four axes.* got \(2, 4\)"),
+        (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"got \(2, 4, 4\)"),  # torch takes it: (heads, L, L)
+        (torch.ones(2, 1, 4, 5, dtype=torch.bool), ValueError, r"got \(2, 1, 4, 5\)"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(name, mask, error, words):
@@ -919,7 +1011,7 @@ def test_a_padding_mask_is_not_taken_for_a_mask_of_pairs():
         *(lambda name=name: both(ids, ids, **keys | {name: word}) for name in (*keys, "target_mask")),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match=r"all four axes.*is \(4, 4\)\. A padding .*mask\[:, None, None, :\]"):
+        with pytest.raises(ValueError, match=r"all four axes.*got \(4, 4\)\. A padding .*mask\[:, None, None, :\]"):
             call()
     assert encoder(ids, word[:, None, None, :]).shape == (4, 4, 5)
 
@@ -939,7 +1031,83 @@ def test_ids_are_a_batch_of_sentences(shape):
         lambda: MODELS["tagger"]()(ids, lengths),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match=r"ids must have the axes \(batch, length\), and are of shape \("):
+        with pytest.raises(ValueError, match=r"ids must have the axes \(batch, length\), got shape \("):
+            call()
+
+
+def with_positions(name):
+    """How a model is called with positions of its ids: (2, 3)."""
+    model, ids, keys = MODELS[name](), torch.ones(2, 3, dtype=torch.int64), {"source_mask": None, "cross_mask": None}
+    return {
+        "encoder": [lambda places: model(ids, None, positions=places)],
+        "gpt": [lambda places: model(ids, positions=places)],
+        "encoder_decoder": [
+            lambda places, which=which: model(ids, ids, **keys | {which: places})
+            for which in ("source_positions", "target_positions")
+        ],
+    }[name]
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("shape", [(2, 1), (1, 3), (3, 3), (1,), (), (2, 4), (1, 2, 3), (2,)])
+def test_positions_of_other_ids_are_refused(name, shape):
+    """Torch would broadcast most of them, (3, 3) even with a single sentence."""
+    for call in with_positions(name):
+        with pytest.raises(ValueError, match=r"positions must be of shape \(2, 3\) as the ids, or \(3,\), got \("):
+            call(torch.zeros(shape, dtype=torch.int64))
+        assert torch.equal(call(torch.arange(3)), call(torch.arange(3).expand(2, 3)))
+    with pytest.raises(ValueError, match=r"\(1, 3\) as the ids"):
+        MODELS["gpt"]()(torch.ones(1, 3, dtype=torch.int64), positions=torch.zeros(2, 3, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+@pytest.mark.parametrize("places", [torch.zeros(2, 3), [[0, 1, 2]] * 2, torch.ones(2, 3, dtype=torch.bool)])
+def test_positions_are_integers(name, places):
+    for call in with_positions(name):
+        with pytest.raises(TypeError, match="positions must be "):
+            call(places)
+
+
+def test_a_mask_of_another_batch_is_refused():
+    """One sentence, and a mask for two: the result would have two sentences."""
+    ids, mask, keys = torch.ones(1, 3, dtype=torch.int64), torch.ones(2, 1, 3, 3, dtype=torch.bool), {}
+    encoder, gpt, both = (MODELS[name]() for name in TRANSFORMERS)
+    keys = {"source_mask": None, "cross_mask": None}
+    calls = [
+        lambda: encoder(ids, mask),
+        lambda: gpt(ids, mask),
+        *(lambda name=name: both(ids, ids, **keys | {name: mask}) for name in (*keys, "target_mask")),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"mask must have the axes .*\(2, 1, 3, 3\)"):
+            call()
+
+
+@pytest.mark.parametrize(("sources", "targets"), [(1, 2), (2, 1), (2, 3)])
+def test_source_and_target_have_as_many_sentences(sources, targets):
+    model, masks_for_both = MODELS["encoder_decoder"](), {"source_mask": None, "cross_mask": None}
+    source, target = (torch.ones(count, 3, dtype=torch.int64) for count in (sources, targets))
+    with pytest.raises(ValueError, match=f"as many sentences, got {sources} and {targets}"):
+        model(source, target, **masks_for_both)
+    with pytest.raises(ValueError, match=f"as many sentences, got {sources} and {targets}"):
+        model.decode(target, model.encode(source, None), cross_mask=None)
+
+
+@pytest.mark.parametrize("ids", [[[1, 2, 3]], [1, 2, 3], "The cat ate", torch.ones(1, 3), torch.ones(1, 3).bool()])
+def test_ids_are_a_tensor_of_integers(ids):
+    lengths = torch.tensor([3])
+    encoder, gpt, both = (MODELS[name]() for name in TRANSFORMERS)
+    calls = [
+        lambda: encoder(ids, None),
+        lambda: gpt(ids),
+        lambda: gpt.generate(ids, max_new_tokens=1),
+        lambda: both(ids, torch.tensor([[1]]), source_mask=None, cross_mask=None),
+        lambda: both(torch.tensor([[1]]), ids, source_mask=None, cross_mask=None),
+        lambda: MODELS["classifier"]()(ids, lengths),
+        lambda: MODELS["tagger"]()(ids, lengths),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match="ids must be (a tensor of )?integers, got "):
             call()
 
 
@@ -951,17 +1119,17 @@ def test_nothing_is_embedded_as_nothing(shape):
 
 def test_other_mistakes_are_refused_in_one_sentence():
     gpt, ids = MODELS["gpt"](), torch.ones(1, 16, dtype=torch.int64)
-    with pytest.raises(ValueError, match="max_len - 1 = 15, and these go from 0 to 16"):
+    with pytest.raises(ValueError, match="max_len - 1 = 15, got 0 to 16"):
         gpt(torch.ones(1, 17, dtype=torch.int64))
-    with pytest.raises(ValueError, match="go from 16 to 16"):
+    with pytest.raises(ValueError, match="got 16 to 16"):
         gpt(ids[:, :1], cache=gpt(ids, cache=())[1])
-    with pytest.raises(ValueError, match="go from -1 to 0"):
+    with pytest.raises(ValueError, match="got -1 to 0"):
         gpt(ids[:, :2], positions=torch.tensor([-1, 0]))
     for dim, heads in ((7, 2), (8, 0), (8, -2)):
-        with pytest.raises(ValueError, match=f"and these are dim={dim} and heads={heads}"):
+        with pytest.raises(ValueError, match=f"got dim={dim} and heads={heads}"):
             GPT(VOCABULARY, dim=dim, heads=heads)
     for prompts, lengths in ((ids, torch.tensor([0])), (ids[:, :0], None)):
-        with pytest.raises(ValueError, match=r"lengths are \[0\]"):
+        with pytest.raises(ValueError, match=r"got lengths \[0\]"):
             gpt.generate(prompts, lengths, max_new_tokens=1)
 
 

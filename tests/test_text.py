@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklab.text import INTEGERS, PAD, PAD_ID, make_batch, tokenize, vectors, word_id, word_positions
+from masklab.text import PAD, PAD_ID, make_batch, tokenize, vectors, word_id, word_positions
+from masklab.validate import INTEGERS
 from tests.strategies import hostile, lengths, sides
 
 
@@ -62,7 +63,7 @@ def test_bad_arguments_say_what_came():
     ],
 )
 def test_lengths_are_integers_with_one_axis(found, words):
-    with pytest.raises(TypeError, match=rf"lengths must be a tensor of integers with axes \(batch\), and is {words}\."):
+    with pytest.raises(TypeError, match=rf"lengths must be a tensor of integers with axes \(batch\), got {words}\."):
         word_positions(found, total=5)
 
 

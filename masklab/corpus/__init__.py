@@ -22,10 +22,11 @@ from masklab.corpus.batches import (
     words_of,
 )
 from masklab.corpus.grammar import RUNNING, Example, is_plural, sentences, split
+from masklab.corpus.texts import padded, until_end, with_ends
 from masklab.corpus.words import AMBIGUOUS, CATS, CATS_DO, MOODS, PAIRS, PEOPLE, PEOPLE_DO, TAGS, TOPICS, USUAL, VERBS
 
 __all__ = [
     "AMBIGUOUS", "BOS", "CATS", "CATS_DO", "EOS", "MASK", "MOODS", "PAIRS", "PEOPLE", "PEOPLE_DO", "RUNNING",
     "SPECIALS", "TAGS", "TOPICS", "UNK", "USUAL", "VERBS", "VOCABULARY", "Example", "LabelledBatch", "Vocabulary",
-    "batch", "batch_text", "is_plural", "sentences", "split", "words_of",
+    "batch", "batch_text", "is_plural", "padded", "sentences", "split", "until_end", "with_ends", "words_of",
 ]  # fmt: skip

@@ -1,17 +1,18 @@
-"""Experiments that prove the point: tiny models, three seeds, seconds, and an honest verdict."""
+"""Experiments that the lessons will show: tiny models, three seeds, seconds, and an honest verdict."""
 
 from importlib import import_module
 
-from masklab.experiments.result import Result
+from masklab.models.inputs import one_of
+from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
     "padding": ("read_state", "tag_loss_mask"),
-    "accumulation": ("accumulated_gradients", "denominators"),
+    "accumulation": ("denominators",),
     "masked_lm": ("share", "replacement"),
     "weighting": ("annotator_noise", "curriculum"),
-    "causal": ("causal_mask", "label_shift", "left_padding"),
+    "causal": ("causal_mask", "label_shift"),
     "leaks": ("canary",),
-    "packing": ("neighbors", "documents", "padding_saved"),
+    "packing": ("documents",),
 }
 NAMES = tuple(f"{module}.{name}" for module, names in EXPERIMENTS.items() for name in names)
 
@@ -24,7 +25,5 @@ def run(name: str, **options) -> Result:
     >>> NAMES[0]
     'padding.read_state'
     """
-    if name not in NAMES:
-        raise ValueError(f"an experiment is one of {', '.join(NAMES)}, and is {name!r}.")
-    module, function = name.split(".")
+    module, function = one_of("an experiment", name, NAMES).split(".")
     return getattr(import_module(f"masklab.experiments.{module}"), function)(**options)

@@ -14,34 +14,31 @@ from torch import Tensor, nn
 
 from masklab import masks
 from masklab.experiments.causal import RULES
-from masklab.experiments.language import BATCH, LR, next_token_loss
-from masklab.experiments.result import Result, Run, collect
-from masklab.experiments.training import draws, train
-from masklab.models import GPT
+from masklab.experiments.language import BATCH, LR
+from masklab.models import GPT, next_token_loss
+from masklab.training import Result, Run, collect, draws, train
 
 SYMBOLS, LENGTH = 32, 8  # random tokens: how many different ones, and how many a row
-# Those that are no rule of RULES have the causal mask, and a part of the model changed: see `leaking_gpt`.
+# Those that are not in RULES have the causal mask, and one part of the model changed: see `leaking_gpt`.
 CANARIES = ("correct", "no mask", "one token too far", "a bias of −2", "mean over all positions", "BatchNorm")
 
 
 def canary(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 120) -> Result:
-    """Does training on random tokens betray a model that sees the future?
+    """Does training on random tokens expose a model that sees the future?
 
     Nobody can predict fresh random tokens: a loss below ln V means that the model sees what it predicts.
     Variants: the causal mask; none; one token too far; a mask that adds −2 instead of −∞; a mean over all
     positions, added to each; BatchNorm instead of the last LayerNorm. The same tokens for all.
-    Measured: how many nats the loss lies below ln V = 3.466 in the last fifth of the training; 0 is right. A model
-    that knows nothing is a little above ln V, because it learns last batch's luck: that counts as 0.
+    Measured: how many nats the loss is below ln V in the last fifth of the training; 0 is right. A model that knows
+    nothing is a little above ln V, since it learns the last batch's luck: that counts as 0.
     ``curves``: the loss. ``samples``: the largest gradient of an output with respect to a later token, without any
-    training.
-    Came out: no mask, one token too far and −2 are found plainly (3.4 nats), the mean faintly (0.07). BatchNorm is
-    missed: its leak is too faint to learn from. The gradient finds all five, and BatchNorm's is the largest.
+    training. It finds all five; the canary misses BatchNorm, whose leak is too faint to learn from.
 
     >>> list(canary(seeds=[0], steps=5).scores) == list(CANARIES)
     True
     """
     return Result(
-        question="Does training on random tokens betray a leak?",
+        question="Does training on random tokens expose a leak?",
         measure="nats below ln V",
         better="lower",
         right="correct",
@@ -52,7 +49,7 @@ def canary(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 120) -> Result:
 
 
 def _canary_run(name: str, seed: int, *, steps: int) -> Run:
-    """Train on random tokens, a fresh batch a step, and see how much the model knows in the end."""
+    """Train on random tokens, a fresh batch in each step, and see how much the model knows in the end."""
     model, rule = leaking_gpt(name, seed=seed), RULES.get(name, masks.causal())
     gradient = later_gradient(model, rule)
     symbols = draws(range(SYMBOLS), size=BATCH * LENGTH, seed=seed)
@@ -79,21 +76,23 @@ def random_tokens_loss(model: GPT, ids: Tensor, rule: masks.Rule) -> Tensor:
 def later_gradient(model: GPT, rule: masks.Rule) -> float:
     """How much an output in the middle of a row depends on what comes after it: the largest gradient; 0 is right.
 
-    Nothing is trained, and no loss is needed. ``model`` is put into train mode, for BatchNorm leaks only there.
+    No training and no loss are needed. ``model`` is put into train mode, the only one in which BatchNorm leaks.
 
     >>> [round(later_gradient(leaking_gpt(name, seed=0), masks.causal()), 4) for name in ("correct", "BatchNorm")]
     [0.0, 0.4098]
     """
     model.train()
     out = model(torch.arange(LENGTH)[None], rule.tensor(queries=LENGTH, keys=LENGTH))[0, LENGTH // 2]  # (V,)
-    direction = torch.randn(out.shape, generator=torch.Generator().manual_seed(0))  # a plain sum is 0 after a norm
+    direction = torch.randn(
+        out.shape, generator=torch.Generator().manual_seed(0)
+    )  # a plain sum is constant after a norm
     vectors = next(part.weight for part in model.modules() if isinstance(part, nn.Embedding))  # (V, dim)
-    gradient = torch.autograd.grad(out, vectors, direction)[0]  # (V, dim): token i stands at position i
+    gradient = torch.autograd.grad(out, vectors, direction)[0]  # (V, dim): token i is at position i
     return gradient[LENGTH // 2 + 1 : LENGTH].abs().max().item()
 
 
 def leaking_gpt(name: str, *, seed: int) -> GPT:
-    """A GPT with one part changed, if its leak is not in the mask.
+    """A GPT with one part changed, unless its leak is in the mask.
 
     >>> type(leaking_gpt("BatchNorm", seed=0).norm).__name__, type(leaking_gpt("no mask", seed=0).norm).__name__
     ('TokenBatchNorm', 'LayerNorm')
@@ -110,7 +109,7 @@ def leaking_gpt(name: str, *, seed: int) -> GPT:
 
 
 class SoftBlocking(nn.Module):
-    """Attention that adds −2 where it should block: a weight becomes 7 times smaller, and not zero.
+    """Attention that adds −2 where it should block: a weight becomes 7 times smaller, but not zero.
 
     >>> zeros, v, mask = torch.zeros(1, 1, 2, 1), torch.tensor([[[[0.0], [1.0]]]]), torch.ones(2, 2).tril().bool()
     >>> SoftBlocking()(zeros, zeros, v, mask).flatten()  # the first query should see 0 only

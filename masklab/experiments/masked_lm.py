@@ -2,7 +2,7 @@
 
 A tiny encoder learns to restore the chosen words of short sentences about cats. Then it is judged on sentences that
 it has never seen, by one of `MEASURES`. All variants of a seed start from the same weights, read the same sentences
-in the same order, and share their draws: what is chosen at 15 % is chosen at 40 % as well.
+in the same order, and share their draws: what is chosen at 15 % is also chosen at 40 %.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from masklab.corpus import MASK, SPECIALS, TAGS, TOPICS, VOCABULARY, LabelledBatch, batch, sentences, split
 from masklab.corruption import BERT_SHARES, bert
-from masklab.experiments.result import Result, Run, check_choice, collect
-from masklab.experiments.training import draws, train
 from masklab.models import Encoder, masked_mean
+from masklab.models.inputs import one_of
 from masklab.threads import one_thread
+from masklab.training import Result, Run, collect, draws, train
 
-LONGEST = 9  # words a sentence: short ones cost less time
+MAX_LEN = 9  # words a sentence: short ones take less time
 PROBED = 2000  # words, or sentences, that a probe learns from
 WORD_IDS = range(len(SPECIALS), len(VOCABULARY))  # what a random word is drawn from
 PARTS = {"15 %": 0.15, "40 %": 0.4, "80 %": 0.8}  # of the words: how many are chosen
@@ -35,7 +35,7 @@ def texts() -> tuple[LabelledBatch, LabelledBatch]:
     >>> seen.ids.shape, unseen.ids.shape
     (torch.Size([2000, 9]), torch.Size([500, 9]))
     """
-    short = [example for example in sentences(n=5000) if len(example.words) <= LONGEST]
+    short = [example for example in sentences(n=5000) if len(example.words) <= MAX_LEN]
     seen, unseen = split(short[:2500], test=0.2)
     return batch(seen), batch(unseen)
 
@@ -52,50 +52,50 @@ def encoder(seed: int) -> Encoder:
     >>> bool(model.embed.token.weight.std() < 0.21), model.head.out_features == len(VOCABULARY)
     (True, True)
     """
-    model = Encoder(len(VOCABULARY), len(VOCABULARY), dim=64, heads=4, layers=1, max_len=LONGEST, seed=seed)
+    model = Encoder(len(VOCABULARY), len(VOCABULARY), dim=64, heads=4, layers=1, max_len=MAX_LEN, seed=seed)
     with torch.no_grad():
         for table in (model.embed.token, model.embed.position):
             table.weight.mul_(0.2)
     return model
 
 
-def keys(word: Tensor) -> Tensor:
+def keys(is_word: Tensor) -> Tensor:
     """The attention mask of padded sentences: every query sees all words and no pad, (B, L) bool → (B, 1, 1, L).
 
     >>> keys(torch.tensor([[True, True, False]])).shape
     torch.Size([1, 1, 1, 3])
     """
-    return word[:, None, None, :]
+    return is_word[:, None, None, :]
 
 
 def restoring_loss(
-    model: Encoder, ids: Tensor, word: Tensor, *, probability: float, shares: tuple[float, float, float], seed: int
+    model: Encoder, ids: Tensor, is_word: Tensor, *, probability: float, shares: tuple[float, float, float], seed: int
 ) -> Tensor:
     """Corrupt a batch as `corruption.bert` does, and let the model restore what was chosen.
 
     The loss is the mean over the chosen words, so their number does not scale it.
-    Shapes: ``ids`` (B, L) int64; ``word`` (B, L) bool, True = a word → a scalar, in nats.
+    Shapes: ``ids`` (B, L) int64; ``is_word`` (B, L) bool, True = a word → a scalar, in nats.
 
     >>> ids = torch.tensor([[5, 6, 7, 8]])
     >>> restoring_loss(encoder(0), ids, ids > 0, probability=1.0, shares=BERT_SHARES, seed=0).shape
     torch.Size([])
     """
     new = bert(
-        ids, word, mask_id=VOCABULARY.id(MASK), random_ids=WORD_IDS, probability=probability, shares=shares,
+        ids, is_word, mask_id=VOCABULARY.id(MASK), random_ids=WORD_IDS, probability=probability, shares=shares,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
-    x = model.features(new.ids, keys(word))[new.chosen]  # (N, dim): the other words need no logits
+    x = model.features(new.ids, keys(is_word))[new.chosen]  # (N, dim): the other words need no logits
     return F.cross_entropy(model.head(x), new.labels[new.chosen])
 
 
-@lru_cache(maxsize=64)  # every measure judges the same models, and changes none
+@lru_cache(maxsize=64)  # every measure judges the same models and changes none
 def pretrained(
     seed: int, *, probability: float, shares: tuple[float, float, float], steps: int
 ) -> tuple[Encoder, tuple[float, ...]]:
-    """An encoder that has learned to restore words, and its training loss at every tenth step.
+    """An encoder that has learned to restore words, and its training loss in every tenth step.
 
     >>> model, losses = pretrained(0, probability=0.15, shares=BERT_SHARES, steps=2)
-    >>> len(losses), 5 < losses[0] < 7  # it starts near ln 394 = 5.98, that is from a guess
+    >>> len(losses), 5 < losses[0] < 7  # it starts near ln 394 = 5.98, as a guess
     (1, True)
     """
     seen, _ = texts()
@@ -128,7 +128,7 @@ def hidden_words(model: Encoder) -> float:
 
 
 def plain_words(model: Encoder) -> float:
-    """The accuracy at a word that stands there to be read, in text as it is used later: without any [MASK].
+    """The accuracy at a word that can be read, in text as it is used later: without any [MASK].
 
     >>> 0 <= plain_words(encoder(seed=0)) < 0.9  # untrained
     True
@@ -164,7 +164,7 @@ MEASURES: Mapping[str, Callable[[Encoder], float]] = MappingProxyType(
 
 
 def features(model: Encoder, text: LabelledBatch) -> Tensor:
-    """What the model makes of a text, frozen: (B, L, dim).
+    """What the model makes of a text, without a gradient: (B, L, dim).
 
     >>> features(encoder(seed=0), texts()[1]).shape[:2] == texts()[1].ids.shape
     True
@@ -195,42 +195,40 @@ def share(
     """How many words should be chosen: 15, 40 or 80 %?
 
     More chosen words are more to learn from in each step, and leave less context to learn it from.
-    Variants differ in the share of chosen words; what is chosen becomes 80/10/10. All are judged alike, by one of
+    Variants differ in the share of chosen words, of which 80/10/10 are replaced. All are judged alike, by one of
     `MEASURES`: by default at single hidden words, whatever the share was in training.
     ``equal="steps"``: all read the same sentences equally often, so 40 % restores 2.7 times as many words as 15 %.
     ``equal="words"``: all restore about as many words as 40 % does in ``steps`` steps: 15 % takes 2.7 times as many
-    steps, and 80 % half as many.
-    ``curves``: training losses. They can't be compared: the more is hidden, the harder it is to guess.
-    Came out: at equal steps 40 % is best (0.31; 15 % and 80 % 0.25). At equal words 15 % is (0.38, 0.31, 0.21 for
-    80 %). Which of the two is fair depends on what is dear: the steps here, or the words to learn from.
+    steps, and 80 % half as many. The two give different answers; which is fair depends on what is expensive, the
+    steps or the words to learn from.
+    ``curves``: training losses. They cannot be compared: the more is hidden, the harder it is to guess.
     Raises ValueError for an unknown ``measure`` or ``equal``.
-    Source: Wettig et al. 2023, arXiv 2202.08005, who part the two effects, more to predict and more that is corrupt,
+    Source: Wettig et al. 2023, arXiv 2202.08005, who separate two effects, more to predict and more corruption,
     and find that 40 % beats 15 % for BERT-large, after fine-tuning.
 
     >>> list(share(seeds=(0,), steps=2).scores)
     ['15 %', '40 %', '80 %']
     """
-    check_choice("equal", equal, ("steps", "words"))
+    one_of("equal", equal, ("steps", "words"))
     lengths = {name: steps if equal == "steps" else round(steps * 0.4 / part) for name, part in PARTS.items()}
-    ways = {name: {"probability": part, "shares": BERT_SHARES, "steps": lengths[name]} for name, part in PARTS.items()}
+    variants = {
+        name: {"probability": part, "shares": BERT_SHARES, "steps": lengths[name]} for name, part in PARTS.items()
+    }
     question = f"How many words should be chosen, at equally many {equal}?"
-    return _compared(question, ways, right="40 %", seeds=seeds, measure=measure)
+    return _compared(question, variants, right="40 %", seeds=seeds, measure=measure)
 
 
 def replacement(
     *, seeds: Sequence[int] = (0, 1, 2), steps: int = 170, measure: str = "tags", probability: float = 0.15
 ) -> Result:
-    """What should stand at a chosen word: always [MASK], or 80/10/10?
+    """What should replace a chosen word: always [MASK], or 80/10/10?
 
-    Later the model reads text without any [MASK]. If [MASK] stands at every chosen word, the loss never looks at a
+    Later the model reads text without any [MASK]. If every chosen word becomes [MASK], the loss never looks at a
     word that can be read. With 80/10/10, any word may be one to restore.
-    Variants differ in what stands there, and choose the same words of the same sentences. By default a linear probe
+    Variants differ in the replacement, and choose the same words of the same sentences. By default a linear probe
     reads tags off the frozen features of plain text. ``measure="plain words"`` is the mismatch itself, but 80/10/10
-    is trained for just that; at "hidden words" there may be no difference. See `MEASURES`.
-    Nothing is fine-tuned here: fine-tuning can make up for much.
-    Came out: 0.87 against 0.85, and 0.91 against 0.87 after 400 steps; an untrained encoder gives 0.81. That is
-    little, and after 250 steps the seeds overlap. At topics and at hidden words there is no clear difference, and
-    at topics neither is better than an untrained encoder.
+    is trained for just that. The difference in tags is small and does not show with every number of steps; at hidden
+    words and at topics there is none. Nothing is fine-tuned here: fine-tuning can make up for much.
     ``curves``: training losses; with 80/10/10 some words can be read, and some mislead.
     Raises ValueError for an unknown ``measure``. Source: Devlin et al. 2018, arXiv 1810.04805, appendix C.2.
 
@@ -238,17 +236,19 @@ def replacement(
     ['80/10/10', '100/0/0']
     """
     fates = {"80/10/10": BERT_SHARES, "100/0/0": (1.0, 0.0, 0.0)}
-    ways = {name: {"probability": probability, "shares": fate, "steps": steps} for name, fate in fates.items()}
-    question = "Should [MASK] stand at every chosen word, or at 80 % of them?"
-    return _compared(question, ways, right="80/10/10", seeds=seeds, measure=measure)
+    variants = {name: {"probability": probability, "shares": fate, "steps": steps} for name, fate in fates.items()}
+    question = "Should every chosen word become [MASK], or 80 % of them?"
+    return _compared(question, variants, right="80/10/10", seeds=seeds, measure=measure)
 
 
-def _compared(question: str, ways: Mapping[str, Mapping], *, right: str, seeds: Sequence[int], measure: str) -> Result:
-    """Train in each way with each seed, and judge all models by one measure."""
-    check_choice("measure", measure, tuple(MEASURES))
+def _compared(
+    question: str, variants: Mapping[str, Mapping], *, right: str, seeds: Sequence[int], measure: str
+) -> Result:
+    """Train each variant with each seed, and judge all models by one measure."""
+    one_of("measure", measure, tuple(MEASURES))
 
     def run(name: str, seed: int) -> Run:
-        model, losses = pretrained(seed, **ways[name])
+        model, losses = pretrained(seed, **variants[name])
         return Run(MEASURES[measure](model), losses)
 
     level, level_name = _untrained(measure, seeds)
@@ -259,7 +259,7 @@ def _compared(question: str, ways: Mapping[str, Mapping], *, right: str, seeds: 
         right=right,
         level=level,
         level_name=level_name,
-        **collect(run, ways, seeds),
+        **collect(run, variants, seeds),
     )
 
 
@@ -267,8 +267,7 @@ def _untrained(measure: str, seeds: Sequence[int]) -> tuple[float, str]:
     """What there is before any training: the most common word everywhere, or a probe of random features."""
     if measure in ("hidden words", "plain words"):
         _, unseen = texts()
-        return (
-            unseen.ids[unseen.is_word].bincount().max() / unseen.is_word.sum()
-        ).item(), "always the most common word"
+        most_common = unseen.ids[unseen.is_word].bincount().max() / unseen.is_word.sum()
+        return most_common.item(), "always the most common word"
     with one_thread():
         return mean(MEASURES[measure](encoder(seed)) for seed in seeds), "untrained encoder"

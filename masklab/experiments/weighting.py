@@ -1,8 +1,8 @@
 """Weights in the loss: words on which annotators disagree count less, and hard words wait.
 
-A small tagger learns from few sentences about cats, and is judged by the true tags of others. All variants of a seed
+A small tagger learns from a few sentences about cats, and is judged by the true tags of others. All variants of a seed
 start from the same weights and read the same sentences in the same order; only the weights of the loss differ.
-`losses.reduce` divides by their sum, so smaller weights are no smaller steps.
+`losses.reduce` divides by their sum, so smaller weights do not mean smaller steps.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from masklab.corpus import TAGS, USUAL, VOCABULARY, Example, LabelledBatch, batch, sentences, split
-from masklab.experiments.result import Result, Run, check_choice, collect
-from masklab.experiments.training import draws, train
 from masklab.losses import agreement_weights, curriculum_weights, reduce, token_losses
 from masklab.models import Tagger
+from masklab.models.inputs import one_of
 from masklab.threads import one_thread
+from masklab.training import Result, Run, collect, draws, train
 
 ANNOTATORS = 10
-SLIPS = 0.05  # how often an annotator guesses at a word that is clear
+SLIPS = 0.05  # how often an annotator guesses at a clear word
 UNCLEAR = (0.05, 0.6)  # the share of words at which all of them guess: of the words with one tag, of the ambiguous
 HARDEST = 2.0  # the difficulty of an ambiguous word whose tag is the rarer one
 
@@ -31,7 +31,7 @@ HARDEST = 2.0  # the difficulty of an ambiguous word whose tag is the rarer one
 
 @lru_cache(maxsize=1)  # the same for every seed and variant
 def examples() -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """Few sentences to train on, as when people must label them, and more that are held out.
+    """A few sentences to train on, as when people must label them, and more that are held out.
 
     >>> [len(part) for part in examples()]
     [300, 600]
@@ -84,7 +84,7 @@ def accuracy(model: Tagger, measure: str) -> float:
 
 
 def learned(seed: int, labels: Tensor, weights_at: Callable[[int], Tensor], *, steps: int, measure: str) -> Run:
-    """Train a tagger; give its accuracy in the end, and as a curve the accuracy before every tenth step.
+    """Train a tagger; return its accuracy in the end, and as a curve the accuracy before every tenth step.
 
     Shapes: ``labels`` (B, L) int64, for all sentences to train on; ``weights_at(step)`` (B, L) float, 0 at pads.
 
@@ -113,9 +113,9 @@ def learned(seed: int, labels: Tensor, weights_at: Callable[[int], Tensor], *, s
 def votes(
     text: LabelledBatch, guesses: Tensor | None = None, *, unclear: tuple[float, float] = UNCLEAR, seed: int
 ) -> Tensor:
-    """What ten annotators say of each word.
+    """What ten annotators say about each word.
 
-    At a clear word they know the true tag, and only slip now and then; at an unclear one they all guess. By default
+    They know the true tag of a clear word, and only slip now and then; of an unclear one they all guess it. By default
     60 % of the ambiguous words are unclear, and 5 % of the others. A guess is any tag, or what ``guesses`` says.
     Shapes: ``guesses`` (B, L) int64 or None → (B, L, 10) int64, −1 at pads.
 
@@ -139,7 +139,7 @@ def votes(
 
 
 def usual_tags(part: Sequence[Example]) -> Tensor:
-    """The tag that each word usually has, whatever the sentence says: (B, L) int64, 0 at pads.
+    """The tag that each word usually has, whatever its sentence: (B, L) int64, 0 at pads.
 
     >>> fishing = Example(("Cats", "fish"), ("NOUN", "VERB"), "FOOD", cue=1)
     >>> [TAGS[i] for i in usual_tags([fishing])[0]]
@@ -159,20 +159,19 @@ def annotator_noise(
     """Should words on which annotators disagree count less?
 
     Ten annotators vote on every word (`votes`), and the tagger learns what most of them said, right or wrong.
-    Variants: a label weighs as much as the share of the votes that it got, or all labels weigh the same.
+    Variants: a label weighs as much as its share of the votes, or all labels weigh the same.
     Measured: the accuracy on held-out sentences, by true tags, of the ambiguous words, or of others (`MEASURES`).
     ``curves``: the same before every tenth step. The level is what true tags to learn from would give.
 
-    Came out: 0.83 with the weights, 0.64 without. They help because wrong guesses are scattered. With
-    ``guess="usual tag"`` everybody who does not know gives the tag that the word usually has: all agree on the same
-    error, no weight can show it, and nothing is gained (0.78 and 0.78).
+    The weights help because wrong guesses are scattered. With ``guess="usual tag"`` everybody who does not know gives
+    the tag that the word usually has: all agree on the same error, no weight can show it, and nothing is gained.
     Raises ValueError for an unknown ``measure`` or ``guess``.
 
     >>> list(annotator_noise(seeds=(0,), steps=2).scores)
     ['weighted by agreement', 'all the same']
     """
-    check_choice("measure", measure, tuple(MEASURES))
-    check_choice("guess", guess, ("any tag", "usual tag"))
+    one_of("measure", measure, tuple(MEASURES))
+    one_of("guess", guess, ("any tag", "usual tag"))
     seen, _ = texts()
     guesses = usual_tags(examples()[0]) if guess == "usual tag" else None
     same = seen.is_word.float()
@@ -214,19 +213,19 @@ def curriculum(
 
     Difficulty is the corpus's: 0 for a word with one tag, 1 for the usual tag of two, 2 for the other one.
     Variants: all words count from the first step; or, with a curriculum, a word counts once the stage has reached its
-    difficulty, and the stage rises in the first ``rises`` of all steps (`stage_at`): by default the words of
-    difficulty 1 count from a quarter of the steps on, and those of 2 from half.
-    The sentences are read in full in both. Measured: the accuracy on held-out sentences, of the ambiguous words, or
-    of others (`MEASURES`), at the end; ``curves``: the same before every tenth step.
+    difficulty, and the stage rises in the first ``rises`` of all steps (`stage_at`): by default words of difficulty 1
+    count after a quarter of the steps, and those of 2 after half.
+    Both read whole sentences. Measured: the accuracy on held-out sentences, of the ambiguous words, or of others
+    (`MEASURES`), at the end; ``curves``: the same before every tenth step.
 
-    The words that wait are learned later, and the others hardly earlier: the hard ones were not in their way.
+    Words that wait are learned later, and the others hardly earlier: the hard ones were not in their way.
     Raises ValueError for an unknown ``measure``. Sources: Bengio et al. 2009, "Curriculum learning", for the idea;
     Wu et al. 2021, arXiv 2012.03107, who find hardly any benefit, except with little time or noisy labels.
 
     >>> list(curriculum(seeds=(0,), steps=2).scores)
     ['all at once', 'easy first']
     """
-    check_choice("measure", measure, tuple(MEASURES))
+    one_of("measure", measure, tuple(MEASURES))
     seen, unseen = texts()
 
     def run(name: str, seed: int) -> Run:

@@ -12,35 +12,35 @@ from masklab.models.layers import Block
 from masklab.models.private import private_seed
 
 
-def masked_mean(x: Tensor, word: Tensor) -> Tensor:
-    """The mean over words, not over pads: how long the padding is must not matter.
+def masked_mean(x: Tensor, is_word: Tensor) -> Tensor:
+    """The mean over words only, however long the padding is.
 
-    Shapes: ``x`` (B, L, dim), ``word`` (B, L) bool, True = a word → (B, dim); zeros without any word.
+    Shapes: ``x`` (B, L, dim), ``is_word`` (B, L) bool, True = a word → (B, dim); zeros for a sentence without words.
     Raises TypeError for a mask that is not bool, ValueError for one that does not fit ``x``.
 
     >>> import torch
     >>> masked_mean(torch.tensor([[[2.0], [4.0], [99.0]]]), torch.tensor([[True, True, False]]))
     tensor([[3.]])
     """
-    word = checked_words(word, shape=x.shape[:-1])
-    total = x.masked_fill(~word[..., None], 0.0).sum(dim=1)  # (B, dim); a product would keep a NaN under a pad
-    return total / word.sum(dim=1, keepdim=True).clamp(min=1)  # (B, dim)
+    is_word = checked_words(is_word, shape=x.shape[:-1])
+    total = x.masked_fill(~is_word[..., None], 0.0).sum(dim=1)  # (B, dim); a product would keep a NaN under a pad
+    return total / is_word.sum(dim=1, keepdim=True).clamp(min=1)  # (B, dim)
 
 
 class Encoder(nn.Module):
     """Embeddings → blocks → norm → a linear head.
 
     Shapes: ``ids`` (B, L) int64; ``mask`` bool, True = may attend, (B, heads, L, L), each of which
-    may be 1; ``positions`` as for `Embeddings` → logits (B, L, classes). The mask has no default: to leave
-    it out is the most common mistake, so write None if every query may attend to every key.
+    may be 1; ``positions`` as for `Embeddings` → logits (B, L, classes). The mask has no default, since
+    forgetting it is the most common mistake: write None if every query may attend to every key.
     ``max_len`` is the number of positions. Raises TypeError and ValueError for a mask that does not fit.
 
     >>> import torch
-    >>> ids, word = torch.tensor([[1, 2, 3, 0]]), torch.tensor([[True, True, True, False]])
+    >>> ids, is_word = torch.tensor([[1, 2, 3, 0]]), torch.tensor([[True, True, True, False]])
     >>> model = Encoder(10, 6)
-    >>> model(ids, word[:, None, None, :]).shape
+    >>> model(ids, is_word[:, None, None, :]).shape
     torch.Size([1, 4, 6])
-    >>> model.classify(ids, word[:, None, None, :], word).shape
+    >>> model.classify(ids, is_word[:, None, None, :], is_word).shape
     torch.Size([1, 6])
     """
 
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         """Logits of each token, (B, L, classes)."""
         return self.head(self.features(ids, mask, positions=positions))  # (B, L, classes)
 
-    def classify(self, ids: Tensor, mask: Tensor | None, word: Tensor, *, positions: Tensor | None = None) -> Tensor:
-        """Logits of each sentence, (B, classes), from the mean over its words; ``word`` (B, L) bool."""
-        x = masked_mean(self.features(ids, mask, positions=positions), word)  # (B, dim)
+    def classify(self, ids: Tensor, mask: Tensor | None, is_word: Tensor, *, positions: Tensor | None = None) -> Tensor:
+        """Logits of each sentence, (B, classes), from the mean over its words; ``is_word`` (B, L) bool."""
+        x = masked_mean(self.features(ids, mask, positions=positions), is_word)  # (B, dim)
         return self.head(x)  # (B, classes)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from masklab import masks
 from masklab.models.embeddings import Embeddings
-from masklab.models.inputs import batch_and_length
+from masklab.models.inputs import checked_ids
 from masklab.models.layers import Block, MultiHeadAttention, feed_forward
 from masklab.models.private import Dropout, private_seed
 
@@ -48,11 +48,12 @@ class EncoderDecoder(nn.Module):
     - ``target_mask`` (…, T, T): the past, and no pads; None means causal.
 
     The first two have no default: write None if every query may attend to every key. Positions as for
-    `Embeddings`. Raises TypeError and ValueError for a mask that does not fit.
+    `Embeddings`. Raises TypeError and ValueError for a mask that does not fit, and ValueError for a target with
+    another number of sentences.
 
     >>> import torch
-    >>> source, word = torch.tensor([[1, 2, 3, 0]]), torch.tensor([[True, True, True, False]])
-    >>> keys = word[:, None, None, :]
+    >>> source, is_word = torch.tensor([[1, 2, 3, 0]]), torch.tensor([[True, True, True, False]])
+    >>> keys = is_word[:, None, None, :]
     >>> EncoderDecoder(10, 12)(source, torch.tensor([[1, 5]]), source_mask=keys, cross_mask=keys).shape
     torch.Size([1, 2, 12])
     """
@@ -83,7 +84,9 @@ class EncoderDecoder(nn.Module):
         positions: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Logits (B, T, vocab_size) of the target, (B, T), given what `encode` read, (B, S, dim)."""
-        B, T = batch_and_length(target)
+        B, T = checked_ids(target).shape
+        if source.shape[0] != B:
+            raise ValueError(f"source and target must have as many sentences, got {source.shape[0]} and {B}.")
         if target_mask is None:
             target_mask = masks.causal().tensor(queries=T, keys=T).to(target.device)  # (1, 1, T, T)
         x = self.embed_target(target, positions)  # (B, T, dim)

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from masklab import masks
 from masklab.models.embeddings import Embeddings, positions_of
-from masklab.models.inputs import batch_and_length, checked_lengths
+from masklab.models.inputs import cached_tokens, checked_ids, checked_lengths
 from masklab.models.layers import Block
 from masklab.models.private import eval_mode, private_seed
+from masklab.models.rows import at_the_right
 from masklab.models.sampling import choose
 from masklab.text import PAD_ID, word_positions
 
@@ -23,8 +24,8 @@ class GPT(nn.Module):
     ``positions`` as for `Embeddings`; by default 0, 1, 2 …, going on after the cache: wrong with left padding.
     ``cache``: give ``()`` first, and you get (logits, cache); give that cache with the tokens that follow, and
     the result is the same as for the whole text at once, since keys and values of the past never change.
-    Raises TypeError and ValueError for a mask that does not fit, ValueError for a position over ``max_len`` − 1
-    and for the cache of a model with another number of layers.
+    Raises TypeError and ValueError for ids, positions or a mask that do not fit, ValueError for a position over
+    ``max_len`` − 1 and for the cache of another model or batch.
 
     >>> model = GPT(10, dim=8)
     >>> text = torch.tensor([[1, 2, 3, 4]])
@@ -47,13 +48,10 @@ class GPT(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor | None = None, *, positions: Tensor | None = None, cache=None):
         """Logits (B, L, vocab_size); with a cache, also the longer cache: keys and values of each layer."""
-        B, L = batch_and_length(ids)
-        if cache and len(cache) != len(self.blocks):
-            raise ValueError(
-                f"a cache must hold keys and values of each of the {len(self.blocks)} layers, and has {len(cache)}. "
-                "Give the cache that this model returned, or () to begin one."
-            )
-        past = cache[0][0].shape[2] if cache else 0  # how many tokens the cache holds
+        ids = checked_ids(ids)
+        (B, L), heads = ids.shape, self.blocks[0].attention.heads
+        width = self.head.in_features // heads
+        past = cached_tokens(cache, layers=len(self.blocks), batch=B, heads=heads, width=width)
         if mask is None:
             mask = masks.causal(offset=past).tensor(queries=L, keys=past + L).to(ids.device)  # (1, 1, L, P+L)
         x = self.embed(ids, positions, start=past)  # (B, L, dim)
@@ -64,44 +62,48 @@ class GPT(nn.Module):
         logits = self.head(self.norm(x))  # (B, L, vocab_size)
         return logits if cache is None else (logits, tuple(longer))
 
-    def next_logits(self, ids: Tensor, word: Tensor, cache: tuple) -> tuple[Tensor, tuple]:
+    def next_logits(self, ids: Tensor, is_word: Tensor, cache: tuple) -> tuple[Tensor, tuple]:
         """Logits of the token after the last column, (B, vocab_size), and the longer cache.
 
-        Shapes: ``ids`` (B, Q), what the cache does not hold yet; ``word`` (B, P+Q) bool, True = a word.
+        Shapes: ``ids`` (B, Q), what the cache does not hold yet; ``is_word`` (B, P+Q) bool, True = a word.
         """
-        Q, K = ids.shape[1], word.shape[1]
-        causal = masks.causal(offset=K - Q).tensor(queries=Q, keys=K)  # (1, 1, Q, P+Q)
-        mask = word[:, None, None, :] & causal  # (B, 1, Q, P+Q)
-        logits, cache = self(ids, mask, positions=positions_of(word)[:, -Q:], cache=cache)  # (B, Q, vocab_size)
+        Q, K = ids.shape[1], is_word.shape[1]
+        causal = masks.causal(offset=K - Q).tensor(queries=Q, keys=K).to(ids.device)  # (1, 1, Q, P+Q)
+        mask = is_word[:, None, None, :] & causal  # (B, 1, Q, P+Q)
+        logits, cache = self(ids, mask, positions=positions_of(is_word)[:, -Q:], cache=cache)  # (B, Q, vocab_size)
         return logits[:, -1], cache  # (B, vocab_size)
 
     @torch.no_grad()
     def generate(
-        self, ids: Tensor, lengths: Tensor | None = None, *, max_new_tokens: int, stop: int | None = None,
-        temperature: float = 0.0, seed: int = 0,
+        self, ids: Tensor, lengths: Tensor | None = None, *, side: str | None = None, max_new_tokens: int,
+        stop: int | None = None, temperature: float = 0.0, seed: int = 0,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Write up to ``max_new_tokens`` tokens after each prompt, one cached step at a time, without dropout.
 
-        Shapes: ``ids`` (B, L), with prompts of ``lengths`` (B,) words padded on the *left*, so that all end in
-        the last column → the new tokens (B, N) with N ≤ max_new_tokens, padded on the right, and how many each sentence
-        has (B,). A sentence ends with its first ``stop``, which counts. ``temperature`` 0 takes the most
-        likely token; above 0 it divides the logits, and draws from a generator of its own with this seed.
-        Errors: as for `checked_lengths` and `choose`.
+        Shapes: ``ids`` (B, L), prompts of ``lengths`` (B,) words, padded on this ``side`` → the new tokens (B, N) with
+        N ≤ max_new_tokens, padded on the right, and how many each sentence has (B,), on the device of ``ids``. A
+        sentence ends with its first ``stop``, which counts. ``temperature`` 0 takes the most likely token; above
+        0 it divides the logits, and tokens are drawn from a private generator with this ``seed``.
+        Raises ValueError for padding without a side; others as for `checked_lengths` and `choose`.
 
-        >>> GPT(10, dim=8).generate(torch.tensor([[0, 0, 1], [4, 5, 6]]), torch.tensor([1, 3]), max_new_tokens=4)[1]
+        >>> prompts, lengths = torch.tensor([[1, 0, 0], [4, 5, 6]]), torch.tensor([1, 3])
+        >>> GPT(10, dim=8).generate(prompts, lengths, side="right", max_new_tokens=4)[1]
         tensor([4, 4])
         """
-        B, L = batch_and_length(ids)
-        lengths = checked_lengths(torch.full((B,), L) if lengths is None else lengths, batch=B, total=L)  # (B,)
+        ids = checked_ids(ids)
+        B, L = ids.shape
+        lengths = torch.full((B,), L) if lengths is None else lengths
+        lengths = checked_lengths(lengths, batch=B, total=L).cpu()  # (B,)
         generator = torch.Generator().manual_seed(seed)
-        going, count = torch.ones(B, dtype=torch.bool), torch.zeros(B, dtype=torch.int64)
-        step, cache, written = ids, (), [ids[:, :0]]  # the first step reads the prompt, (B, L)
+        going = torch.ones(B, dtype=torch.bool, device=ids.device)
+        count = torch.zeros(B, dtype=torch.int64, device=ids.device)
+        step, cache, written = at_the_right(ids, lengths, side=side), (), [ids[:, :0]]  # the first step: the prompt
         with eval_mode(self):
             for n in range(max_new_tokens):
-                if not going.any():
+                if B == 0 or (stop is not None and not going.any()):
                     break
-                word = word_positions(lengths + n, total=L + n, side="left")  # (B, L+n), True for all that was written
-                logits, cache = self.next_logits(step, word, cache)  # (B, vocab_size)
+                is_word = word_positions(lengths + n, total=L + n, side="left").to(ids.device)  # (B, L+n)
+                logits, cache = self.next_logits(step, is_word, cache)  # (B, vocab_size)
                 chosen = choose(logits, temperature=temperature, generator=generator)  # (B,)
                 step = chosen.where(going, PAD_ID)[:, None]  # (B, 1)
                 written, count = [*written, step], count + going

@@ -1,69 +1,117 @@
-"""What a model is given, checked: ids, lengths and words of one batch, or a sentence on what does not fit.
+"""What a model is given, checked: a TypeError or ValueError says in one sentence what does not fit.
 
-Torch broadcasts sizes that disagree, and the result looks right: so each axis is asked for by name.
+Torch broadcasts sizes that disagree, and the result looks right: so every axis is checked.
 """
+
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
-from masklab.text import INTEGERS
+from masklab.validate import INTEGERS
 
 
-def batch_and_length(ids: Tensor) -> tuple[int, int]:
-    """How many sentences there are, and how many columns.
+def one_of(name: str, value: str, choices: Collection[str]) -> str:
+    """One of a few names, or a ValueError that lists them.
 
-    Shapes: ``ids`` (batch, length) → the two sizes. Raises ValueError for other axes.
-
-    >>> batch_and_length(torch.tensor([[1, 2, 3]]))
-    (1, 3)
+    >>> one_of("side", "left", ("left", "right"))
+    'left'
     """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
+def integers(name: str, values: Tensor) -> Tensor:
+    """A tensor of integers as int64: small unsigned numbers would wrap around. Raises TypeError for anything else.
+
+    >>> integers("ids", [1, 2])
+    Traceback (most recent call last):
+    TypeError: ids must be a tensor of integers, got a list. Use torch.as_tensor(ids).
+    """
+    if not isinstance(values, Tensor):
+        kind = type(values).__name__
+        raise TypeError(f"{name} must be a tensor of integers, got a {kind}. Use torch.as_tensor({name}).")
+    if values.dtype not in INTEGERS:
+        raise TypeError(f"{name} must be integers, got {values.dtype}: {values.flatten()[:8].tolist()}.")
+    return values.long()
+
+
+def checked_ids(ids: Tensor) -> Tensor:
+    """The ids of one batch, as int64. Shape: (batch, length). Raises TypeError or ValueError for anything else.
+
+    >>> checked_ids(torch.tensor([[1, 2, 3]]))
+    tensor([[1, 2, 3]])
+    """
+    ids = integers("ids", ids)
     if ids.ndim != 2:
         raise ValueError(
-            f"ids must have the axes (batch, length), and are of shape {tuple(ids.shape)}. "
+            f"ids must have the axes (batch, length), got shape {tuple(ids.shape)}. "
             "A single sentence (length,) becomes ids[None]."
         )
-    return tuple(ids.shape)
+    return ids
+
+
+def checked_positions(positions: Tensor, *, batch: int, length: int) -> Tensor:
+    """The place of each id in its sentence, as int64. Shape: (batch, length), or (length,) for all sentences.
+
+    >>> checked_positions(torch.tensor([0, 1, 2]), batch=2, length=3)
+    tensor([0, 1, 2])
+    """
+    positions = integers("positions", positions)
+    if positions.shape not in ((batch, length), (length,)):
+        raise ValueError(
+            f"positions must be of shape {(batch, length)} as the ids, or {(length,)}, got {tuple(positions.shape)}."
+        )
+    return positions
 
 
 def checked_lengths(lengths: Tensor, *, batch: int, total: int) -> Tensor:
-    """How many words each sentence has, as int64, so that small unsigned numbers do not wrap around.
+    """How many words each sentence has, 1 to ``total``, as int64. Shape: (batch,).
 
-    Shapes: ``lengths`` (batch,) integers → the same. Raises TypeError for other numbers; ValueError for another
-    batch, for a length over ``total`` columns, and for a sentence with no word, which leaves nothing to read.
-
-    >>> checked_lengths(torch.tensor([3, 1]), batch=2, total=3)
-    tensor([3, 1])
     >>> checked_lengths(torch.tensor([3]), batch=2, total=3)
     Traceback (most recent call last):
-    ValueError: lengths must be of shape (2,), one for each sentence, and are of shape (1,).
+    ValueError: lengths must be of shape (2,), one for each sentence, got (1,).
     """
-    if lengths.dtype not in INTEGERS:
-        raise TypeError(f"lengths must be integers, and are {lengths.dtype}: {lengths.tolist()}.")
+    lengths = integers("lengths", lengths)
     if lengths.shape != (batch,):
-        raise ValueError(
-            f"lengths must be of shape ({batch},), one for each sentence, and are of shape {tuple(lengths.shape)}."
-        )
+        raise ValueError(f"lengths must be of shape ({batch},), one for each sentence, got {tuple(lengths.shape)}.")
     if lengths.numel() and (lengths.min() < 1 or lengths.max() > total):
-        raise ValueError(f"every sentence must have 1 to {total} words, and lengths are {lengths.tolist()}.")
-    return lengths.long()
+        raise ValueError(f"every sentence must have 1 to {total} words, got lengths {lengths.tolist()}.")
+    return lengths
 
 
-def checked_words(word: Tensor, *, shape: torch.Size | None = None) -> Tensor:
-    """Which positions are words, or what is wrong with it.
-
-    Shapes: ``word`` (batch, length) bool, True = a word → the same; of this ``shape``, if one is given.
-    Raises TypeError for a mask that is not bool, ValueError for other axes.
+def checked_words(is_word: Tensor, *, shape: torch.Size | None = None) -> Tensor:
+    """Which positions are words. Shape: (batch, length) bool, True = a word; it must be ``shape``, if one is given.
 
     >>> checked_words(torch.tensor([1, 1, 0]))
     Traceback (most recent call last):
-    TypeError: word must be bool, True = a word, and is torch.int64 of shape (3,). For 1 = a word use word.bool().
+    TypeError: is_word must be a bool tensor, True = a word, got torch.int64. If 1 means a word, use is_word.bool().
     """
-    if word.dtype != torch.bool:
+    if not isinstance(is_word, Tensor) or is_word.dtype != torch.bool:
+        found = is_word.dtype if isinstance(is_word, Tensor) else f"a {type(is_word).__name__}"
         raise TypeError(
-            f"word must be bool, True = a word, and is {word.dtype} of shape {tuple(word.shape)}. "
-            "For 1 = a word use word.bool()."
+            f"is_word must be a bool tensor, True = a word, got {found}. If 1 means a word, use is_word.bool()."
         )
-    if word.ndim != 2 or shape not in (None, word.shape):
+    if is_word.ndim != 2 or shape not in (None, is_word.shape):
         wanted = "" if shape is None else f" = {tuple(shape)}"
-        raise ValueError(f"word must have the axes (batch, length){wanted}, and is {tuple(word.shape)}.")
-    return word
+        raise ValueError(f"is_word must have the axes (batch, length){wanted}, got {tuple(is_word.shape)}.")
+    return is_word
+
+
+def cached_tokens(cache, *, layers: int, batch: int, heads: int, width: int) -> int:
+    """How many tokens a cache of keys and values holds, 0 for None and (), if it belongs to this model and batch.
+
+    >>> cached_tokens([(torch.zeros(1, 2, 5, 4), torch.zeros(1, 2, 5, 4))], layers=1, batch=1, heads=2, width=4)
+    5
+    """
+    if not cache:
+        return 0
+    shape = tuple(cache[0][0].shape)
+    if len(cache) != layers or (shape[:2], shape[3:]) != ((batch, heads), (width,)):
+        raise ValueError(
+            f"a cache must hold keys and values of each of the {layers} layers, of shape "
+            f"({batch}, {heads}, any, {width}), got {len(cache)} of shape {shape}. "
+            "Give the cache that this model returned for this batch, or () first."
+        )
+    return shape[2]

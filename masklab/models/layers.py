@@ -1,6 +1,6 @@
 """What the transformers share: attention with a mask, and the block.
 
-A block is "pre-norm": it normalises what it reads, and adds what it finds to a stream that nothing
+A block is "pre-norm": it normalizes what it reads, and adds its result to a stream that nothing
 else touches. Source: Vaswani et al. 2017, arXiv 1706.03762; Xiong et al. 2020, arXiv 2002.04745.
 """
 
@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from masklab.attention import checked_mask
+from masklab import validate
 from masklab.models.private import Dropout
 
 
 def four_axes(mask: Tensor | None) -> Tensor | None:
-    """A model's mask names every axis: with as many sentences as queries, (batch, key) looks like (query, key).
+    """A model's mask must have every axis: with as many sentences as queries, (batch, key) looks like (query, key).
 
     Shape: ``mask`` (batch, head, query, key), or None for no mask → the same. Raises ValueError for other axes.
 
@@ -22,7 +22,7 @@ def four_axes(mask: Tensor | None) -> Tensor | None:
     """
     if mask is not None and mask.ndim != 4:
         raise ValueError(
-            f"a model's mask must have all four axes (batch, head, query, key), and is {tuple(mask.shape)}. "
+            f"a model's mask must have all four axes (batch, head, query, key), got {tuple(mask.shape)}. "
             "A padding mask (batch, key) becomes mask[:, None, None, :]; "
             "a mask of pairs (query, key) becomes mask[None, None]."
         )
@@ -30,15 +30,15 @@ def four_axes(mask: Tensor | None) -> Tensor | None:
 
 
 class Attend(nn.Module):
-    """`masklab.attention.attend`, by torch's fused kernel: fast, and only the output is kept.
+    """`masklab.attention.attend` by torch's fused kernel: fast, and only the output is kept.
 
-    Shapes and errors: as for `attend`; a row with no allowed key gives zeros. See the stages with `trace_attention`.
+    Shapes and errors: as for `attend`; a fully masked row gives zeros. See the stages with `trace_attention`.
     """
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """Softmax(q·kᵀ/√d + bias)·v."""
         if mask is not None:  # torch would *add* a float mask, and broadcast where it should ask
-            mask = checked_mask(mask, q.shape[:-1] + k.shape[-2:-1])
+            validate.four_axes(mask, shape=q.shape[:-1] + k.shape[-2:-1])
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, H, L, D)
 
 
@@ -46,7 +46,7 @@ class MultiHeadAttention(nn.Module):
     """Queries from ``x``, keys and values from ``source``; each head has its own dim/heads of the width.
 
     Shapes: ``x`` (B, L, dim); ``source`` (B, S, dim), which is ``x`` itself in self-attention; ``past``, keys and
-    values (B, H, P, D) that earlier calls returned, stands before those of ``source``; ``mask`` bool, True =
+    values (B, H, P, D) from earlier calls, come before those of ``source``; ``mask`` bool, True =
     may attend, (B, H, L, P+S), each of which may be 1 → (B, L, dim), and the keys and values for the next call.
     Raises TypeError for a mask that is not bool; ValueError for one that does not fit, and for heads that do not
     divide the width.
@@ -60,7 +60,7 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, dim: int, heads: int):
         super().__init__()
         if heads < 1 or dim % heads:
-            raise ValueError(f"dim must be a multiple of heads, 1 or more, and these are dim={dim} and heads={heads}.")
+            raise ValueError(f"dim must be a multiple of heads, at least 1, got dim={dim} and heads={heads}.")
         self.heads = heads
         self.query, self.key, self.value, self.out = (nn.Linear(dim, dim) for _ in range(4))
         self.attend = Attend()

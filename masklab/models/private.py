@@ -1,14 +1,33 @@
-"""Randomness that belongs to one model alone: first weights, and dropout, on and off."""
+"""Randomness that belongs to one model: its first weights, and its dropout."""
 
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
-@contextmanager
-def private_seed(seed: int):
-    """Inside, weights are drawn from this seed; outside, the global random state is as it was.
+class PrivateDraws(TorchFunctionMode):
+    """Inside ``with``, every call that takes a generator and was given None draws from ours.
+
+    So do torch's own layers when they draw their first weights (`torch.nn.init`). A mode holds for one thread only,
+    and the global generator is never touched.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        ours = {"generator": self.generator} if kwargs.get("generator", self) is None else {}
+        return function(*args, **kwargs | ours)
+
+
+def private_seed(seed: int) -> PrivateDraws:
+    """Inside ``with``, first weights are those of `torch.manual_seed`, but the global generator is not touched.
+
+    Build a model on the CPU, then move it: the generator is there.
 
     >>> with private_seed(0):
     ...     first = nn.Linear(2, 2).weight
@@ -17,14 +36,12 @@ def private_seed(seed: int):
     >>> torch.equal(first, second)
     True
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+    return PrivateDraws(seed)
 
 
 @contextmanager
 def eval_mode(model: nn.Module):
-    """Inside, nothing is dropped out; afterwards, also after an error, each part is in its former mode.
+    """Inside ``with``, the model is in eval mode; afterwards, even after an error, each part is back in its own mode.
 
     >>> model = nn.Sequential(nn.Dropout(0.5))
     >>> with eval_mode(model):
@@ -43,9 +60,9 @@ def eval_mode(model: nn.Module):
 
 
 class Dropout(nn.Module):
-    """A mask on features, drawn anew in each training step from a generator of the layer's own.
+    """A mask on features, drawn anew in each training step from the layer's own generator.
 
-    It sets a share ``p`` of the numbers to zero and divides the rest by 1 − p, so that the mean stays.
+    It sets a share ``p`` of the numbers to zero and divides the rest by 1 − p, which keeps the mean.
     In eval mode nothing happens. Shape: any. ValueError for ``p`` outside [0, 1).
     Source: Srivastava et al. 2014, JMLR 15, §4.
 
@@ -58,10 +75,11 @@ class Dropout(nn.Module):
     def __init__(self, p: float):
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"dropout must be a share, at least 0 and less than 1, and is {p}.")
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {p}.")
         self.p = p
-        # Within private_seed, this draw is private too, and each layer gets a seed of its own.
-        self.generator = torch.Generator().manual_seed(torch.randint(2**31, ()).item())
+        # In `private_seed` this draw is private too, and each layer gets a seed of its own.
+        seed = torch.randint(2**31, (), generator=None, device="cpu").item()
+        self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero a share of x."""

@@ -1,14 +1,14 @@
 """Recurrent networks on padded sentences: which state to read, and what the network must never see.
 
-A GRU carries one state from word to word. Pads *before* a word change the state that it meets; pads *after* the
-last word change the state that you read. Packing hides every pad. Source: Cho et al. 2014, arXiv 1406.1078.
+A GRU carries one state from word to word. Pads *before* a word change the state that the word meets; pads *after*
+the last word change the state that you read. Packing hides every pad. Source: Cho et al. 2014, arXiv 1406.1078.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_packed_sequence
 
-from masklab.models.inputs import batch_and_length, checked_lengths
+from masklab.models.inputs import checked_ids, checked_lengths, one_of
 from masklab.models.private import private_seed
 from masklab.models.rows import packed, pads_before, roll_rows
 
@@ -19,9 +19,9 @@ class Classifier(nn.Module):
     Shapes: ``ids`` (B, L) int64, ``lengths`` (B,) integers → logits (B, classes). ``read`` names the state:
 
     - ``"last_step"``: after the last column. With padding on the right it has read the pads: the bug.
-    - ``"last_valid"``: after the last word. Right, if the padding is on the right. With padding on the left
-      it *is* the last step, and wrong as well: the pads were read first.
-    - ``"packed"``: after the last word, and no pad was read. Right with padding on either side.
+    - ``"last_valid"``: after the last word. Right if the padding is on the right. With padding on the left
+      it *is* the last step, and also wrong: the pads were read first.
+    - ``"packed"``: after the last word, with no pad read. Right with padding on either side.
 
     ``side`` says where the padding is. Raises ValueError for an unknown ``read`` or ``side``, and TypeError
     or ValueError for lengths that do not fit (`checked_lengths`).
@@ -32,9 +32,7 @@ class Classifier(nn.Module):
 
     def __init__(self, vocab_size: int, classes: int, *, dim: int = 32, read: str = "packed", seed: int = 0):
         super().__init__()
-        if read not in ("last_step", "last_valid", "packed"):
-            raise ValueError(f"read must be 'last_step', 'last_valid' or 'packed', and is {read!r}.")
-        self.read = read
+        self.read = one_of("read", read, ("last_step", "last_valid", "packed"))
         with private_seed(seed):
             self.token = nn.Embedding(vocab_size, dim)
             self.rnn = nn.GRU(dim, dim, batch_first=True)
@@ -42,7 +40,8 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor, *, side: str = "right") -> Tensor:
         """Return logits (B, classes)."""
-        B, L = batch_and_length(ids)
+        ids = checked_ids(ids)
+        B, L = ids.shape
         lengths = checked_lengths(lengths, batch=B, total=L)  # (B,)
         before = pads_before(lengths, total=L, side=side)  # (B,)
         x = self.token(ids)  # (B, L, dim)
@@ -60,9 +59,9 @@ class Classifier(nn.Module):
 class Tagger(nn.Module):
     """One tag for each word: embedding → GRU → linear.
 
-    Shapes: ``ids`` (B, L) int64, ``lengths`` (B,) integers → logits (B, L, tags); at pads they mean nothing.
+    Shapes: ``ids`` (B, L) int64, ``lengths`` (B,) integers → logits (B, L, tags), meaningless at pads.
     ``bidirectional`` adds a second GRU that reads from right to left. ``packed=False`` lets both read the pads:
-    with padding on the right the second one starts there, and even the logits of real words are wrong.
+    with padding on the right the second one starts in them, and even the logits of real words are wrong.
     ``side`` and errors: as for `Classifier`. Source: Schuster and Paliwal 1997, doi 10.1109/78.650093.
 
     >>> Tagger(10, 6, bidirectional=True)(torch.tensor([[1, 2, 3], [4, 5, 0]]), torch.tensor([3, 2])).shape
@@ -82,7 +81,8 @@ class Tagger(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor, *, side: str = "right") -> Tensor:
         """Return logits (B, L, tags)."""
-        B, L = batch_and_length(ids)
+        ids = checked_ids(ids)
+        B, L = ids.shape
         lengths = checked_lengths(lengths, batch=B, total=L)  # (B,)
         before = pads_before(lengths, total=L, side=side)  # (B,)
         x = self.token(ids)  # (B, L, dim)
@@ -92,4 +92,4 @@ class Tagger(nn.Module):
             return x.new_zeros(0, L, self.head.out_features)  # (B, L, tags)
         words, _ = self.rnn(packed(x, lengths, before))  # (words, dim or 2·dim)
         out, _ = pad_packed_sequence(words, batch_first=True, total_length=L)  # (B, L, dim or 2·dim)
-        return self.head(roll_rows(out, -before))  # (B, L, tags), each word where it was
+        return self.head(roll_rows(out, -before))  # (B, L, tags), each word back in its place

@@ -1,8 +1,10 @@
-"""Rows of padded sentences: where the words begin, how to move them to the left, and how to hide the pads."""
+"""Rows of padded sentences: where the words begin, how to move them to one side, and how to hide the pads."""
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+
+from masklab.models.inputs import one_of
 
 
 def pads_before(lengths: Tensor, *, total: int, side: str) -> Tensor:
@@ -14,13 +16,12 @@ def pads_before(lengths: Tensor, *, total: int, side: str) -> Tensor:
     >>> pads_before(lengths, total=4, side="left"), pads_before(lengths, total=4, side="right")
     (tensor([1, 3]), tensor([0, 0]))
     """
-    if side not in ("left", "right"):
-        raise ValueError(f"side must be 'left' or 'right', and is {side!r}.")
+    one_of("side", side, ("left", "right"))
     return total - lengths if side == "left" else torch.zeros_like(lengths)
 
 
 def roll_rows(x: Tensor, steps: Tensor) -> Tensor:
-    """Roll each row to the left by its own number of steps; what falls out comes in again on the right.
+    """Roll each row to the left by its own number of steps; what leaves on the left comes back on the right.
 
     Shapes: ``x`` (B, L, …), ``steps`` (B,) → (B, L, …).
 
@@ -34,7 +35,7 @@ def roll_rows(x: Tensor, steps: Tensor) -> Tensor:
 
 
 def packed(x: Tensor, lengths: Tensor, before: Tensor) -> PackedSequence:
-    """The words of all sentences without any pad, as torch's recurrent networks read them.
+    """The words of all sentences without a pad, as torch's recurrent networks read them.
 
     Shapes: ``x`` (B, L, dim), ``lengths`` (B,), ``before`` (B,) as of `pads_before` → ``data`` (words, dim).
 
@@ -44,3 +45,22 @@ def packed(x: Tensor, lengths: Tensor, before: Tensor) -> PackedSequence:
     """
     at_the_left = roll_rows(x, before)  # (B, L, dim); packing expects each sentence there
     return pack_padded_sequence(at_the_left, lengths.cpu(), batch_first=True, enforce_sorted=False)  # (words, dim)
+
+
+def at_the_right(ids: Tensor, lengths: Tensor, *, side: str | None) -> Tensor:
+    """Move each sentence to the right end of its row, with its pads on the left.
+
+    Shapes: ``ids`` (B, L), ``lengths`` (B,) → (B, L). ``side`` says where the padding is now; None is fine without
+    any. Raises ValueError for an unknown side, and where there is padding and no side.
+
+    >>> at_the_right(torch.tensor([[5, 6, 0], [7, 8, 9]]), torch.tensor([2, 3]), side="right")
+    tensor([[0, 5, 6],
+            [7, 8, 9]])
+    """
+    if side is not None:
+        one_of("side", side, ("left", "right"))
+    elif (lengths < ids.shape[1]).any():
+        raise ValueError(
+            "some sentences are padded, so say on which side: side='left' or side='right'. A Batch has it: batch.side."
+        )
+    return roll_rows(ids, lengths.to(ids.device)) if side == "right" else ids

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from masklab.experiments import NAMES, run
-from masklab.experiments.result import Result
+from masklab.training import Result
 
 
 def measure(say: Callable[[str], None], *, quick: bool) -> dict[str, tuple[Result, float]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 from statistics import mean, median
 
-from masklab.experiments.result import Result
+from masklab.training import Result
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 FLOOR_AT_MOST = {5: 1.25, 8: 1.25, 16: 1.25, 32: 1.5, 128: 3.0}  # tokens: times the floor

@@ -18,7 +18,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from masklab.check import attention_padding as check
-from masklab.labs.attention_padding import SENTENCES, BadInput, draw
+from masklab.labs.attention_padding import State, draw
+from masklab.labs.controls import BadInput
+from masklab.labs.sentences import SENTENCES
 from masklab.panels import number
 from tests.browser import lab as labs
 from tests.browser.lab import ROOT, WAIT_MS, settled, shown_by, state_with, wait_until_shown
@@ -238,7 +240,7 @@ def test_typing_moves_the_chips_the_words_the_ids_and_the_pixels(lesson):
 def pixels(lesson: Lesson) -> dict[str, bytes]:
     """A picture of each panel, and of the chips."""
     settled(lesson.lab).scroll_into_view_if_needed()
-    parts = {name: f".mlab-step[data-name={name}]" for name in ("ids", "scores", "mask", "masked", "weights", "output")}
+    parts = {name: f".mlab-step[data-name={name}]" for name in ("scores", "mask", "masked", "weights", "output")}
     parts["chips"] = ".mlab-chips"
     return {name: lesson.lab.locator(part).first.screenshot() for name, part in parts.items()}
 
@@ -273,8 +275,7 @@ def test_sentences_are_added_chosen_and_removed(lesson):
 def test_pointing_at_a_cell_lights_the_same_words_everywhere_and_says_them(lesson):
     lesson.cell("weights", 2, 3).hover()
     assert lesson.lab.evaluate(labs.LIT) == {
-        "panels": {"ids": [[], [3]], **dict.fromkeys(("scores", "mask", "masked", "weights"), [[2], [3]]),
-                   "output": [[2], []]},
+        "panels": {**dict.fromkeys(("scores", "mask", "masked", "weights"), [[2], [3]]), "output": [[2], []]},
         "query": 2,
         "key": 3,
     }  # fmt: skip
@@ -286,7 +287,7 @@ def test_pointing_at_a_cell_lights_the_same_words_everywhere_and_says_them(lesso
 
 def value(panel: str, row: int, column: int, **changes) -> str:
     """A number as the lab must write it."""
-    found = next(p for p in draw(state_with(**changes)).panels if p.name == panel)
+    found = next(p for p in draw(State().changed(state_with(**changes))).panels if p.name == panel)
     return number(found.values[row, column], found.kind)
 
 
@@ -317,7 +318,7 @@ def tab_to(page: Page, name: str, *, key: str = "Tab") -> list[str]:
 
 
 STOPS = ["sentence 2", "sentence 3", "+ add sentence", "mask columns", "right", "Embedding of [PAD]", "Seed",
-         "Show Q, K and V", "Show as text", "Predict first", "Reset", "panel ids", "panel scores", "panel mask",
+         "Show Q, K and V", "Show as text", "Predict first", "Reset", "panel scores", "panel mask",
          "panel masked", "panel weights", "panel output"]  # fmt: skip
 
 
@@ -325,7 +326,7 @@ def test_tab_reaches_every_control_and_every_panel(lesson):
     lesson.box().focus()
     passed = tab_to(lesson.page, STOPS[-1])
     assert [stop for stop in STOPS if not any(name.startswith(stop) for name in passed)] == []
-    assert [name for name in passed if name.startswith("panel")] == STOPS[-6:]  # one stop a panel, in order
+    assert [name for name in passed if name.startswith("panel")] == STOPS[-5:]  # one stop a panel, in order
     assert "outside" not in passed
 
 
