@@ -77,7 +77,7 @@ def test_a_number_and_its_gradient_are_judged_together(answer):
         (lambda x, y: F.cross_entropy(x, y, reduction="sum") / len(y), "you divide by all positions"),
         (lambda x, y: F.cross_entropy(x, y, reduction="none"), "your answer must be a single number, got shape (5,)."),
         (lambda x, y: F.cross_entropy(x, y).detach(), "no gradient flows back"),
-        (lambda x, y: F.cross_entropy(x, y) * 2, "some cells differ, for 3 of 3 inputs."),
+        (lambda x, y: F.cross_entropy(x, y) * 2, "some cells differ for 3 of 3 inputs."),
         (lambda x, y: F.cross_entropy(x, y).item(), "must be a tensor, got a float"),
     ],
 )

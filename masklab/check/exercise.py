@@ -40,7 +40,7 @@ class Exercise:
     >>> double(lambda x: x + x)
     ✓ double: right, on 1 random input.
     >>> double(lambda x: x)
-    ✗ double: some cells differ, for 1 of 1 input.
+    ✗ double: some cells differ for 1 of 1 input.
     """
 
     name: str
@@ -137,20 +137,21 @@ class Exercise:
             return None
         if not all(map(self._same, self._answers(run), answers)):
             return Complaint(
-                "your function gives another answer each time it is called with the same input. "
-                "Nothing in it may be random, or remembered from the call before.", name="random",
+                "your function gives a different answer each time it is called with the same input. "
+                "Nothing in it may be random or remembered from an earlier call.", name="random",
             )  # fmt: skip
         see = "; see the picture" if self.picture else ""
-        return self._unnamed(run, f"some cells differ, for {differ} of {counted(len(answers), 'input')}{see}.")
+        return self._unnamed(run, f"some cells differ for {differ} of {counted(len(answers), 'input')}{see}.")
 
     def _unnamed(self, run: Run, says: str) -> Complaint:
         """A fault without a name; if the function uses variables of the notebook, that is the likely cause."""
         names = borrowed(run.function)
         if not names:
             return Complaint(says)
+        listed = " and ".join(f"`{name}`" for name in names)
         return Complaint(
-            f"your function uses {' and '.join(f'`{name}`' for name in names)} of the notebook, and the check calls it "
-            f"with other inputs. Take what you need from the arguments ({self.takes}). As it is, {says}",
+            f"your function uses {listed} from the notebook, but the check calls it with other inputs. "
+            f"Take what you need from the arguments ({self.takes}). As it is, {says}",
             name="notebook's variable",
         )
 

@@ -23,7 +23,7 @@ IN_PLACE = (
 CUT = "the values are right, but no gradient flows back: remove `detach` or `no_grad`."
 UNRELATED = (
     "your result has no link to the tensor that was handed over, so no gradient can flow back. "
-    "zeros_like, torch.tensor and .item() start from nothing: build the result from the tensor itself."
+    "zeros_like, torch.tensor and .item() start afresh: build the result from the tensor itself."
 )
 PRINTED = 2000  # characters of the first call's print that are shown
 
@@ -41,7 +41,7 @@ class NotAttempted(Exception):
 
 
 class TooLong(BaseException):
-    """The time is up. No Exception, so that a learner's `except Exception` does not catch it."""
+    """The time is up. Not an Exception, so that a learner's `except Exception` does not catch it."""
 
 
 class Run:
@@ -80,7 +80,7 @@ class Run:
         if answer is None:
             says = "a print shows a value, but only `return` hands it back."
             if self._calls > 1:
-                says = "for some inputs. Does every way through it end in a `return`?"
+                says = "for some inputs. Does every path through it end in a `return`?"
             raise Complaint(f"your function returned nothing{':' if self._calls == 1 else ''} {says}", name="no return")
         return answer
 
