@@ -1,5 +1,8 @@
 """What random tests draw from: shapes, lengths, masks, and strings that nobody would type."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 from hypothesis import strategies as st
 
@@ -37,3 +40,25 @@ def attention_inputs(draw, *, dtypes=tuple(DTYPES)):
     share = draw(st.sampled_from([0.0, 0.3, 0.7, 1.0]))
     shape = tuple(draw(st.sampled_from([1, n])) for n in (batch, heads)) + (queries, keys)
     return q, k, v, torch.rand(shape, generator=g) < share
+
+
+def in_threads(make, *, count=40):
+    """What ``make(seed)`` gives for many seeds in four threads at once, while a fifth draws from the global dice.
+
+    Nobody else may have drawn: afterwards the global generators are where those draws alone have left them.
+    """
+
+    def draw(times):
+        return [torch.rand(3).sum().item() + random.random() for _ in range(times)]
+
+    def seed_all():
+        torch.manual_seed(0)
+        random.seed(0)
+
+    seed_all()
+    expected = draw(500)
+    seed_all()
+    with ThreadPoolExecutor(5) as pool:
+        drawn, made = pool.submit(draw, 500), list(pool.map(make, range(count)))
+        assert drawn.result() == expected
+    return made

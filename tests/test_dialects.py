@@ -4,6 +4,7 @@ import math
 import re
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -99,6 +100,9 @@ def test_masks_stay_on_their_device():
     mask = torch.ones(1, 1, 4, 4, dtype=torch.bool, device="meta")
     assert dialects.to_bias(mask).device.type == dialects.to_transformers_4d_bias(mask).device.type == "meta"
     assert dialects.to_block_mask(mask, queries=4, keys=4).kv_num_blocks.device.type == "meta"
+    rule = masks.causal() & masks.key_dropout(0.5, batch=1, keys=4, seed=0, device="meta")
+    assert dialects.to_block_mask(rule, queries=4, keys=4).kv_num_blocks.device.type == "meta"
+    assert dialects.to_block_mask(masks.causal(), queries=4, keys=4, device="meta").kv_num_blocks.device.type == "meta"
 
 
 def test_a_rule_becomes_a_block_mask():
@@ -710,6 +714,8 @@ def test_a_rule_in_place_of_a_tensor_is_refused(name):
         convert(masks.causal(), **options)
     with pytest.raises(TypeError, match=r"must be a tensor.*, got \[\[True\]\]\. Use torch.tensor"):
         convert([[True]], **options)
+    with pytest.raises(TypeError, match=r"must be a tensor.*, got a NumPy array of bool and .*torch.from_numpy"):
+        convert(np.array([[True]]), **options)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.complex64])
@@ -811,6 +817,8 @@ def test_a_block_mask_of_another_size_is_refused():
         ({"queries": 0, "keys": 3}, "queries must be an integer, at least 1, got 0"),
         ({"queries": 3, "keys": 0}, "keys must be an integer, at least 1, got 0"),
         ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be an integer, at least 1, got 0"),
+        ({"queries": 3, "keys": 3, "batch": 1.5}, "batch must be an integer, at least 1, got 1.5"),
+        ({"queries": 3, "keys": 3, "heads": 0}, "heads must be an integer, at least 1, got 0"),
         ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be an integer, at least 1, got 0"),
     ],
 )

@@ -49,7 +49,8 @@ def to_block_mask(
     """
     for size in block_size if isinstance(block_size, tuple) else (block_size,):
         validate.at_least(1, block_size=size)
-    validate.at_least(1, queries=queries, keys=keys)
+    sizes = {"batch": batch, "heads": heads, "queries": queries, "keys": keys}
+    validate.at_least(1, **{name: size for name, size in sizes.items() if size is not None})
     mask_mod, known, wanted = to_mask_mod(mask), _known_sizes(mask), (batch, heads, queries, keys)
     if any(None not in pair and pair[0] != pair[1] for pair in zip(known, wanted, strict=True)):
         raise ValueError(
