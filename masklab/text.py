@@ -152,7 +152,7 @@ def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
     return table.to(ids.device)[where]
 
 
-@lru_cache(maxsize=4096)  # the same few words come at every keystroke; nobody edits the one that is kept
+@lru_cache(maxsize=4096)  # the same few words come at every keystroke; the kept tensor is never edited
 def _vector(one: int, dim: int, seed: int) -> Tensor:
     """The vector of one id: the same on every device, whatever torch's default dtype is."""
     g = torch.Generator().manual_seed(seed * VOCAB_SIZE + one)

@@ -31,7 +31,7 @@ def lengths(draw, *, most: int = 6):
 
 @st.composite
 def attention_inputs(draw, *, dtypes=tuple(DTYPES)):
-    """q, k, v and a bool mask (B, H, L, S), in which rows with no key are likely."""
+    """q, k, v and a bool mask (B, H, L, S), in which fully masked rows are likely."""
     batch, heads, queries, keys, dim = (draw(st.integers(1, n)) for n in (3, 3, 6, 6, 8))
     g = torch.Generator().manual_seed(draw(seeds))
     dtype = draw(st.sampled_from(dtypes))
@@ -43,9 +43,9 @@ def attention_inputs(draw, *, dtypes=tuple(DTYPES)):
 
 
 def in_threads(make, *, count=40):
-    """What ``make(seed)`` gives for many seeds in four threads at once, while a fifth draws from the global dice.
+    """What ``make(seed)`` gives for many seeds in four threads at once, while a fifth draws from the global generators.
 
-    Nobody else may have drawn: afterwards the global generators are where those draws alone have left them.
+    What the fifth draws must not depend on the others.
     """
 
     def draw(times):

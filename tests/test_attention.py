@@ -27,7 +27,7 @@ def test_attend_equals_scaled_dot_product_attention(case):
 
 
 @given(attention_inputs())
-def test_a_row_with_no_key_is_zeros_in_the_library_and_nan_in_the_formula(case):
+def test_a_fully_masked_row_is_zeros_in_the_library_and_nan_in_the_formula(case):
     q, k, v, mask = case
     empty = ~mask.expand(*q.shape[:-1], k.shape[-2]).any(dim=-1)
     zeros, nans = attend(q, k, v, mask), attend(q, k, v, mask, on_empty="nan")
@@ -95,7 +95,7 @@ def test_attend_equals_multihead_attention(case):
     }
     mask = words[:, None, None, :] & pairs
     close(layer(x, x, x, **both, need_weights=True)[0], by_hand(layer, x, mask, empty="nan"), x.dtype)
-    # Without the weights, in train mode, the fused kernel runs: an empty row is finite there.
+    # Without the weights, in train mode, the fused kernel runs: a fully masked row is finite there.
     close(layer(x, x, x, **both, need_weights=False)[0], by_hand(layer, x, mask, empty="zeros"), x.dtype)
 
 

@@ -147,7 +147,7 @@ def test_what_all_text_methods_keep(case, probability, shares, seed):
 
     global_state = torch.get_rng_state()
     first, second = methods(generator(seed)), methods(generator(seed))
-    assert torch.equal(global_state, torch.get_rng_state())  # nobody's dice but the caller's
+    assert torch.equal(global_state, torch.get_rng_state())  # only the caller's generator moved
     assert all(torch.equal(one, copy) for one, copy in zip(before, copies, strict=True))
     for new, again in zip(first, second, strict=True):
         assert torch.equal(new.ids, again.ids) and torch.equal(new.chosen, again.chosen)
@@ -200,7 +200,7 @@ def test_no_function_that_draws_is_forgotten():
 
 
 @each_that_draws
-def test_all_dice_are_those_of_the_caller(draw):
+def test_all_draws_come_from_the_callers_generator(draw):
     global_state = torch.get_rng_state()
     g = generator()
     first, second = draw(g), draw(g)
@@ -229,10 +229,10 @@ def test_draws_are_those_of_the_generator_whatever_the_default_device_and_dtype_
 
 
 @each_that_draws
-@pytest.mark.parametrize("nobody", [None, 0])
-def test_no_dice_but_the_callers_are_taken(draw, nobody):
-    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator, got {nobody}\. .*manual_seed"):
-        draw(nobody)
+@pytest.mark.parametrize("wrong", [None, 0])
+def test_another_generator_is_refused(draw, wrong):
+    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator, got {wrong}\. .*manual_seed"):
+        draw(wrong)
 
 
 @each_that_draws

@@ -43,7 +43,7 @@ def same(mask, allowed, **size):
 
 
 @given(sizes, sizes)
-def test_itself_and_everything_by_a_slow_loop(queries, keys):
+def test_diagonal_and_everything_by_a_slow_loop(queries, keys):
     same(masks.diagonal(), lambda b, h, q, k: q == k, queries=queries, keys=keys)
     same(masks.everything(), lambda b, h, q, k: True, queries=queries, keys=keys)
 
@@ -190,7 +190,7 @@ def every_rule():
     all_four = {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
     return {
         "everything": masks.everything(),
-        "itself": masks.diagonal(),
+        "diagonal": masks.diagonal(),
         "padding": masks.padding(ints(4, 3), total=4),
         "padding_queries": masks.padding_queries(ints(4, 3), total=4, side="left"),
         "between": masks.between(ints(0, 1), ints(4, 3)),
@@ -566,7 +566,7 @@ def test_a_query_never_loses_its_own_key_when_it_is_kept(seed, rate, case):
 @given(
     seeds, st.integers(1, 5), st.lists(st.sampled_from([0.0, 0.2, 0.5, 1.0]), min_size=1, max_size=3), st.integers(0, 2)
 )
-def test_reach_is_what_gradients_find(seed, length, shares, layers):
+def test_the_receptive_field_is_what_gradients_find(seed, length, shares, layers):
     """Random masks, empty rows and blocked diagonals among them; one a layer, the stack repeated."""
     g = torch.Generator().manual_seed(seed)
     stack = [torch.rand(length, length, generator=g) < share for share in shares]
@@ -582,27 +582,27 @@ def test_reach_is_what_gradients_find(seed, length, shares, layers):
 
 
 @given(st.integers(1, 5), st.integers(0, 4))
-def test_the_reach_of_a_window(size, layers):
+def test_the_receptive_field_of_a_window(size, layers):
     window = masks.sliding_window(size).tensor(queries=20, keys=20)
     wider = masks.sliding_window(layers * (size - 1) + 1).tensor(queries=20, keys=20)
     assert torch.equal(masks.receptive_field(window, layers=layers).expand_as(wider), wider)
     assert masks.receptive_field(window, layers=layers)[..., 19, :].sum() == layers * (size - 1) + 1
 
 
-def test_the_reach_of_no_layer_is_each_position_itself():
+def test_the_receptive_field_of_no_layer_is_each_position_itself():
     two = torch.ones(2, 1, 3, 3, dtype=torch.bool)
     assert torch.equal(masks.receptive_field(two, layers=0), torch.eye(3, dtype=torch.bool).expand(2, 1, 3, 3))
     assert masks.receptive_field(two[0, 0], two, layers=0).shape == (2, 1, 3, 3)  # as with layers
 
 
-def test_reach_stays_where_the_masks_are():
+def test_the_receptive_field_stays_where_the_masks_are():
     away = torch.ones(3, 3, dtype=torch.bool, device="meta")
     assert (
         masks.receptive_field(away, layers=2).device.type == masks.receptive_field(away, layers=0).device.type == "meta"
     )
 
 
-def test_reach_across_chunks_needs_another_rule():
+def test_the_receptive_field_across_chunks_needs_another_rule():
     chunks = masks.chunks(4).tensor(queries=12, keys=12)
     assert torch.equal(masks.receptive_field(chunks, layers=9), chunks)  # the same wall in every layer
     full = masks.causal().tensor(queries=12, keys=12)
@@ -681,7 +681,7 @@ def test_a_rule_says_what_it_means():
 
 
 def test_a_rule_is_itself_alone_and_is_not_pickled():
-    """Two rules of the same parts may still differ, for functions cannot be compared."""
+    """Two rules of the same parts may still differ, because functions cannot be compared."""
     rule = masks.causal()
     again = masks.Rule(rule.mask_mod, rule.meaning)
     assert rule == rule and rule != again and len({rule, again, rule}) == 2
