@@ -146,8 +146,9 @@ def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
     (torch.Size([3, 2]), True, False)
     """
     validate.at_least(0, dim=dim)
+    validate.at_least(None, seed=seed)
     unique, where = validate.integers("ids", ids).unique(return_inverse=True)
-    rows = [_vector(one, dim, seed) for one in unique.tolist()]
+    rows = [_vector(one, int(dim), int(seed)) for one in unique.tolist()]
     table = torch.stack(rows) if rows else torch.zeros(0, dim)
     return table.to(ids.device)[where]
 

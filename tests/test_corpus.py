@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from zlib import crc32
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -74,6 +75,10 @@ def test_seeds_hold_in_threads():
 def test_what_cannot_be_had_is_said():
     with pytest.raises(ValueError, match="n must be an integer, got 2.5"):
         sentences(n=2.5)
+    with pytest.raises(ValueError, match="seed must be an integer, got 0.5"):
+        split(EXAMPLES, seed=0.5)
+    assert sentences(n=np.int64(9), seed=np.int64(1)) == sentences(n=9, seed=1)
+    assert split(EXAMPLES[:9], seed=np.int64(1)) == split(EXAMPLES[:9], seed=1)
     with pytest.raises(ValueError, match="between 0 and 100000, got -1"):
         sentences(n=-1)
     with pytest.raises(ValueError, match="got 100001"):

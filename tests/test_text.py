@@ -1,5 +1,6 @@
 """Sentences become one padded batch, and the batch knows which positions are words."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -136,5 +137,6 @@ def test_words_and_vectors_stay_where_their_tensors_are_and_one_seed_is_one_vect
 
 def test_seeds_hold_in_threads():
     ids = torch.arange(5)
+    assert torch.equal(vectors(ids, dim=np.int64(3), seed=np.int64(7)), vectors(ids, dim=3, seed=7))
     made = in_threads(lambda seed: vectors(ids, dim=3, seed=1000 + seed))
     assert all(torch.equal(one, vectors(ids, dim=3, seed=1000 + seed)) for seed, one in enumerate(made))

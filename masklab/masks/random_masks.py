@@ -104,6 +104,7 @@ def _kept(rate: float, seed: int, device: Device, **sizes: int) -> Tensor:
     """
     validate.share(rate=rate)
     validate.at_least(0, **sizes)
-    g = torch.Generator().manual_seed(seed)
+    validate.at_least(None, seed=seed)
+    g = torch.Generator().manual_seed(int(seed))  # of numpy's integers torch takes none
     draws = torch.rand(tuple(sizes.values()), dtype=torch.float32, generator=g, device="cpu")
     return (draws >= rate).to(device)
