@@ -1,7 +1,7 @@
 """Masks drawn at random, before the softmax: pairs, keys, heads or blocks are dropped.
 
-Each is drawn once, from its ``seed`` alone: one seed, one rule, on every ``device``. ``rate`` is the share that is
-dropped, 0 to 1. A row may be fully masked: ``(dropout(…) | diagonal()) & …`` never drops a query's own key.
+Each is drawn once, from its ``seed`` alone: one seed, one rule, on every ``device``. ``rate`` is the probability of
+being dropped, 0 to 1. A row may be fully masked: ``(dropout(…) | diagonal()) & …`` never drops a query's own key.
 """
 
 import torch
@@ -18,7 +18,7 @@ def dropout(
 ) -> Rule:  # fmt: skip
     """Each pair of query and key is dropped at random, before the softmax.
 
-    So the other weights of a row still sum to 1; `nn.Dropout` on the weights is another thing.
+    So the other weights of a row still sum to 1; with `nn.Dropout` on the weights they do not.
     Raises ValueError for a rate outside 0 to 1, or a size that is negative or no integer.
     Source: DropKey, Li et al. 2022, arXiv 2208.02646.
 
@@ -100,10 +100,11 @@ def block_dropout(
 def _kept(rate: float, seed: int, device: Device, **sizes: int) -> Tensor:
     """A table of what dropout keeps, True with the probability 1 − rate.
 
-    float32 and the CPU always: elsewhere torch draws other numbers, and a seed shall give one rule.
+    Always in float32 and on the CPU: elsewhere torch draws other numbers, and a seed must give one rule.
     """
     validate.share(rate=rate)
     validate.at_least(0, **sizes)
-    g = torch.Generator().manual_seed(seed)
+    validate.at_least(None, seed=seed)
+    g = torch.Generator().manual_seed(int(seed))  # of numpy's integers torch takes none
     draws = torch.rand(tuple(sizes.values()), dtype=torch.float32, generator=g, device="cpu")
     return (draws >= rate).to(device)
