@@ -18,12 +18,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
 from masklab.check import attention_padding as check
-from masklab.labs.attention_padding import State, draw
-from masklab.labs.controls import BadInput
+from masklab.labs import attention_padding
 from masklab.labs.sentences import SENTENCES
-from masklab.panels import number
 from tests.browser import lab as labs
-from tests.browser.lab import ROOT, WAIT_MS, settled, shown_by, state_with, wait_until_shown
+from tests.browser.lab import ROOT, WAIT_MS, LabPage, settled, shown_by, wait_until_shown
 from tests.browser.page import ARTEFACTS
 from tests.browser.server import (
     CELLS,
@@ -40,6 +38,7 @@ expect.set_options(timeout=WAIT_MS)
 REPOSITORY = Path(__file__).parents[2]
 LESSON = "notebooks/05_attention_padding.ipynb"
 SOLVED = "notebooks/solutions/05_attention_padding.ipynb"
+LABS, LAB = 2, 1  # the lesson begins with a small lab; the whole one comes second
 LAPTOP = {"width": 1280, "height": 720}
 TALL = {"width": 1280, "height": 1800}  # a whole lab fits: no scrolling, so a picture of it is always the same
 # Console errors that are no fault of ours, by their beginnings, each with its reason.
@@ -50,56 +49,18 @@ ALLOWED_ERRORS = (
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """The page with the lesson in it, and all that it complained of or asked for."""
+class Lesson(LabPage):
+    """The page with the lesson and its lab in it, and all that the page complained of or asked for."""
 
-    page: Page
-    start: dict
-    requests: list[str]
+    start: dict = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
-    @property
-    def lab(self) -> Locator:
-        """The lab's root."""
-        return self.page.locator(ROOT).first
-
-    def box(self, i: int = 0) -> Locator:
-        """The box of sentence ``i``."""
-        return self.lab.locator(".mlab-text").nth(i)
-
-    def cell(self, panel: str, query: int, key: int) -> Locator:
-        """One cell of a panel."""
-        return self.lab.locator(f".mlab-step[data-name={panel}] tbody tr").nth(query).locator(".mlab-cell").nth(key)
-
-    def output(self) -> list[list[str]]:
-        """The rows of the output panel."""
-        return self.lab.evaluate(labs.READ)["panels"]["output"]
-
-    def shows(self, **changes) -> None:
-        """Wait until the lab shows what it should for its first state with these changes."""
-        wait_until_shown(self.page, shown_by(state_with(**changes)))
-
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Open the lesson's file again if a failed test has left the notebook with other cells."""
         if self.page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets.length") != self.start["cells"]:
             self.page.evaluate("() => jupyterapp.shell.currentWidget.context.revert()")
             run_all(self.page)
-
-    def reset(self) -> None:
-        """Back to the state at first sight."""
-        self.lab.get_by_role("button", name="Reset").click()
-        self.shows()
-
-    def choose(self, name: str) -> None:
-        """Click a radio button or a switch by its label."""
-        self.show_more()
-        self.lab.get_by_text(name, exact=True).click()
-
-    def show_more(self) -> None:
-        """Show the controls that are rarely used, too."""
-        button = self.lab.locator(".mlab-more-button[aria-expanded=false]")
-        if button.is_visible():
-            button.click()
 
     def picture(self, name: str) -> None:
         """Keep a picture of the whole lab among the test artefacts."""
@@ -144,7 +105,7 @@ def opened(server, browser) -> Iterator[Lesson]:
     context.set_default_timeout(RUN_MS)  # a busy machine is slow to start
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    lesson = Lesson(page=page, start={}, requests=record_requests(page))
+    lesson = Lesson(page, attention_padding, LAB, requests=record_requests(page))
     page.on("pageerror", lambda error: lesson.errors.append(f"uncaught: {error}"))
     page.on("console", lambda message: message.type == "error" and lesson.errors.append(f"console: {message.text}"))
     page.goto(server.address())
@@ -154,7 +115,7 @@ def opened(server, browser) -> Iterator[Lesson]:
     page.get_by_role("link", name="lesson 05").first.click()
     page.wait_for_function("(path) => jupyterapp.shell.currentWidget?.context?.path === path", arg=LESSON)
     run_all(page)
-    expect(lesson.lab).to_have_count(1)
+    expect(page.locator(ROOT)).to_have_count(LABS)
     lesson.start["cells"] = len(page.evaluate(NOTEBOOK)["cells"])
     yield lesson
     context.close()
@@ -173,7 +134,7 @@ START_PAGE = """async () => {
 @pytest.fixture
 def lesson(opened) -> Iterator[Lesson]:
     """The lesson with its lab as at first sight; the test fails if the page complains or asks another machine."""
-    opened.mend()
+    opened.repair()
     opened.reset()
     yield opened
     assert complaints(opened) == []
@@ -231,7 +192,7 @@ def test_every_picture_of_the_lesson_is_loaded(lesson):
 # --- typing -------------------------------------------------------------------------------------------
 
 
-def test_typing_moves_the_chips_the_words_the_ids_and_the_pixels(lesson):
+def test_typing_moves_the_chips_the_words_the_pixels(lesson):
     before = pixels(lesson)
     assert pixels(lesson) == before  # so a difference is one of the picture
     lesson.picture("light")
@@ -252,59 +213,6 @@ def pixels(lesson: Lesson) -> dict[str, bytes]:
     return {name: lesson.lab.locator(part).first.screenshot() for name, part in parts.items()}
 
 
-def test_what_is_typed_in_the_middle_is_kept_and_the_caret_stays(lesson):
-    text = "The hungry black cat ate"
-    lesson.box().click()
-    lesson.page.keyboard.press("Home")
-    for _ in range(4):
-        lesson.page.keyboard.press("ArrowRight")
-    lesson.page.keyboard.type("hungry  black ")
-    lesson.shows(sentences=["The hungry  black cat ate", *SENTENCES[1:]])
-    assert lesson.box().evaluate("box => [box.value, box.selectionStart, box.selectionEnd]") == [
-        text.replace("y ", "y  "), 18, 18,
-    ]  # fmt: skip
-    assert lesson.box().evaluate("box => box === document.activeElement")
-
-
-def test_sentences_are_added_chosen_and_removed(lesson):
-    lesson.lab.get_by_role("button", name="+ add sentence").click()
-    lesson.page.keyboard.type("A dog")
-    lesson.shows(sentences=[*SENTENCES, "A dog"], shown=3)  # what is typed is shown
-    for shown in (0, 3):
-        lesson.lab.get_by_role("radio", name=f"show sentence {shown + 1}").click()
-        lesson.shows(sentences=[*SENTENCES, "A dog"], shown=shown)
-    lesson.lab.get_by_role("button", name="remove sentence 2").click()
-    lesson.shows(sentences=[SENTENCES[0], SENTENCES[2], "A dog"], shown=2)
-
-
-# --- pointing -----------------------------------------------------------------------------------------
-
-
-def test_pointing_at_a_cell_lights_the_same_words_everywhere_and_says_them(lesson):
-    lesson.cell("weights", 2, 3).hover()
-    assert lesson.lab.evaluate(labs.LIT) == {
-        "panels": {**dict.fromkeys(("scores", "mask", "masked", "weights"), [[2], [3]]), "output": [[2], []]},
-        "query": 2,
-        "key": 3,
-    }  # fmt: skip
-    expect(lesson.lab.locator(".mlab-status")).to_have_text(
-        f"query ate → key [PAD]: blocked, score {value('scores', 2, 3)} → −∞, weight 0.00"
-    )
-    lesson.page.screenshot(path=ARTEFACTS / "jupyterlab-pointing.png")
-
-
-def value(panel: str, row: int, column: int, **changes) -> str:
-    """A number as the lab must write it."""
-    found = next(p for p in draw(State().changed(state_with(**changes))).panels if p.name == panel)
-    return number(found.values[row, column], found.kind)
-
-
-def test_pointing_at_a_chip_lights_its_row_and_its_column(lesson):
-    lesson.lab.locator("[data-shown] .mlab-chip").nth(1).hover()
-    lit = lesson.lab.evaluate(labs.LIT)
-    assert (lit["query"], lit["key"], lit["panels"]["weights"]) == (1, 1, [[1], [1]])
-
-
 # --- the keyboard alone -------------------------------------------------------------------------------
 
 FOCUSED = """() => {
@@ -313,59 +221,6 @@ FOCUSED = """() => {
   const name = node.getAttribute("aria-label") ?? node.closest("label")?.textContent ?? node.textContent;
   return node.closest(".mlab-root") ? (panel ? `panel ${panel}` : name.trim()) : "outside";
 }"""
-
-
-def tab_to(page: Page, name: str, *, key: str = "Tab") -> list[str]:
-    """Press Tab until something has the focus; return all that had it on the way."""
-    passed = []
-    while not passed or not passed[-1].startswith(name):
-        page.keyboard.press(key)
-        passed.append(page.evaluate(FOCUSED))
-        assert len(passed) < 40, f"Tab never came to {name!r}: {passed}"
-    return passed
-
-
-STOPS = ["sentence 2", "sentence 3", "+ add sentence", "mask columns", "right", "Embedding of [PAD]", "Seed",
-         "Show Q, K and V", "Show as text", "Predict first", "Reset", "panel scores", "panel mask",
-         "panel masked", "panel weights", "panel output"]  # fmt: skip
-
-
-def test_tab_reaches_every_control_and_every_panel(lesson):
-    lesson.show_more()
-    lesson.box().focus()
-    passed = tab_to(lesson.page, STOPS[-1])
-    assert [stop for stop in STOPS if not any(name.startswith(stop) for name in passed)] == []
-    assert [name for name in passed if name.startswith("panel")] == STOPS[-5:]  # one stop a panel, in order
-    assert "outside" not in passed
-
-
-def test_predict_first_with_the_keyboard_alone(lesson):
-    keyboard = lesson.page.keyboard
-    lesson.box().focus()
-    tab_to(lesson.page, "Predict first")
-    keyboard.press("Space")
-    lesson.shows(predict=True)
-    tab_to(lesson.page, "panel mask")
-    keyboard.press("End")
-    painted = []
-    for row, down in enumerate([False, True, True, True, True]):
-        if down:
-            keyboard.press("ArrowDown")
-        keyboard.press("Space")
-        painted.append([row, 4])
-    keyboard.press("ArrowLeft")
-    keyboard.press("Enter")
-    painted.append([4, 3])
-    lesson.shows(predict=True, painted=painted)
-    expect(lesson.lab.locator(".mlab-status")).to_have_text(
-        f"query [PAD] → key [PAD]: blocked, score {value('scores', 4, 3)} → −∞, weight 0.00"
-    )
-    tab_to(lesson.page, "Reveal", key="Shift+Tab")
-    keyboard.press("Space")
-    lesson.shows(predict=True, reveal=True, painted=painted)
-    expect(lesson.lab.locator(".mlab-summary")).to_have_text(
-        "You blocked 6 of the 10 cells to block (✓ 6, ✗ 4 missed), and 0 too many (!)."
-    )
 
 
 NOTEBOOK = """() => {
@@ -398,77 +253,6 @@ def test_shift_enter_in_a_sentence_box_does_not_run_the_cell_again(lesson):
     assert lesson.page.evaluate(NOTEBOOK) == before
 
 
-# --- what the lesson is about ---------------------------------------------------------------------------
-
-
-def test_with_the_mask_only_the_pads_follow_the_slider_and_without_it_every_word_does(lesson):
-    masked = lesson.output()
-    slide(lesson, "End")
-    lesson.shows(pad=3)
-    moved = lesson.output()
-    assert moved[:3] == masked[:3]
-    assert all(now != then for now, then in zip(moved[3:], masked[3:], strict=True))
-    lesson.choose("no mask")
-    lesson.shows(pad=3, mask="none")
-    unmasked = lesson.output()
-    slide(lesson, "Home")
-    lesson.shows(pad=-3, mask="none")
-    assert all(now != then for now, then in zip(lesson.output(), unmasked, strict=True))
-
-
-def slide(lesson: Lesson, key: str) -> None:
-    """Move the slider of [PAD] with a key."""
-    lesson.lab.locator("input[type=range]").focus()
-    lesson.page.keyboard.press(key)
-
-
-def test_masking_rows_too_gives_nan_and_says_so(lesson):
-    lesson.choose("mask rows and columns")
-    lesson.shows(mask="both")
-    assert lesson.output()[3:] == [["NaN"] * 4] * 2
-    lesson.picture("nan")
-
-
-def test_left_padding_and_all_that_can_be_shown(lesson):
-    lesson.choose("left")
-    lesson.choose("Show Q, K and V")
-    lesson.shows(side="left", qkv=True)
-    lesson.choose("Show as text")
-    expect(lesson.lab.locator(".mlab-text-twin")).to_contain_text("weights")
-    lesson.picture("everything")
-
-
-# --- predict first, by mouse --------------------------------------------------------------------------
-
-
-def test_predict_first_by_dragging(lesson):
-    lesson.choose("Predict first")
-    lesson.shows(predict=True)
-    drag(lesson, (0, 4), (3, 4))
-    lesson.shows(predict=True, painted=[[r, 4] for r in range(4)])
-    drag(lesson, (0, 2), (0, 3))
-    lesson.shows(predict=True, painted=[*([r, 4] for r in range(4)), [0, 2], [0, 3]])
-    lesson.picture("painting")
-    lesson.choose("Reveal")
-    expect(lesson.lab.locator(".mlab-summary")).to_have_text(
-        "You blocked 5 of the 10 cells to block (✓ 5, ✗ 5 missed), and 1 too many (!)."
-    )
-    signs = [lesson.cell("mask", *at).get_attribute("data-mark") for at in ((0, 4), (4, 4), (0, 2), (0, 0))]
-    assert signs == ["✓", "✗", "!", None]
-    lesson.picture("revealed")
-
-
-def drag(lesson: Lesson, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """Paint from one cell of the mask to another with the button held."""
-    lesson.cell("mask", *start).scroll_into_view_if_needed()
-    lesson.cell("mask", *start).hover()
-    lesson.page.mouse.down()
-    rows = range(start[0], end[0] + 1)
-    for at in [(row, column) for row in rows for column in range(start[1], end[1] + 1)]:
-        lesson.cell("mask", *at).hover()
-    lesson.page.mouse.up()
-
-
 # --- looks --------------------------------------------------------------------------------------------
 
 
@@ -490,12 +274,6 @@ def change_theme(page: Page, name: str) -> None:
     )
 
 
-def test_every_number_lies_within_its_cell(lesson):
-    lesson.choose("Show Q, K and V")
-    lesson.shows(qkv=True)
-    assert settled(lesson.lab).evaluate(labs.SPILLED) == []
-
-
 @pytest.mark.parametrize("mask", ["columns", "both"])
 def test_all_text_has_contrast_enough(lesson, theme, mask):
     lesson.choose({"columns": "mask columns", "both": "mask rows and columns"}[mask])
@@ -514,7 +292,7 @@ def test_axe_finds_no_serious_violation(lesson, theme):
     lesson.choose("Show as text")
     lesson.choose("Predict first")
     lesson.shows(predict=True, text=True)
-    drag(lesson, (0, 3), (2, 3))
+    lesson.drag("mask", (0, 3), (2, 3))
     lesson.shows(predict=True, text=True, painted=[[0, 3], [1, 3], [2, 3]])
     assert violations(lesson) == []
     lesson.choose("Reveal")
@@ -533,6 +311,8 @@ def violations(lesson: Lesson) -> list[tuple]:
 
 # A projector of 1920×1080 at a zoom of 150 % has as many CSS pixels as a small laptop; in class the sidebar is closed.
 PLACES = {"laptop": (LAPTOP, True), "projector": (LAPTOP, False), "tablet": ({"width": 1024, "height": 768}, False)}
+SCREEN = {"width": 1366, "height": 768}  # where the first state fits, the file browser open or not
+ROOM = "() => document.querySelector('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer').clientHeight"
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -552,81 +332,33 @@ def test_the_lab_fits_its_place(lesson, place):
         lesson.page.evaluate("() => { jupyterapp.shell.expandLeft(); }")
 
 
-# --- bad input ----------------------------------------------------------------------------------------
-
-BAD = {
-    "script": "<script>globalThis.ran = true</script> <b>cat</b>",
-    "onerror": '"><img src=nowhere onerror="globalThis.ran=true"> cat',
-    "entities": "&lt;b&gt; &amp; 'cat' \"ate\" \\n {} $& %s",
-    "spaces": "      ",
-    "emoji": "The 🐈‍⬛ ate 👩🏽‍🚀 🇳🇱",
-    "right to left": "القطة أكلت \u202eshif\u202c חתול",
-    "combining marks": "Z̷̨̛a̴̡l̵̛g̸o ate e\u0301",
-    "a typed [PAD]": "The [PAD] ate",
-    "one endless word": "x" * 10_000,
-    "too many words": "word " * 2_000,
-}
-
-
-@pytest.mark.parametrize("text", BAD.values(), ids=BAD)
-def test_bad_input_is_kept_and_shown_as_text(lesson, text):
-    lesson.box().click()
-    lesson.page.keyboard.press("Control+A")
-    paste(lesson.page, text)
-    wait_until_shown(lesson.page, shown_or_problem(sentences=[text, *SENTENCES[1:]]))
-    assert lesson.box().input_value() == text
-    assert lesson.page.evaluate("() => globalThis.ran") is None
-    assert lesson.lab.locator("script, img, b, iframe, a").count() == 0
-    assert lesson.lab.evaluate(labs.TOO_WIDE) == []
-
-
-def paste(page: Page, text: str) -> None:
-    """Put a text on the clipboard and paste it with the keyboard."""
-    page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
-    page.keyboard.press("Control+V")
-
-
-def shown_or_problem(**changes) -> dict:
-    """What the lab must show for a state: its picture, or the first one with a sentence about the problem."""
+@pytest.mark.parametrize("sidebar", [False, True], ids=["folded", "file browser open"])
+def test_the_first_state_fits_on_one_screen(lesson, sidebar):
+    if not sidebar:
+        lesson.page.evaluate("() => { jupyterapp.shell.collapseLeft(); }")
     try:
-        return shown_by(state_with(**changes))
-    except BadInput as problem:
-        return shown_by(state_with()) | {"problem": f"⚠ {problem}"}
+        lesson.page.set_viewport_size(SCREEN)
+        settled(lesson.lab).scroll_into_view_if_needed()
+        height, room = lesson.lab.bounding_box()["height"], lesson.page.evaluate(ROOM)
+        lesson.page.screenshot(path=ARTEFACTS / f"jupyterlab-1366-{'open' if sidebar else 'folded'}.png")
+    finally:
+        lesson.page.set_viewport_size(TALL)
+        lesson.page.evaluate("() => { jupyterapp.shell.expandLeft(); }")
+    assert height <= room, f"{height:.0f} px of {room}"
 
 
-def test_markup_typed_letter_by_letter_never_runs(lesson):
-    text = "<img src=x onerror=globalThis.ran=true>"
-    lesson.box().fill("")
-    lesson.box().press_sequentially(text)
-    lesson.shows(sentences=[text, *SENTENCES[1:]])
-    assert lesson.box().input_value() == text
-    assert lesson.page.evaluate("() => globalThis.ran") is None
-    assert lesson.lab.locator("img").count() == 0
+# --- predictions and exercises ------------------------------------------------------------------------
 
 
-def test_no_word_at_all_keeps_the_last_picture_and_says_why(lesson):
-    for i in (3, 2):
-        lesson.lab.get_by_role("button", name=f"remove sentence {i}").click()
-    lesson.shows(sentences=[SENTENCES[0]])
-    lesson.box().fill("   ")
-    problem = "⚠ There is no word yet: type at least one to see the picture again."
-    wait_until_shown(lesson.page, shown_by(state_with(sentences=[SENTENCES[0]])) | {"problem": problem})
-    assert lesson.box().input_value() == "   "
-    lesson.picture("problem")
-    lesson.box().fill("cat")
-    lesson.shows(sentences=["cat"])
-
-
-def test_256_words_are_drawn_on_canvases(lesson):
-    text = " ".join(f"word{i}" for i in range(256))
-    lesson.box().fill(text)
-    expect(lesson.lab.locator(".mlab-sentence-note").first).to_have_text("256 of 256 are words")
-    drawn = lesson.lab.locator(".mlab-step").evaluate_all("all => all.map((step) => step.dataset.drawn)")
-    assert drawn == ["canvas"] * 6
-    assert lesson.box().input_value() == text
-    lesson.lab.locator("canvas").nth(4).hover(position={"x": 100, "y": 100})
-    expect(lesson.lab.locator(".mlab-status")).to_contain_text(re.compile(r"^query word\d+ → key word\d+: score"))
-    lesson.picture("256")
+def test_a_prediction_is_clicked_and_answered_at_the_evidence(lesson):
+    question, answer = lesson.page.locator(".mlab-question").all()
+    for option, sign in (
+        ("Nothing. [PAD] is not a word.", "✗ You chose"),
+        ("It changes, since softmax", "✓ You chose"),
+    ):
+        question.get_by_text(option).click()
+        expect(answer).to_contain_text(sign)
+    answer.screenshot(path=ARTEFACTS / "jupyterlab-answer.png")
 
 
 # --- exercises ----------------------------------------------------------------------------------------
@@ -695,28 +427,28 @@ def test_the_cell_of_the_lab_can_be_run_again_and_again(lesson):
         lesson.shows(sentences=[f"something else {i}", *SENTENCES[1:]])
         at_the_lab(lesson, "notebook:run-cell")
         wait_for_kernel(lesson.page)
-        expect(lesson.page.locator(ROOT)).to_have_count(1)
+        expect(lesson.page.locator(ROOT)).to_have_count(LABS)
         lesson.shows()
 
 
 def test_a_second_view_of_the_same_lab_stays_in_step(lesson):
     at_the_lab(lesson, "notebook:create-output-view")
-    expect(lesson.page.locator(ROOT)).to_have_count(2)
+    expect(lesson.page.locator(ROOT)).to_have_count(LABS + 1)
     try:
-        lesson.page.locator(ROOT).nth(1).locator(".mlab-text").first.fill("The dog")
-        for root in (0, 1):
-            wait_until_shown(lesson.page, shown_by(state_with(sentences=["The dog", *SENTENCES[1:]])), root=root)
+        lesson.page.locator(ROOT).nth(LABS).locator(".mlab-text").first.fill("The dog")
+        for root in (LAB, LABS):
+            wait_until_shown(lesson.page, shown_by(lesson.drawn(sentences=["The dog", *SENTENCES[1:]])), root=root)
             assert lesson.page.locator(ROOT).nth(root).locator(".mlab-text").first.input_value() == "The dog"
     finally:
         lesson.page.evaluate("() => { jupyterapp.shell.currentWidget.close(); }")
-        expect(lesson.page.locator(ROOT)).to_have_count(1)
+        expect(lesson.page.locator(ROOT)).to_have_count(LABS)
 
 
 def test_restart_and_run_all_brings_a_fresh_lab(lesson):
     lesson.box().fill("something else")
     lesson.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     run_all(lesson.page)
-    expect(lesson.page.locator(ROOT)).to_have_count(1)
+    expect(lesson.page.locator(ROOT)).to_have_count(LABS)
     lesson.shows()
     lesson.box().fill("The dog")
     lesson.shows(sentences=["The dog", *SENTENCES[1:]])
