@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from masklab import figures
-from masklab.labs.attention_padding import INITIAL, SENTENCES, draw
+from masklab.labs.attention_padding import State, draw
+from masklab.labs.sentences import SENTENCES
 from masklab.panels import Panel
 
 FIRST = "“The cat ate [PAD] [PAD]”"
@@ -41,7 +42,7 @@ def drawings() -> list[Drawing]:
 
 def stages(**changes) -> dict[str, Panel]:
     """The panels of the lab by name, Q, K and V among them; keywords change its state."""
-    return {panel.name: panel for panel in draw(INITIAL | {"qkv": True} | changes).panels}
+    return {panel.name: panel for panel in draw(State(qkv=True, **changes)).panels}
 
 
 def scores(panels: Mapping[str, Panel]) -> Drawing:
@@ -56,13 +57,13 @@ def scores(panels: Mapping[str, Panel]) -> Drawing:
 
 
 def two_masks() -> Drawing:
-    """The mask that one thinks of first, beside the one that is used."""
-    first = "Blocks every cell with a [PAD] in its row or its column: whole rows are −∞."
-    usual = "Blocks the columns of [PAD] only: no word looks at padding, and no row is empty."
+    """The mask that comes to mind first, beside the one that models use."""
+    first = "Blocks every cell with a [PAD] in its row or its column: two rows are fully masked."
+    usual = "Blocks the columns of [PAD] only: no word looks at padding, and no row is fully masked."
     return Drawing(
         name="two_masks",
         title=f"Two padding masks for {FIRST}",
-        point="On the left the mask that one thinks of first, on the right the one that is used.",
+        point="On the left the mask that comes to mind first, on the right the one that models use.",
         panels=[
             replace(stages(mask="both")["mask"], title="rows and columns", meaning=first, sign=""),
             replace(stages()["mask"], title="columns only", meaning=usual, sign=""),
@@ -109,8 +110,8 @@ def output(panels: Mapping[str, Panel]) -> Drawing:
     return Drawing(
         name="output",
         title=f"From attention weights to the output for {FIRST}",
-        point="The vectors of [PAD] are multiplied by 0, so no output holds anything of them; "
-        "the rows of [PAD] get an output all the same.",
+        point="The vectors of [PAD] are multiplied by 0, so they add nothing to any output; "
+        "the rows of [PAD] still get an output.",
         panels=[panels["weights"], replace(panels["V"], sign="×"), replace(panels["output"], sign="=")],
     )
 

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from masklab import validate
+
 DENOMINATORS = ("token", "sequence", "position", "count")
 ROLES = ("system", "user", "assistant", "tool", "template", "pad")
 
@@ -24,8 +26,8 @@ def token_losses(
 ) -> Tensor:
     """The cross-entropy of every token, 0 where the mask is False.
 
-    What stands at a position that does not count, NaN and −∞ among it, changes neither value nor
-    gradient. Half precision is computed in float32.
+    Masked positions, even NaN or −∞, affect neither the value nor the gradient. Half precision is
+    computed in float32.
 
     Shapes: ``logits`` (B, L, V); ``labels`` (B, L) int64, any number where ``mask`` is False;
     ``mask`` (B, L) bool, True = counts, None = all do; ``class_weights`` (V,) → (B, L) in nats.
@@ -39,14 +41,15 @@ def token_losses(
     >>> token_losses(logits, torch.tensor([[0, 1, -100]]), torch.tensor([[True, True, False]]))
     tensor([[0.6931, 0.6931, 0.0000]])
     """
-    mask = _checked_labels(logits, labels, mask)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"label_smoothing must be between 0 and 1, and is {label_smoothing}.")
+    _check_logits(logits, labels)
+    classes = logits.shape[-1]
+    mask = _mask_of_labels(labels, mask, classes)
+    validate.share(label_smoothing=label_smoothing)
     exact = torch.promote_types(logits.dtype, torch.float32)
     # Only rows that count go in: zero times NaN is NaN, so a mask on the losses alone keeps NaN gradients.
     log_p = logits[mask].to(exact).log_softmax(dim=-1)  # (N, V) for the N labels that count
     if class_weights is not None:
-        log_p = log_p * _checked_class_weights(class_weights, logits.shape[-1]).to(exact)
+        log_p = log_p * _one_a_class(class_weights, classes).to(exact)
     losses = -log_p.gather(-1, labels[mask][:, None]).squeeze(-1)  # (N,)
     if label_smoothing > 0:
         losses = (1 - label_smoothing) * losses - label_smoothing * log_p.mean(dim=-1)
@@ -65,10 +68,9 @@ def label_weights(labels: Tensor, mask: Tensor, class_weights: Tensor) -> Tensor
     >>> label_weights(torch.tensor([[0, 1, 1]]), torch.tensor([[True, True, False]]), torch.tensor([1.0, 3.0]))
     tensor([[1., 3., 0.]])
     """
-    _check_int64("labels", labels)
-    mask = _checked_mask(mask, labels)
-    class_weights = _checked_class_weights(class_weights, class_weights.numel())
-    _check_range(labels[mask], len(class_weights))
+    validate.int64("labels", labels)
+    class_weights = _one_a_class(class_weights, validate.tensor("class_weights", class_weights).numel())
+    mask = _mask_of_labels(labels, mask, len(class_weights))
     exact = torch.promote_types(class_weights.dtype, torch.float32)
     return class_weights.to(exact)[labels.masked_fill(~mask, 0)].masked_fill(~mask, 0.0)
 
@@ -87,17 +89,17 @@ def reduce(
     - ``"sequence"``: the mean over sequences of each one's weighted mean. Every sequence weighs
       the same, so a token of a short one weighs more. A sequence with no weight does not count.
     - ``"position"``: B·L, padding included, as ``(losses * mask).mean()`` does. **Usually wrong**:
-      the loss and the step shrink when somebody adds padding.
+      more padding makes the loss and the step smaller.
     - ``"count"``: the number ``count``; ``count=1`` is the plain sum.
 
-    Gradient accumulation adds up micro-batches to what one large batch gives. In place of ``"token"`` take
-    ``"count"``, and as the count the sum of the weights of *all* micro-batches (with a mask: its tokens). With
-    ``"sequence"`` multiply what each micro-batch gives by its share of all sequences that count. If a micro-batch
-    may have nothing that counts, pass ``on_empty="zero"``.
+    Gradient accumulation: for micro-batches that add up to what one large batch gives, take ``"count"`` in
+    place of ``"token"``, and as the count the sum of the weights of *all* micro-batches. With ``"sequence"``
+    multiply what each micro-batch gives by its share of all sequences that count. If nothing may count in a
+    micro-batch, pass ``on_empty="zero"``.
 
     Shapes: ``losses`` (B, L) float; ``weights`` (B, L), bool or float ≥ 0 → a scalar, float32 or
-    finer. Where no weight is left, ``on_empty="error"`` raises, and ``on_empty="zero"`` gives 0 with a
-    gradient of zeros. A loss of weight 0 changes neither value nor gradient, even if it is NaN; a NaN
+    finer. If all weights are 0, ``on_empty="error"`` raises, and ``on_empty="zero"`` gives 0 with a
+    gradient of zeros. A loss of weight 0, even NaN, affects neither the value nor the gradient; a NaN
     that counts stays NaN. (An operation before the losses, log of 0 for one, may turn that gradient of
     zeros into NaN again: mask before it, as `token_losses` does.)
     Raises TypeError for other dtypes, ValueError for shapes that differ, negative or non-finite weights,
@@ -121,16 +123,11 @@ def reduce(
 
 def _counted(losses: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Both in float32 or finer, and no loss where there is no weight."""
-    if not losses.is_floating_point() or not (weights.is_floating_point() or weights.dtype == torch.bool):
-        raise TypeError(
-            f"losses must be floating-point, and weights floating-point or a bool mask, and they are {losses.dtype} "
-            f"and {weights.dtype}. If the weights are integers and 1 means that a token counts, use weights.bool()."
-        )
-    if losses.ndim != 2 or losses.shape != weights.shape:
-        raise ValueError(
-            f"losses and weights must both be (batch, position), and are {tuple(losses.shape)} and "
-            f"{tuple(weights.shape)}. One weight a sequence becomes weights[:, None].expand_as(losses)."
-        )
+    validate.floats("losses", losses)
+    if validate.tensor("weights", weights).dtype != torch.bool:
+        validate.floats("weights", weights, fix="If 1 means that a token counts, use weights.bool().")
+    fix = "One weight a sequence becomes weights[:, None].expand_as(losses)."
+    validate.same_shape("batch", "position", losses=losses, weights=weights, fix=fix)
     exact = torch.promote_types(losses.dtype, torch.float32)
     weights = weights.to(exact)
     if not (weights.isfinite() & (weights >= 0)).all():
@@ -152,7 +149,7 @@ def _denominator(per: str, weights: Tensor, count: float | Tensor | None) -> flo
     if per == "position":
         return weights.numel()
     if not 0 < float(count) < math.inf:
-        raise ValueError(f"count must be positive and finite, and is {float(count)}.")
+        raise ValueError(f"count must be positive and finite, got {float(count)}.")
     return float(count)  # a tensor's dtype must not change the dtype of the loss
 
 
@@ -161,87 +158,64 @@ def _nothing_counts(losses: Tensor, on_empty: str) -> Tensor:
     if on_empty == "error":
         raise ValueError(
             f"nothing is supervised: all weights of this batch, shape {tuple(losses.shape)}, are 0. Look at the mask "
-            'and the labels; if a batch may be empty, pass on_empty="zero".'
+            'and the labels. If nothing may count in a batch, pass on_empty="zero".'
         )
     return losses.sum()
 
 
 def _check_names(per: str, count: float | Tensor | None, on_empty: str) -> None:
-    """Say which choices there are, and that a count is one number."""
-    if per not in DENOMINATORS:
-        raise ValueError(f"per must be one of {DENOMINATORS}, and is {per!r}.")
-    if on_empty not in ("error", "zero"):
-        raise ValueError(f"on_empty must be 'error' or 'zero', got {on_empty!r}.")
+    """Refuse an unknown choice, and a count that is not one number or belongs to no choice."""
+    validate.one_of(DENOMINATORS, per=per)
+    validate.one_of(("error", "zero"), on_empty=on_empty)
     if (per == "count") != (count is not None):
-        raise ValueError(f'a count goes with per="count" and with nothing else: got per={per!r} and count={count}.')
+        raise ValueError(f'count goes with per="count" and with nothing else, got per={per!r} and count={count}.')
     if isinstance(count, Tensor) and count.numel() != 1:
         raise ValueError(
-            f"count must be one number, and is a tensor of shape {tuple(count.shape)}. For the sum of weights give "
+            f"count must be one number, got a tensor of shape {tuple(count.shape)}. For a sum of weights give "
             "weights.sum()."
         )
 
 
-def _checked_labels(logits: Tensor, labels: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the mask, all True if there was none, or say what is wrong with logits, labels or mask."""
-    if not logits.is_floating_point() or labels.dtype != torch.int64:
-        raise TypeError(f"logits must be floating-point and labels int64, and are {logits.dtype} and {labels.dtype}.")
-    if logits.ndim != 3 or labels.shape != logits.shape[:-1]:
-        if logits.ndim == 2:
-            hint = "A classifier's, one label a sequence, become logits[:, None] and labels[:, None]."
-        else:
-            hint = "Logits as F.cross_entropy has them become logits.transpose(1, 2)."
-        raise ValueError(
-            f"logits must be (batch, position, class) and labels (batch, position), and are {tuple(logits.shape)} "
-            f"and {tuple(labels.shape)}. {hint}"
-        )
-    mask = torch.ones_like(labels, dtype=torch.bool) if mask is None else _checked_mask(mask, labels)
-    _check_range(labels[mask], logits.shape[-1])
+def _check_logits(logits: Tensor, labels: Tensor) -> None:
+    """Refuse logits and labels that don't belong together."""
+    validate.floats("logits", logits)
+    validate.int64("labels", labels)
+    if logits.ndim == 3 and labels.shape == logits.shape[:-1]:
+        return
+    if logits.ndim == 2:
+        fix = "A classifier's, one label a sequence, become logits[:, None] and labels[:, None]."
+    else:
+        fix = "Logits as F.cross_entropy has them become logits.transpose(1, 2)."
+    raise ValueError(
+        f"logits must be (batch, position, class) and labels (batch, position), got {tuple(logits.shape)} "
+        f"and {tuple(labels.shape)}. {fix}"
+    )
+
+
+def _mask_of_labels(labels: Tensor, mask: Tensor | None, classes: int) -> Tensor:
+    """Return the mask, all True if there is none; refuse it or the labels that count if they don't fit."""
+    if mask is None:
+        mask = torch.ones_like(labels, dtype=torch.bool)
+    fix = "Weights between 0 and 1 go to reduce(losses, weights)."
+    validate.bool_mask("mask", mask, true="counts", fix=fix)
+    validate.same_shape(labels=labels, mask=mask)
+    fix = "If −100 marks what does not count, pass mask=(labels != -100)."
+    validate.between("every label that counts", labels[mask], 0, classes - 1, fix=fix)
     return mask
 
 
-def _check_int64(name: str, ids: Tensor) -> None:
-    """Ids are int64, also where torch would take another dtype."""
-    if ids.dtype != torch.int64:
-        raise TypeError(
-            f"{name} must be int64, and are {ids.dtype} of shape {tuple(ids.shape)}. If they are whole numbers, "
-            f"use {name}.long()."
-        )
-
-
-def _checked_mask(mask: Tensor, labels: Tensor) -> Tensor:
-    """Return the mask if it says for each label whether it counts."""
-    if mask.dtype != torch.bool:
-        raise TypeError(
-            f"the mask must be bool, True = counts, and is {mask.dtype}. Use mask.bool() if 1 means that a token "
-            "counts; weights between 0 and 1 go to reduce(losses, weights)."
-        )
-    if mask.shape != labels.shape:
-        raise ValueError(f"the mask must be as the labels, {tuple(labels.shape)}, and is {tuple(mask.shape)}.")
-    return mask
-
-
-def _check_range(labels: Tensor, classes: int) -> None:
-    """A label that counts must name a class."""
-    wrong = labels[(labels < 0) | (labels >= classes)]
-    if wrong.numel():
-        raise ValueError(
-            f"every label that counts must be between 0 and {classes - 1}, and one is {wrong[0].item()}. "
-            "If −100 marks what does not count, pass mask=(labels != -100)."
-        )
-
-
-def _checked_class_weights(class_weights: Tensor, classes: int) -> Tensor:
+def _one_a_class(class_weights: Tensor, classes: int) -> Tensor:
     """Return the weights of the classes if there is one for each."""
-    if class_weights.shape != (classes,):
+    if validate.tensor("class_weights", class_weights).shape != (classes,):
         raise ValueError(
-            f"class_weights must have one number for each of {classes} classes, and their shape is "
+            f"class_weights must have one number for each of {classes} classes, got shape "
             f"{tuple(class_weights.shape)}. One weight a token goes to reduce(losses, weights)."
         )
     return class_weights
 
 
 def shift_left(values: Tensor) -> Tensor:
-    """What stands at the next position: everything moves one to the left, and the last becomes 0.
+    """Each position gets what stands at the next one: all moves one to the left, and the last becomes 0.
 
     Shape: (B, L) → (B, L), the same dtype. A bool mask ends in False. For weights that belong to
     tokens: ``shift_left(weights) * supervised``. Raises ValueError for another number of axes.
@@ -249,40 +223,40 @@ def shift_left(values: Tensor) -> Tensor:
     >>> shift_left(torch.tensor([[1, 2, 3]]))
     tensor([[2, 3, 0]])
     """
-    if values.ndim != 2:
-        raise ValueError(f"expected axes (batch, position), and got shape {tuple(values.shape)}.")
+    validate.same_shape("batch", "position", values=validate.tensor("values", values))
     return F.pad(values, (0, 1))[:, 1:]
 
 
 def next_token_labels(
-    ids: Tensor, mask: Tensor, *, documents: Tensor | None = None, learn: Tensor | None = None
+    ids: Tensor, is_word: Tensor, *, documents: Tensor | None = None, learn: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """The labels of a language model, shifted once: the label of a word is the word after it.
 
     The length stays, so logits are not cut; a model or a loss that shifts by itself must not get
     these. The last word of a sentence has no label, and no label is taken from another document.
-    Padding predicts nothing: under left padding the shift inside Transformers' models does count the first
-    word of a sentence, predicted from padding; this one does not.
+    Padding predicts nothing. (Under left padding, the shift inside Transformers' models does count the
+    first word of a sentence, predicted from padding.)
 
-    Shapes: ``ids`` (B, L) int64; ``mask`` (B, L) bool, True = a word, with padding on either side;
+    Shapes: ``ids`` (B, L) int64; ``is_word`` (B, L) bool, True = a word, with padding on either side;
     ``documents`` (B, L), which document of a packed row a word belongs to; ``learn`` (B, L) bool,
     which words are worth predicting, for example `completion_mask`, None = all.
     → labels (B, L) int64, and supervised (B, L) bool. Labels where it is False mean nothing.
     ``learn`` belongs to the word that is predicted: the first word of a completion counts, and it is
     predicted at the last position of the prompt.
-    Raises TypeError for ids that are not int64 or a mask that is not bool, ValueError for shapes that differ.
+    Raises TypeError for another dtype, ValueError for shapes that differ.
 
     >>> labels, supervised = next_token_labels(torch.tensor([[0, 1, 2, 3]]), torch.tensor([[False, True, True, True]]))
     >>> labels, supervised.int()
     (tensor([[1, 2, 3, 0]]), tensor([[0, 1, 1, 0]], dtype=torch.int32))
     """
-    _check_int64("ids", ids)
-    for name, values in {"mask": mask, "documents": documents, "learn": learn}.items():
-        if values is not None and values.shape != ids.shape:
-            raise ValueError(f"{name} must be as the ids, {tuple(ids.shape)}, and is {tuple(values.shape)}.")
-        if name != "documents" and values is not None and values.dtype != torch.bool:
-            raise TypeError(f"{name} must be bool, True = yes, and is {values.dtype}. Use .bool() if 1 means yes.")
-    supervised = mask & shift_left(mask)
+    validate.int64("ids", ids)
+    validate.bool_mask("is_word", is_word, true="a word")
+    if documents is not None:
+        validate.integers("documents", documents)
+    if learn is not None:
+        validate.bool_mask("learn", learn, true="worth predicting")
+    validate.same_shape("batch", "position", ids=ids, is_word=is_word, documents=documents, learn=learn)
+    supervised = is_word & shift_left(is_word)
     if documents is not None:
         supervised = supervised & (documents == shift_left(documents))
     if learn is not None:
@@ -300,34 +274,29 @@ def completion_mask(roles: Sequence[Sequence[str]], *, learn: Sequence[str] = ("
 
     Shapes: B rows of L role names, each one of `ROLES` → (B, L) bool, True = learn to write it.
     Hand it to `next_token_labels` as ``learn``: it marks words, not the positions that predict them.
-    Raises TypeError for a text where a list of roles belongs, ValueError for an unknown role, or for rows that
+    Raises TypeError for a text in place of a list of roles, ValueError for an unknown role, or for rows that
     differ in length.
 
     >>> completion_mask([["user", "user", "template", "assistant", "assistant", "pad"]]).int()
     tensor([[0, 0, 0, 1, 1, 0]], dtype=torch.int32)
     """
-    for given in (roles, learn, *roles):
-        if isinstance(given, str):  # Python would go through its letters
-            raise TypeError(
-                "every row, and learn, must be a list of roles, as ['user', 'assistant'], and one is the text "
-                f"{given!r}. Put it into a list."
-            )
-    unknown = {role for row in (*roles, learn) for role in row} - set(ROLES)
-    if unknown:
-        raise ValueError(f"a role must be one of {ROLES}, and one is {min(unknown)!r}.")
-    lengths = {len(row) for row in roles}
+    learn = validate.list_of("roles", "learn", learn)
+    rows = [validate.list_of("roles", "each row", row) for row in validate.list_of("rows of roles", "roles", roles)]
+    for role in dict.fromkeys(role for row in (*rows, learn) for role in row):
+        validate.one_of(ROLES, role=role)
+    lengths = {len(row) for row in rows}
     if len(lengths) > 1:
-        raise ValueError(f"every row must have as many roles, and they have {sorted(lengths)}: fill up with 'pad'.")
-    found = torch.tensor([[role in learn for role in row] for row in roles], dtype=torch.bool)
-    return found.reshape(len(roles), max(lengths, default=0))  # two axes, also where there are no rows
+        raise ValueError(f"rows must have equally many roles, got {sorted(lengths)}: fill up with 'pad'.")
+    found = torch.tensor([[role in learn for role in row] for row in rows], dtype=torch.bool)
+    return found.reshape(len(rows), max(lengths, default=0))  # two axes, also where there are no rows
 
 
 def agreement_weights(votes: Tensor) -> tuple[Tensor, Tensor]:
     """The label that most annotators chose, and the share of them that did.
 
     A negative vote means that none was given: shares are of the votes that were given. A token
-    without votes, such as padding, gets the label 0 and the weight 0. Of labels with equally many votes
-    the smallest id wins; its weight, at most one half, shows how unsure that is.
+    without votes, such as padding, gets the label 0 and the weight 0. In a tie the smallest id wins;
+    its weight, at most one half, shows how unsure that is.
 
     Shapes: ``votes`` (B, L, annotators) int64 → labels (B, L) int64, weights (B, L) float32.
     Raises TypeError for other dtypes, ValueError for other axes or for no annotators.
@@ -336,10 +305,8 @@ def agreement_weights(votes: Tensor) -> tuple[Tensor, Tensor]:
     >>> agreement_weights(votes)
     (tensor([[7, 7, 2, 0]]), tensor([[1.0000, 0.7500, 0.5000, 0.0000]]))
     """
-    if votes.dtype != torch.int64:
-        raise TypeError(f"votes must be int64, the id of a label each, and are {votes.dtype}.")
-    if votes.ndim != 3 or votes.shape[-1] == 0:
-        raise ValueError(f"votes must be (batch, position, annotators ≥ 1), and are {tuple(votes.shape)}.")
+    if validate.int64("votes", votes).ndim != 3 or votes.shape[-1] == 0:
+        raise ValueError(f"votes must be (batch, position, annotators ≥ 1), got {tuple(votes.shape)}.")
     given = votes >= 0
     same = votes[..., :, None] == votes[..., None, :]  # (B, L, A, A): annotators i and j agree
     support = (same & given[..., None]).sum(dim=-1)  # (B, L, A): who voted like annotator i
@@ -354,11 +321,10 @@ def curriculum_weights(difficulty: Tensor, *, stage: float, ramp: float = 0.0) -
     """Full sentences, but easy tokens first: a token counts once the stage has reached its difficulty.
 
     ``stage`` and ``difficulty`` share one unit, whatever it is: a rank, the rarity of a word, or
-    the model's own loss, as in self-paced learning. Raise the stage while training; once it is at the hardest
-    token, all weights are 1. With ``ramp=0`` a harder token has weight 0; with ``ramp > 0`` the weight falls in
-    a straight line from 1 at ``stage`` to 0 at ``stage + ramp``.
-    Padding has no difficulty: multiply the weights by the mask, or make it infinitely difficult. An
-    infinite difficulty always weighs 0, even at ``stage=torch.inf``.
+    the model's own loss, as in self-paced learning. Raise the stage while training, until all weights are 1.
+    With ``ramp=0`` a harder token has weight 0; with ``ramp > 0`` the weight falls in a straight line from 1 at
+    ``stage`` to 0 at ``stage + ramp``. Padding has no difficulty: multiply the weights by the mask, or make
+    it infinitely difficult, which always weighs 0, even at ``stage=torch.inf``.
 
     Shape: ``difficulty`` (B, L) → (B, L) float32 weights.
     Raises ValueError for a difficulty or a stage that is NaN, or a ramp that is negative or not finite.
@@ -371,9 +337,9 @@ def curriculum_weights(difficulty: Tensor, *, stage: float, ramp: float = 0.0) -
     tensor([[1.0000, 1.0000, 0.7500, 0.5000]])
     """
     if not 0 <= ramp < math.inf:
-        raise ValueError(f"ramp must be finite and not negative, and is {ramp}.")
-    if math.isnan(stage) or difficulty.isnan().any():
-        raise ValueError("neither stage nor difficulty may be NaN: give a token that must not count an infinite one.")
+        raise ValueError(f"ramp must be finite and not negative, got {ramp}.")
+    if math.isnan(stage) or validate.tensor("difficulty", difficulty).isnan().any():
+        raise ValueError("neither stage nor difficulty may be NaN. Make it infinite for a token that must not count.")
     difficulty = difficulty.detach()  # it may be the model's own loss, which must not learn to look hard
     harder = 0.0 if ramp == 0 else (1 - (difficulty - stage) / ramp).clamp(0, 1)
     weights = torch.where(difficulty <= stage, 1.0, harder).float()

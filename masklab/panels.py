@@ -1,4 +1,4 @@
-"""A panel: one labelled matrix with its meaning, and its text twin.
+"""A panel: one labelled matrix, or a row of bars, with its meaning, and its text twin.
 
 Everything that a person sees is a panel first. Text (here), matplotlib
 (`masklab.figures`) and the live view (`masklab.view`) draw the same panel;
@@ -13,34 +13,80 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from torch import Tensor
 
-# How a kind of value is coloured: "signed" around 0, "unit" from 0 to 1, "plain" not at all.
-KINDS = {"ids": "plain", "mask": "plain", "score": "signed", "vector": "signed", "output": "signed", "weight": "unit"}
+# How a kind of value is drawn: "signed" colours around 0, "unit" from 0 upwards, "plain" none; "bars" are lengths.
+KINDS = {
+    "ids": "plain", "mask": "plain", "bias": "plain", "score": "signed", "vector": "signed", "output": "signed",
+    "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
+}  # fmt: skip
+HOWS = ("toggle", "number")
 ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
 SIGNS = {NOT_MARKED: "", RIGHT: "✓", MISSED: "✗", EXTRA: "!"}
+BLOCKED, SET, PRESSED = "▨", "✎", "●"  # a blocked cell; a number that a learner set; a chip that is on
 WHOLE = ("ids", "mask")  # kinds whose values are written without decimals
 LARGE, LARGE_ID = 1e5, 1e10  # from here on a number is written with a power of ten
 ROUNDED = Context(prec=2, rounding=ROUND_HALF_UP)
 TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-LABEL_LENGTH = 12
+UNSEEN = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of a character, separators of lines and paragraphs
+STACKED = ("Mn", "Me")  # marks that stand above or below the character before them
+STACK = 4  # more marks than this on one character would cover the neighbours; Hebrew and Vietnamese need up to three
+LABEL_LENGTH, LINE_LENGTH = 12, 1000
+BAR_LENGTH, MOST_BARS = 16, 64  # the longest bar of the text twin, in characters; more bars nobody would read
 # Up to so many rows and columns a panel shows its numbers; with more, colours alone, and the text twin is cut. A cell
 # of the live view takes 46 px, and a notebook beside its file list is 850 px wide on a laptop.
 WRITTEN = 16
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What a learner may change in the cells of a panel, or in the chips of a sentence.
+
+    ``key`` is the key of the lab's state that holds the changes, and ``cells`` are the changes that this
+    picture was drawn with. ``how`` is "toggle": [row, column] of each cell whose flag differs from what the
+    lab would show by itself; or "number": [row, column, value] of each number that was set, from ``low`` to
+    ``high`` (None is no limit), in steps of ``step``. Raises ValueError for another ``how``.
+
+    >>> Edit("painted", cells=[[0, 3]]).hint
+    'Its cells can be toggled.'
+    >>> Edit("losses", how="number", low=0, cells=[[0, 3, 0.5]]).hint
+    'Its numbers can be set, from 0.'
+    """
+
+    key: str
+    how: str = "toggle"
+    cells: Sequence[Sequence[float]] = ()
+    low: float | None = None
+    high: float | None = None
+    step: float = 0.01
+
+    def __post_init__(self):
+        if self.how not in HOWS:
+            raise ValueError(f"how must be one of {', '.join(HOWS)}, got {self.how!r}.")
+
+    @property
+    def hint(self) -> str:
+        """What can be done, in one sentence."""
+        if self.how == "toggle":
+            return "Its cells can be toggled."
+        ends = [f"{word} {end:g}" for word, end in (("from", self.low), ("to", self.high)) if end is not None]
+        return " ".join(["Its numbers can be set" + "," * bool(ends), *ends]).replace("-", "−") + "."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One labelled matrix: its values, what they mean, and how to say one of them.
+    """One labelled matrix, or a row of bars: its values, what they mean, and how to say one of them.
 
     Shapes: ``values`` (rows, columns), any number type; ``blocked`` bool and ``marks``
     uint8 (see SIGNS) of the same shape; ``rows``, ``columns``, ``row_pads``,
     ``column_pads`` and ``row_notes`` one entry a row or column.
-    ``axes`` names the two axes ("query", "key", "feature", "sentence"): panels that
-    share a name light up together. ``sign`` stands between the panel before and this one.
-    ``say`` is this panel's part of the spoken line; ``{}`` is the value. A ``paintable`` panel's cells can be toggled.
-    ``limit`` fixes the ends of a signed colour scale. Panels shown together need different names.
-    Raises ValueError when a part doesn't fit the values, TypeError for values that are no tensor.
+    ``axes`` names the two axes as a person reads them ("query", "key", "position", "feature", "sentence");
+    ``links`` says what is highlighted together (as ``axes`` says, by default).
+    ``sign`` stands between the panel before and this one. ``say`` is this panel's part of the spoken line;
+    ``{}`` is the value. ``edits`` says what a learner may change in the cells.
+    ``limit`` fixes the upper end of the scale, where it isn't always 1. Panels shown together need different names.
+    Bars, of kind "probability", are one column with at most MOST_BARS rows; RIGHT marks the right answer.
+    Raises ValueError when a part doesn't fit the values, TypeError for values that are not a tensor.
     """
 
     name: str
@@ -51,6 +97,7 @@ class Panel:
     title: str
     meaning: str
     axes: tuple[str, str] = ("query", "key")
+    links: tuple[str, str] | None = None
     sign: str = ""
     say: str = ""
     blocked: Tensor | None = None
@@ -59,55 +106,62 @@ class Panel:
     column_pads: Sequence[bool] = ()
     row_notes: Sequence[str] = ()
     notes_title: str = ""
-    paintable: bool = False
+    edits: Edit | None = None
     limit: float | None = None
 
     def __post_init__(self):
         if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, and is {self.kind!r}.")
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}.")
         shape = (len(self.rows), len(self.columns))
-        for name in ("values", "blocked", "marks"):
-            have = getattr(self, name)
-            if have is not None and not isinstance(have, Tensor):
-                raise TypeError(f"{name} of panel {self.name!r} must be a tensor, and is {type(have).__name__}.")
-            if have is not None and tuple(have.shape) != shape:
-                raise ValueError(
-                    f"{name} of panel {self.name!r} must be {shape}, as its labels say, and is {tuple(have.shape)}."
-                )
-        for name, want in (("row_pads", shape[0]), ("row_notes", shape[0]), ("column_pads", shape[1])):
-            if len(getattr(self, name)) not in (0, want):
-                raise ValueError(
-                    f"{name} of panel {self.name!r} must have {want} entries, and has {len(getattr(self, name))}."
-                )
+        for part in ("values", "blocked", "marks"):
+            self._check_tensor(part, getattr(self, part), shape)
+        for part, count in (("row_pads", shape[0]), ("row_notes", shape[0]), ("column_pads", shape[1])):
+            _check_count(f"{part} of panel {self.name!r}", getattr(self, part), count)
+        if self.scale == "bars" and (shape[1] != 1 or shape[0] > MOST_BARS):
+            raise ValueError(
+                f"bars must be one column of at most {MOST_BARS} rows, got {shape} in panel {self.name!r}."
+            )
+        if self.limit is not None and not 0 <= self.limit < math.inf:
+            raise ValueError(f"limit of panel {self.name!r} must be a positive number, got {self.limit}.")
+
+    def _check_tensor(self, part: str, have, shape: tuple[int, int]) -> None:
+        """Refuse a part that is not a tensor, or does not fit the labels."""
+        if have is not None and not isinstance(have, Tensor):
+            raise TypeError(f"{part} of panel {self.name!r} must be a tensor, got {type(have).__name__}.")
+        if have is not None and tuple(have.shape) != shape:
+            raise ValueError(
+                f"{part} of panel {self.name!r} must be {shape}, as its labels say, got {tuple(have.shape)}."
+            )
 
     @property
     def scale(self) -> str:
-        """How the values are coloured: "signed", "unit" or "plain"."""
+        """How the values are drawn: "signed", "unit", "plain" or "bars"."""
         return KINDS[self.kind]
 
     @property
     def written(self) -> bool:
-        """Whether there is room for the numbers."""
-        return max(len(self.rows), len(self.columns)) <= WRITTEN
+        """Whether there is room for the numbers; beside a bar there always is."""
+        return self.scale == "bars" or max(len(self.rows), len(self.columns)) <= WRITTEN
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The values at the two ends of the colour scale.
+        """The values at the two ends of the scale.
 
-        Weights go from 0 to 1, always, so that pictures can be compared. Only where no number is
-        written the largest weight is the end: of a hundred keys each gets little, and all would be dark.
+        Signed values have ``limit`` at both ends, or their largest. Losses go from 0 to ``limit`` or their
+        largest, bars from 0 to ``limit`` or 1. Weights go from 0 to 1, so that pictures can be compared. Only where
+        no number is written they end as losses do: of a hundred keys each gets little, and all would be dark.
         """
-        finite = self.values.float()[self.values.isfinite()].abs()
-        largest = finite.max().item() if finite.numel() else 0.0
+        top = self.limit or largest(self.values) or 1.0
         if self.scale == "signed":
-            top = self.limit or largest or 1.0
             return (-top, top)
-        return (0.0, 1.0) if self.written or self.scale == "plain" else (0.0, largest or 1.0)
+        if self.kind == "loss" or (self.kind == "weight" and not self.written):
+            return (0.0, top)
+        return (0.0, (self.limit or 1.0) if self.scale == "bars" else 1.0)
 
     @property
     def legend(self) -> str:
         """What the ends of the colour scale mean, for a panel without numbers."""
-        if self.scale == "plain":
+        if self.scale not in ENDS:
             return ""
         low, high = (f"{limit:.2g}".replace("-", "−") for limit in self.limits)
         start, end = ENDS[self.scale]
@@ -121,11 +175,25 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:
-    """One padded sentence as a row of chips: its tokens, which are pads, a note in words."""
+    """One padded sentence as a row of chips: its tokens, which are pads, a note in words.
+
+    ``below`` is a small line under each chip (an id, a label), ``pressed`` says which chips are on; both
+    have one entry a token, or none. With ``edits`` a chip can be toggled; its cells are [sentence, position].
+    Raises ValueError when a part doesn't fit the tokens.
+    """
 
     tokens: Sequence[str]
     pads: Sequence[bool]
     note: str = ""
+    below: Sequence[str] = ()
+    pressed: Sequence[bool] = ()
+    edits: Edit | None = None
+
+    def __post_init__(self):
+        if len(self.pads) != len(self.tokens):
+            raise ValueError(f"pads of a sentence must have {len(self.tokens)} entries, got {len(self.pads)}.")
+        for part in ("below", "pressed"):
+            _check_count(f"{part} of a sentence", getattr(self, part), len(self.tokens))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,15 +232,34 @@ def number(value: float, kind: str = "score") -> str:
     return sign + text if float(text) else text
 
 
+def largest(values: Tensor) -> float:
+    """The largest finite magnitude; 0 when there is none.
+
+    >>> import torch
+    >>> largest(torch.tensor([0.5, -2.0, torch.nan, -torch.inf])), largest(torch.zeros(0))
+    (2.0, 0.0)
+    """
+    return values.float().abs().nan_to_num(nan=0.0, posinf=0.0).max().item() if values.numel() else 0.0
+
+
 def clean(token: str) -> str:
-    """Make characters visible that would disturb the page.
+    """Make characters visible that would disturb the page, and cut marks that would cover it.
 
     Control characters, lone surrogates and marks that turn the writing direction become "�".
+    Of the marks above and below one character, at most STACK are kept.
 
-    >>> clean("a\u202eb")
-    'a�b'
+    >>> clean("a\u202eb"), clean("e" + 40 * "\u0301") == "e" + 4 * "\u0301"
+    ('a�b', True)
     """
-    return "".join("�" if c in TURNING or unicodedata.category(c) in ("Cc", "Cs") else c for c in token)
+    if token.isascii() and token.isprintable():
+        return token  # nearly always, and this is on the way of every keystroke
+    kept, stacked = [], 0
+    for c in token:
+        kind = unicodedata.category(c)
+        stacked = stacked + 1 if kind in STACKED else stacked if kind == "Cf" else 0  # a joiner (Cf) is not a character
+        if stacked <= STACK or kind not in STACKED:
+            kept.append("�" if c in TURNING or kind in UNSEEN else c)
+    return "".join(kept)
 
 
 def label(token: str) -> str:
@@ -184,18 +271,52 @@ def label(token: str) -> str:
     return clean(token) if len(token) <= LABEL_LENGTH else clean(token[: LABEL_LENGTH - 1]) + "…"
 
 
-def cell(panel: Panel, row: int, column: int) -> str:
-    """Write one cell as text: its value, "▨" after a blocked one, and the sign of its mark.
+def one_line(words: str) -> str:
+    """Any text as one clean line: each run of white space is a space, and the end of a long text is cut.
+
+    >>> one_line("Traceback:\\n  \x1b[31mFile"), len(one_line("x" * 10_000))
+    ('Traceback: �[31mFile', 1000)
+    """
+    line = " ".join(words[: LINE_LENGTH + 1].split())
+    return clean(line) if len(line) <= LINE_LENGTH else clean(line[: LINE_LENGTH - 1]) + "…"
+
+
+def was_set(panel: Panel) -> frozenset[tuple[int, int]]:
+    """The cells whose numbers a learner has set: (row, column) each.
 
     >>> import torch
-    >>> p = Panel(name="w", kind="weight", values=torch.tensor([[0.0]]), rows=["a"], columns=["b"],
-    ...           title="weights", meaning="", blocked=torch.tensor([[True]]))
-    >>> cell(p, 0, 0)
-    '0.00▨'
+    >>> loss = Panel(name="loss", kind="loss", values=torch.tensor([[0.5]]), rows=["a"], columns=["loss"], title="loss",
+    ...              meaning="", edits=Edit("losses", how="number", cells=[[0, 0, 0.5], [7, 7, 1.0]]))
+    >>> was_set(loss)
+    frozenset({(0, 0)})
     """
-    hatch = "▨" if panel.blocked is not None and panel.blocked[row, column] else ""
+    if panel.edits is None or panel.edits.how != "number":
+        return frozenset()
+    rows, columns = panel.values.shape
+    return frozenset((int(r), int(c)) for r, c, _ in panel.edits.cells if 0 <= r < rows and 0 <= c < columns)
+
+
+def cell(panel: Panel, row: int, column: int) -> str:
+    """Write one cell as text: its value, "▨" when it is blocked, "✎" when it was set, and the sign of its mark.
+
+    NaN is never shown as blocked: such a cell was blocked, and what came out is not a number.
+
+    >>> import torch
+    >>> p = Panel(name="w", kind="weight", values=torch.tensor([[0.0, torch.nan]]), rows=["a"], columns=["b", "c"],
+    ...           title="weights", meaning="", blocked=torch.tensor([[True, True]]))
+    >>> cell(p, 0, 0), cell(p, 0, 1)
+    ('0.00▨', 'NaN')
+    """
+    return _cell(panel, row, column, was_set(panel))
+
+
+def _cell(panel: Panel, row: int, column: int, changed: frozenset[tuple[int, int]]) -> str:
+    """One cell as text, for a caller that knows which cells were set."""
+    value = panel.values[row, column].item()
+    hatch = BLOCKED if panel.blocked is not None and panel.blocked[row, column] and not math.isnan(value) else ""
+    pencil = SET if (row, column) in changed else ""
     mark = SIGNS[int(panel.marks[row, column])] if panel.marks is not None else ""
-    return number(panel.values[row, column].item(), panel.kind) + hatch + mark
+    return number(value, panel.kind) + hatch + pencil + mark
 
 
 def text(panel: Panel) -> str:
@@ -207,22 +328,63 @@ def text(panel: Panel) -> str:
     ids: One number a word.
        The  [PAD]
     1    1      0
+    >>> print(text(Panel(name="next", kind="probability", values=torch.tensor([[0.5], [0.25]]), rows=["fish", "pie"],
+    ...                  columns=["share"], title="next word", meaning="The best guesses.",
+    ...                  marks=torch.tensor([[RIGHT], [NOT_MARKED]], dtype=torch.uint8))))
+    next word: The best guesses.
+                            share
+    fish  ▮▮▮▮▮▮▮▮          0.50✓
+    pie   ▮▮▮▮               0.25
     """
-    shown = min(len(panel.columns), WRITTEN)
-    notes = [panel.notes_title, *panel.row_notes] if panel.row_notes else []
-    columns, rows = _heads(panel.columns, panel.column_pads), _heads(panel.rows, panel.row_pads)
-    table = [["", *columns[:shown]]]
-    for i, row in enumerate(rows[:WRITTEN]):
-        table.append([row, *(cell(panel, i, j) for j in range(shown))])
-    if notes:
-        table = [line + [note] for line, note in zip(table, notes, strict=False)]
-    lines = [f"{panel.sign}  {panel.title}: {panel.meaning}".strip(), *_aligned(table)]
-    if len(panel.columns) > shown or len(panel.rows) > WRITTEN:
+    hint = panel.edits.hint if panel.edits else ""
+    title = f"{one_line(panel.title)}: {one_line(panel.meaning)} {hint}"
+    lines = [f"{one_line(panel.sign)}  {title}".strip(), *_aligned(_table(panel))]
+    rows, columns = len(panel.rows), len(panel.columns)
+    if max(rows, columns) > WRITTEN:
         lines.append(
-            f"(the first {min(len(panel.rows), WRITTEN)} of {len(panel.rows)} rows and "
-            f"{shown} of {len(panel.columns)} columns)"
+            f"(the first {min(rows, WRITTEN)} of {rows} rows and {min(columns, WRITTEN)} of {columns} columns)"
         )
     return "\n".join(lines)
+
+
+def _table(panel: Panel) -> list[list[str]]:
+    """What the text twin writes, line by line: labels, cells as far as they are shown, bars, notes."""
+    shown, changed = range(min(len(panel.columns), WRITTEN)), was_set(panel)
+    heads, names = _heads(panel.columns, panel.column_pads), _heads(panel.rows, panel.row_pads)
+    table = [["", *(heads[j] for j in shown)]]
+    for i, name in enumerate(names[:WRITTEN]):
+        table.append([name, *(_cell(panel, i, j, changed) for j in shown)])
+    if panel.scale == "bars":
+        bars = ["", *(_bar(panel, i) for i in range(len(names)))]
+        table = [[name, bar.ljust(BAR_LENGTH), *cells] for (name, *cells), bar in zip(table, bars, strict=False)]
+    if panel.row_notes:
+        notes = [panel.notes_title, *panel.row_notes]
+        table = [[*line, one_line(note)] for line, note in zip(table, notes, strict=False)]
+    return table
+
+
+def _bar(panel: Panel, row: int) -> str:
+    """One bar in characters; none for what is not a number."""
+    share = panel.values[row, 0].item() / panel.limits[1]
+    return "" if math.isnan(share) else "▮" * round(BAR_LENGTH * min(max(share, 0.0), 1.0))
+
+
+def chips_text(sentence: Sentence) -> list[str]:
+    """A sentence as text: its words and its note, and under them what stands below the chips.
+
+    >>> print("\\n".join(chips_text(Sentence(tokens=["The", "cat"], pads=[False, False], below=["1", "2"],
+    ...                                     pressed=[False, True], note="2 words"))))
+    The ●cat   2 words
+    1   2
+    """
+    pressed = sentence.pressed or [False] * len(sentence.tokens)
+    words = [
+        PRESSED * bool(on) + word for word, on in zip(_heads(sentence.tokens, sentence.pads), pressed, strict=True)
+    ]
+    below = [label(one) for one in sentence.below] or [""] * len(words)
+    widths = [max(_width(word), _width(under)) for word, under in zip(words, below, strict=True)]
+    lines = [" ".join(map(_padded, line, widths)).rstrip() for line in (words, below)]
+    return [f"{lines[0]}   {one_line(sentence.note)}".rstrip(), *filter(None, lines[1:])]
 
 
 def picture_text(picture: Picture) -> str:
@@ -233,10 +395,16 @@ def picture_text(picture: Picture) -> str:
     """
     lines = []
     for i, sentence in enumerate(picture.sentences):
-        words = " ".join(_heads(sentence.tokens, sentence.pads))
-        lines.append(f"{'▸' if i == picture.shown else ' '} {words}   {sentence.note}".rstrip())
-    parts = ["\n".join(lines), *map(text, picture.panels), picture.summary, picture.problem]
+        first, *under = chips_text(sentence)
+        lines += [f"{'▸' if i == picture.shown else ' '} {first}".rstrip(), *(f"  {line}" for line in under)]
+    parts = ["\n".join(lines), *map(text, picture.panels), one_line(picture.summary), one_line(picture.problem)]
     return "\n\n".join(part for part in parts if part)
+
+
+def _check_count(what: str, have: Sequence, count: int) -> None:
+    """Refuse a part that has neither one entry for each of ``count``, nor none."""
+    if len(have) not in (0, count):
+        raise ValueError(f"{what} must have {count} entries, got {len(have)}.")
 
 
 def _heads(tokens: Sequence[str], pads: Sequence[bool]) -> list[str]:
@@ -250,10 +418,18 @@ def _aligned(table: list[list[str]]) -> list[str]:
     lines = []
     for first, *rest in table:
         cells = [" " * (w - _width(c)) + c for c, w in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([first + " " * (widths[0] - _width(first)), *cells]).rstrip())
+        lines.append("  ".join([_padded(first, widths[0]), *cells]).rstrip())
     return lines
+
+
+def _padded(string: str, width: int) -> str:
+    """A string and the spaces after it."""
+    return string + " " * (width - _width(string))
 
 
 def _width(string: str) -> int:
     """How many columns a string takes in a fixed-width font."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in string)
+    if string.isascii():
+        return len(string)
+    kinds = (*STACKED, "Cf")
+    return sum(0 if unicodedata.category(c) in kinds else 1 + (unicodedata.east_asian_width(c) in "WF") for c in string)

@@ -8,11 +8,12 @@ from zlib import crc32
 import torch
 from torch import Tensor
 
+from masklab import validate
+
 PAD = "[PAD]"
 PAD_ID = 0
 WORD_IDS = {"The": 1, "cat": 2, "ate": 3, "fish": 4, "pie": 5}
-VOCABULARY_SIZE = 30_522  # as many slots as BERT's vocabulary has
-INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+VOCAB_SIZE = 30_522  # as many slots as BERT's vocabulary has
 
 
 @dataclass(frozen=True)
@@ -64,47 +65,23 @@ def word_id(word: str) -> int:
     (2, True, False)
     """
     first_free = len(WORD_IDS) + 1
-    hashed = first_free + crc32(word.encode("utf-8", "surrogatepass")) % (VOCABULARY_SIZE - first_free)
+    hashed = first_free + crc32(word.encode("utf-8", "surrogatepass")) % (VOCAB_SIZE - first_free)
     return WORD_IDS.get(word, hashed)
-
-
-def checked(
-    name: str, values: Tensor, *, axes: Sequence[str] = ("batch",), dtypes: Sequence[torch.dtype] = INTEGERS
-) -> Tensor:
-    """The same tensor, if it has this many axes and one of these dtypes, or a sentence on what is wrong with it.
-
-    Raises TypeError for anything else.
-
-    >>> checked("lengths", torch.tensor([2, 3]))
-    tensor([2, 3])
-    >>> checked("lengths", torch.tensor([2.5]))
-    Traceback (most recent call last):
-    TypeError: lengths must be a tensor of integers with axes (batch), and is torch.float32 of shape (1,).
-    """
-    if isinstance(values, Tensor) and values.dtype in dtypes and values.ndim == len(axes):
-        return values
-    found = f"{values.dtype} of shape {tuple(values.shape)}" if isinstance(values, Tensor) else repr(values)
-    wanted = "integers" if dtypes == INTEGERS else "bool"
-    raise TypeError(f"{name} must be a tensor of {wanted} with axes ({', '.join(axes)}), and is {found}.")
 
 
 def word_positions(lengths: Tensor, *, total: int, side: str = "right") -> Tensor:
     """Which of ``total`` positions hold words, when sentences are padded on one side.
 
     Shapes: ``lengths`` (batch,) integers → (batch, total) bool, True = a word.
-    Raises TypeError for lengths that are not a tensor of integers with one axis, ValueError for
-    an unknown side, or for a length that does not fit.
+    Raises TypeError for other lengths, ValueError for a length over ``total`` or an unknown side.
 
     >>> word_positions(torch.tensor([1, 3]), total=4, side="left").int()
     tensor([[0, 0, 0, 1],
             [0, 1, 1, 1]], dtype=torch.int32)
     """
-    if side not in ("left", "right"):
-        raise ValueError(f"side must be 'left' or 'right', and is {side!r}.")
-    if checked("lengths", lengths).numel() and (lengths.min().item() < 0 or lengths.max().item() > total):
-        raise ValueError(f"every length must be between 0 and total={total}, and lengths are {lengths.tolist()}.")
-    from_the_end = torch.arange(total).flip(0) if side == "left" else torch.arange(total)
-    return from_the_end < lengths[:, None]
+    validate.one_of(("left", "right"), side=side)
+    position = torch.arange(total, device=validate.lengths(lengths, total=total).device)
+    return (position.flip(0) if side == "left" else position) < lengths[:, None]
 
 
 def pad_tokens(tokens: Sequence[str], *, total: int, side: str = "right") -> tuple[str, ...]:
@@ -121,7 +98,7 @@ def make_batch(sentences: Sequence[str], *, side: str = "right") -> Batch:
     """Turn sentences into one padded batch.
 
     Shapes: n sentences, the longest with L words → ids (n, L). L is 0 when no
-    sentence has a word. Raises ValueError for an unknown side.
+    sentence has a word. Raises TypeError for one text in place of a list, ValueError for an unknown side.
 
     >>> batch = make_batch(["The cat ate", "The cat ate fish pie", "The cat ate fish"])
     >>> batch.ids
@@ -131,6 +108,7 @@ def make_batch(sentences: Sequence[str], *, side: str = "right") -> Batch:
     >>> batch.lengths
     tensor([3, 5, 4])
     """
+    sentences = validate.list_of("sentences", "sentences", sentences)
     return batch_of_words([tokenize(sentence) for sentence in sentences], side=side)
 
 
@@ -145,17 +123,14 @@ def batch_of_words(
     tensor([[1, 2],
             [0, 3]])
     """
-    total = max((len(row) for row in rows), default=0)
+    rows = [validate.list_of("words", "each row", row, fix="tokenize(text)") for row in rows]
+    total = max(map(len, rows), default=0)
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
-    mask = word_positions(lengths, total=total, side=side)
+    is_word = word_positions(lengths, total=total, side=side)
     ids = torch.full((len(rows), total), PAD_ID, dtype=torch.int64)
-    ids[mask] = torch.tensor([to_id(word) for row in rows for word in row], dtype=torch.int64)
-    return Batch(
-        tokens=tuple(pad_tokens(row, total=total, side=side) for row in rows),
-        ids=ids,
-        lengths=lengths,
-        side=side,
-    )
+    ids[is_word] = torch.tensor([to_id(word) for row in rows for word in row], dtype=torch.int64)
+    tokens = tuple(pad_tokens(row, total=total, side=side) for row in rows)
+    return Batch(tokens=tokens, ids=ids, lengths=lengths, side=side)
 
 
 def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
@@ -164,18 +139,22 @@ def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
     It stands in for a trained embedding table, one row per id.
     Shapes: ``ids`` any shape → the same shape with ``dim`` at the end, float32,
     drawn from a standard normal distribution.
+    Raises TypeError for ids that are not integers, ValueError for a ``dim`` below 0.
 
     >>> table = vectors(torch.tensor([2, 3, 2]), dim=2, seed=0)
     >>> table.shape, bool((table[0] == table[2]).all()), bool((table[0] == table[1]).all())
     (torch.Size([3, 2]), True, False)
     """
-    unique, where = ids.unique(return_inverse=True)
-    rows = [_vector(one, dim, seed) for one in unique.tolist()]
+    validate.at_least(0, dim=dim)
+    validate.at_least(None, seed=seed)
+    unique, where = validate.integers("ids", ids).unique(return_inverse=True)
+    rows = [_vector(one, int(dim), int(seed)) for one in unique.tolist()]
     table = torch.stack(rows) if rows else torch.zeros(0, dim)
-    return table[where]
+    return table.to(ids.device)[where]
 
 
-@lru_cache(maxsize=4096)  # the same few words come at every keystroke; nobody edits the one that is kept
+@lru_cache(maxsize=4096)  # the same few words come at every keystroke; the kept tensor is never edited
 def _vector(one: int, dim: int, seed: int) -> Tensor:
-    """The vector of one id."""
-    return torch.randn(dim, generator=torch.Generator().manual_seed(seed * VOCABULARY_SIZE + one))
+    """The vector of one id: the same on every device, whatever torch's default dtype is."""
+    g = torch.Generator().manual_seed(seed * VOCAB_SIZE + one)
+    return torch.randn(dim, generator=g, dtype=torch.float32, device="cpu")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from masklab.models.inputs import one_of
-from masklab.progress import progress_bar
+from masklab.progress_bar import progress_bar
 from masklab.text import Batch
 from masklab.threads import one_thread
 

@@ -1,18 +1,23 @@
-"""Write the notebooks of the course: from one text a lesson, two notebooks that were run.
+"""Write the notebooks of the course: two from each source, both of them run.
 
-    python notebooks/build.py              write every notebook that has changed
-    python notebooks/build.py 05           only those whose name starts with 05
-    python notebooks/build.py --check      say which notebook is not what its source gives
-    python notebooks/build.py --check --run    the same, its outputs too
+    python notebooks/build.py                  write every notebook that has changed
+    python notebooks/build.py 05               only those whose names start with 05
+    python notebooks/build.py --check          list the notebooks that are out of date
+    python notebooks/build.py --check --run    the same, and compare the outputs too
 
-``notebooks/src/NN_name.md`` is a MyST notebook, and all that an author edits. From it come
-``notebooks/NN_name.ipynb``, where the exercises are open, and ``notebooks/solutions/NN_name.ipynb``,
-where they are solved. In a code cell tagged ``exercise``, the lines between ``### BEGIN SOLUTION`` and
-``### END SOLUTION`` are the solution. A page with no exercise gets no solved notebook.
+``notebooks/src/NN_name.md`` is a MyST notebook, and all that an author edits. It gives two notebooks:
 
-``--check`` compares cells, order, types, tags, ids, text and metadata, and asks that every code cell was
-run, in order. It runs nothing: that the stored outputs are right is proven by nbval, which runs every
-notebook again and compares (``make test``).
+- ``notebooks/NN_name.ipynb`` is the learner's. Its exercises are open, and it gives nothing away: it keeps no
+  output but the pictures of the labs, so that a page without a kernel shows what a lab looks like.
+- ``notebooks/solutions/NN_name.ipynb`` is solved, and keeps every output. A page without exercises has one, too:
+  there it is what the page looks like once it was run.
+
+In a code cell tagged ``exercise``, the lines between ``### BEGIN SOLUTION`` and ``### END SOLUTION`` are the solution.
+
+``--check`` compares cells, order, types, tags, ids, text and metadata. It asks that every code cell of a solved
+notebook was run, in order, and that a learner's notebook shows labs alone. It runs nothing: that the outputs are
+right is proven by nbval, which runs every notebook again (``make test``). nbval compares the cells that have an
+execution count: all cells of a solved notebook, the labs of a learner's. The others must only run.
 """
 
 import argparse
@@ -38,6 +43,7 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 SOLUTION = re.compile(rf"^(?P<indent>[ \t]*){BEGIN}[ \t]*\n(?P<lines>(?:.*\n)*?)[ \t]*{END}[ \t]*$", re.MULTILINE)
 STUB = "...  # your code here"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LAB = {"masklab": "lab"}  # the metadata of an output that was a lab, when its live view is gone
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
@@ -50,7 +56,7 @@ METADATA = {
 
 
 class SourceError(Exception):
-    """What an author has to mend, in one sentence that names the file and the cell."""
+    """What an author has to fix, in one sentence that names the file and the cell."""
 
 
 # --- from a source to a notebook that was not run yet ------------------------------------------------------
@@ -79,7 +85,7 @@ def ids(texts: list[str]) -> list[str]:
 def prepare(source: Path, *, solved: bool) -> NotebookNode:
     """Make the learner's or the solved notebook of a source, not run.
 
-    Raises SourceError for markers that don't fit, and for code that ruff would write in another way.
+    Raises SourceError for markers that don't match, and for code that ruff would format differently.
     """
     notebook = read(source)
     for number, cell in enumerate(notebook.cells, start=1):
@@ -116,15 +122,15 @@ def require_markers(code: str, *, exercise: bool, where: str) -> None:
     """Raise SourceError unless an exercise has its markers in pairs, and any other cell has none."""
     markers = [line.strip() for line in code.splitlines() if line.strip() in (BEGIN, END)]
     if markers and not exercise:
-        raise SourceError(f"{where}: '{markers[0]}' stands in a cell that is not tagged 'exercise'.")
+        raise SourceError(f"{where}: '{markers[0]}' is in a cell that is not tagged 'exercise'.")
     if exercise and not markers:
         raise SourceError(f"{where}: the cell is tagged 'exercise' and has no '{BEGIN}' … '{END}'.")
     if markers != [BEGIN, END] * (len(markers) // 2):
-        raise SourceError(f"{where}: write '{BEGIN}' and '{END}' in pairs; here stand {', '.join(markers)}.")
+        raise SourceError(f"{where}: write '{BEGIN}' and '{END}' in pairs, got {', '.join(markers)}.")
 
 
 def one_folder_down(text: str) -> str:
-    """Mend the links of a page that moves from notebooks/ to notebooks/solutions/.
+    """Fix the links of a page that moves from notebooks/ to notebooks/solutions/.
 
     Only links to files (with an ending) move: ``f[i](x)`` in a formula is no link.
 
@@ -136,21 +142,12 @@ def one_folder_down(text: str) -> str:
 
 def require_format(notebook: NotebookNode, *, name: str) -> None:
     """Raise SourceError, with what ruff would write, if a code cell is not formatted."""
-    command = [
-        sys.executable,
-        "-m",
-        "ruff",
-        "format",
-        "--diff",
-        "--quiet",
-        "--stdin-filename",
-        HERE / "cells.ipynb",
-        "-",
-    ]
+    named = ["--stdin-filename", str(HERE / "cells.ipynb")]
+    command = [sys.executable, "-m", "ruff", "format", "--diff", "--quiet", *named, "-"]
     ran = subprocess.run(command, input=nbformat.writes(notebook), text=True, capture_output=True)
     if ran.returncode:
         hint = "(An open exercise needs a docstring above it, or ruff puts '...' on the line of its def.)"
-        raise SourceError(f"{name}: ruff would write some code cells in another way. {hint}\n{ran.stdout}{ran.stderr}")
+        raise SourceError(f"{name}: ruff would format some code cells differently. {hint}\n{ran.stdout}{ran.stderr}")
 
 
 # --- running, and keeping only what is the same on every machine ---------------------------------------------
@@ -162,6 +159,13 @@ class ThisPython(AsyncKernelManager):
     @default("kernel_spec_manager")
     def _only_the_native_kernel(self):
         return KernelSpecManager(kernel_dirs=[])
+
+
+def finished(notebook: NotebookNode, *, target: Path) -> NotebookNode:
+    """Run a notebook where it belongs, and keep what is to be shipped: every output if it is solved, else the labs."""
+    source = f"{target.stem}.md"
+    ran = execute(notebook, folder=target.parent, name=source)
+    return ran if is_solved(target) else without_spoilers(ran, name=source)
 
 
 def execute(notebook: NotebookNode, *, folder: Path, name: str) -> NotebookNode:
@@ -211,13 +215,32 @@ def merged(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
 
 
 def clean(output: NotebookNode, count: int) -> NotebookNode:
-    """Take from one output what belongs to this machine or this kernel."""
-    output.get("data", {}).pop(WIDGET, None)
+    """Take from one output what belongs to this machine or this kernel; what was a lab is marked as one."""
+    if output.get("data", {}).pop(WIDGET, None) and "image/png" in output.data:
+        output.metadata.update(LAB)
     if output.output_type == "execute_result":
         output.execution_count = count
     if output.output_type == "error":  # the rest of a traceback is paths and line numbers of this machine
         output.traceback = [f"{output.ename}: {output.evalue}"]
     return output
+
+
+def without_spoilers(notebook: NotebookNode, *, name: str) -> NotebookNode:
+    """Drop what a learner is to find out: every output but the labs' pictures, and the counts of cells with none.
+
+    Raises SourceError for a cell that shows a lab and something else: nbval would miss the something.
+    """
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        labs = [output for output in cell.outputs if is_lab(output)]
+        if labs and labs != cell.outputs:
+            raise SourceError(f"{name}, code cell {count}: a lab and another output; give the lab a cell of its own.")
+        cell.outputs, cell.execution_count = labs, count if labs else None
+    return notebook
+
+
+def is_lab(output: NotebookNode) -> bool:
+    """Whether a stored output is the picture of a lab. Other widgets and figures are not."""
+    return output.get("metadata", {}).items() >= LAB.items()
 
 
 # --- comparing -------------------------------------------------------------------------------------------------
@@ -232,9 +255,11 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
     return bare
 
 
-def without_pixels(notebook: NotebookNode) -> NotebookNode:
-    """A copy that says only *that* there is a picture: fonts are drawn a little differently on each machine."""
+def comparable(notebook: NotebookNode) -> NotebookNode:
+    """A copy without what differs from machine to machine: pixels, and outputs tagged ``nbval-ignore-output``."""
     masked = nbformat.from_dict(notebook)
+    for cell in (cell for cell in masked.cells if "nbval-ignore-output" in cell.metadata.get("tags", [])):
+        cell.outputs = []
     for output in (output for cell in masked.cells for output in cell.get("outputs", [])):
         if "image/png" in output.get("data", {}):
             output.data["image/png"] = "a picture"
@@ -244,11 +269,11 @@ def without_pixels(notebook: NotebookNode) -> NotebookNode:
 def difference(stored: NotebookNode, expected: NotebookNode) -> str | None:
     """Say where two notebooks differ first, or None."""
     if len(stored.cells) != len(expected.cells):
-        return f"it has {len(stored.cells)} cells, and its source gives {len(expected.cells)}"
+        return f"it has {len(stored.cells)} cells, its source has {len(expected.cells)}"
     for number, (have, want) in enumerate(zip(stored.cells, expected.cells, strict=True), start=1):
         for part in sorted({*have, *want} - {"id"}) + ["id"]:  # an id follows from the text: say that first
             if have.get(part) != want.get(part):
-                return f"in cell {number} the {part.replace('_', ' ')} differs"
+                return f"cell {number} differs in its {part.replace('_', ' ')}"
     return None if stored == expected else "its metadata differs"
 
 
@@ -260,29 +285,67 @@ def not_run(notebook: NotebookNode) -> str | None:
     return None
 
 
+def spoiler(notebook: NotebookNode) -> str | None:
+    """Say which code cell of a learner's notebook shows more, or other, than the lab that it ran; or None."""
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), start=1):
+        if not all(map(is_lab, cell.outputs)):
+            return f"code cell {count} has an output that is not the picture of a lab"
+        if cell.execution_count != (count if cell.outputs else None):
+            return f"code cell {count} must have a count only if it shows a lab, got {cell.execution_count}"
+    return None
+
+
 def check(target: Path, expected: NotebookNode, *, run: bool) -> str | None:
-    """Say in one sentence why a stored notebook is not what its source gives, or None."""
-    name = f"{target.parent.name}/{target.name}"
+    """Say in one sentence why a stored notebook is out of date, or None."""
     if not target.exists():
-        return f"{name} is missing."
+        return f"{name_of(target)} is missing."
     stored = nbformat.read(target, as_version=4)
+    problem = (not_run if is_solved(target) else spoiler)(stored)
     if run:
-        execute(expected, folder=target.parent, name=name)
-        problem = difference(without_pixels(stored), without_pixels(expected))
+        problem = problem or difference(comparable(stored), comparable(finished(expected, target=target)))
     else:
-        problem = not_run(stored) or difference(without_outputs(stored), expected)
-    return f"{name} is not what its source gives: {problem}." if problem else None
+        problem = problem or difference(without_outputs(stored), expected)
+    return f"{name_of(target)} is out of date: {problem}." if problem else None
 
 
 # --- all lessons -----------------------------------------------------------------------------------------------
 
 
+def all_sources() -> list[Path]:
+    """List the sources, last lesson first: the start page reads the notebooks of the lessons, so it comes last."""
+    return sorted((HERE / "src").glob("*.md"), reverse=True)
+
+
+def chosen(names: list[str], every: list[Path]) -> list[Path]:
+    """Choose the sources whose names start with one of these; all of them when no name is given.
+
+    Raises SourceError when there is none.
+
+    >>> [path.name for path in chosen(["05"], [Path("src/05_a.md"), Path("src/00_b.md")])]
+    ['05_a.md']
+    """
+    found = [source for source in every if source.name.startswith(tuple(names) or "")]
+    if not found:
+        there_are = ", ".join(sorted(source.stem for source in every))
+        raise SourceError(f"No source's name starts with {' or '.join(names)}. The sources are: {there_are}.")
+    return found
+
+
 def targets(source: Path, *, out: Path) -> Iterator[tuple[Path, NotebookNode]]:
-    """Yield each notebook that a source gives, not run, and where it belongs under ``out``."""
+    """Yield the two notebooks that a source gives, not run, and where they belong under ``out``."""
     name = f"{source.stem}.ipynb"
     yield out / name, prepare(source, solved=False)
-    if any(is_exercise(cell) for cell in read(source).cells):
-        yield out / "solutions" / name, prepare(source, solved=True)
+    yield out / "solutions" / name, prepare(source, solved=True)
+
+
+def is_solved(target: Path) -> bool:
+    """Whether a notebook is a solved one, by its folder."""
+    return target.parent.name == "solutions"
+
+
+def name_of(target: Path) -> str:
+    """A notebook's folder and name, for messages."""
+    return f"{target.parent.name}/{target.name}"
 
 
 def orphans(sources: list[Path], *, out: Path) -> list[Path]:
@@ -305,14 +368,13 @@ def build(sources: list[Path], *, out: Path = HERE) -> None:
     """Write and run the notebooks of some sources, and say what was done."""
     for source in sources:
         for target, notebook in targets(source, out=out):
-            print(f"{target.parent.name}/{target.name}: running … ", end="", flush=True)
+            print(f"{name_of(target)}: running … ", end="", flush=True)
             target.parent.mkdir(exist_ok=True)
-            changed = write(target, execute(notebook, folder=target.parent, name=source.name))
-            print("written" if changed else "unchanged")
+            print("written" if write(target, finished(notebook, target=target)) else "unchanged")
 
 
 def problems(sources: list[Path], *, out: Path = HERE, run: bool = False) -> list[str]:
-    """List, a sentence each, the stored notebooks that are not what their sources give."""
+    """List, a sentence each, the stored notebooks that are out of date."""
     found = [check(target, expected, run=run) for source in sources for target, expected in targets(source, out=out)]
     return [problem for problem in found if problem]
 
@@ -320,25 +382,23 @@ def problems(sources: list[Path], *, out: Path = HERE, run: bool = False) -> lis
 def main(arguments: list[str] | None = None) -> int:
     """Build or check, as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="only sources whose names start so (all by default)")
+    parser.add_argument("names", nargs="*", help="only sources whose names start with this (all by default)")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
-    parser.add_argument("--run", action="store_true", help="with --check: run, and compare the outputs too")
+    parser.add_argument("--run", action="store_true", help="with --check: run them, and compare the outputs too")
     options = parser.parse_args(arguments)
     os.environ.pop("MPLBACKEND", None)  # figures go into the notebook, whatever this shell says
-    every = sorted((HERE / "src").glob("*.md"))
-    chosen = [source for source in every if source.name.startswith(tuple(options.names) or "")]
+    every = all_sources()
     try:
+        sources = chosen(options.names, every)
         if not options.check:
-            build(chosen)
+            build(sources)
             return 0
-        found = problems(chosen, run=options.run)
-        found += [
-            f"{lost.parent.name}/{lost.name} has no source in notebooks/src." for lost in orphans(every, out=HERE)
-        ]
+        found = problems(sources, run=options.run)
+        found += [f"{name_of(lost)} has no source in notebooks/src." for lost in orphans(every, out=HERE)]
     except SourceError as error:
         print(error, file=sys.stderr)
         return 1
-    print("\n".join([*found, "Run 'make notebooks'."] if found else ["Every notebook is what its source gives."]))
+    print("\n".join([*found, "Run 'make notebooks'."] if found else ["Every notebook is up to date."]))
     return 1 if found else 0
 
 

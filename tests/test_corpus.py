@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from zlib import crc32
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from masklab import corpus
 from masklab.corpus import AMBIGUOUS, TAGS, TOPICS, VOCABULARY, batch, batch_text, sentences, split, words_of
 from masklab.losses import curriculum_weights
 from masklab.text import PAD, Batch
-from tests.strategies import hostile, seeds, sides
+from tests.strategies import hostile, in_threads, seeds, sides
 
 UNIVERSAL = set(re.findall(r"\w+", "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"))
 ALL = sentences(n=8000)
@@ -65,12 +66,24 @@ def test_any_n_and_seed(n, seed):
     assert random.getstate() == before[0] and torch.equal(torch.get_rng_state(), before[1])
 
 
+def test_seeds_hold_in_threads():
+    assert in_threads(lambda seed: sentences(n=9, seed=seed)) == [sentences(n=9, seed=seed) for seed in range(40)]
+    found = in_threads(lambda seed: split(EXAMPLES[:20], seed=seed))
+    assert found == [split(EXAMPLES[:20], seed=seed) for seed in range(40)]
+
+
 def test_what_cannot_be_had_is_said():
-    with pytest.raises(ValueError, match="between 0 and 100000, and is -1"):
+    with pytest.raises(ValueError, match="n must be an integer, got 2.5"):
+        sentences(n=2.5)
+    with pytest.raises(ValueError, match="seed must be an integer, got 0.5"):
+        split(EXAMPLES, seed=0.5)
+    assert sentences(n=np.int64(9), seed=np.int64(1)) == sentences(n=9, seed=1)
+    assert split(EXAMPLES[:9], seed=np.int64(1)) == split(EXAMPLES[:9], seed=1)
+    with pytest.raises(ValueError, match="between 0 and 100000, got -1"):
         sentences(n=-1)
-    with pytest.raises(ValueError, match="and is 100001"):
+    with pytest.raises(ValueError, match="got 100001"):
         sentences(n=100_001)
-    with pytest.raises(ValueError, match="share between 0 and 1, and is 20"):
+    with pytest.raises(ValueError, match="test must be between 0 and 1, got 20"):
         split(EXAMPLES, test=20)
 
 
@@ -176,11 +189,16 @@ def stem(word):
 
 
 def test_what_is_no_vocabulary_is_refused():
-    with pytest.raises(TypeError, match=r"is one text. Write words_of\('The cat'\)"):
+    with pytest.raises(TypeError, match=r"got the text 'The cat'\. Write words_of\(text\)"):
         VOCABULARY.encode("The cat")
     for words in (("a", "a"), ("[MASK]", "a")):
         with pytest.raises(ValueError, match="every word must come once"):
             corpus.Vocabulary(words)
+    with pytest.raises(
+        TypeError, match=r"words must be a list of words, got the text 'Thecat'\. Write tokenize\(text\)"
+    ):
+        corpus.Vocabulary("Thecat")  # no letter comes twice
+    assert corpus.Vocabulary(["ate"]).tokens[-1] == "ate"
 
 
 def test_another_vocabulary_gives_its_own_ids():
@@ -367,11 +385,11 @@ def test_the_vocabulary():
         ids = VOCABULARY.encode(example.words)
         assert min(ids) > 4 and VOCABULARY.decode(torch.tensor(ids)) == list(example.words)
     assert VOCABULARY.encode(["Fish", "CAT", "dinosaur", "[pad]", ""]) == VOCABULARY.encode(["fish", "cat"]) + [1, 1, 1]
-    with pytest.raises(ValueError, match="between 0 and 393, and there is 394"):
+    with pytest.raises(ValueError, match="between 0 and 393, got 394"):
         VOCABULARY.decode([5, 394])
-    with pytest.raises(ValueError, match="there is -1"):
+    with pytest.raises(ValueError, match="got -1"):
         VOCABULARY.decode([-1])
-    with pytest.raises(ValueError, match=r"one row, and have the shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"one row, got shape \(2, 3\)"):
         VOCABULARY.decode(torch.ones(2, 3, dtype=torch.int64))
 
 

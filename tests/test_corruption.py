@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from masklab import corruption
 from masklab.dialects import IGNORED
 from masklab.text import tokenize
-from tests.strategies import seeds
+from tests.strategies import in_threads, seeds
 
 MASK, WORDS = 4, range(1000, 2000)  # random tokens are told from the texts of these tests, whose ids are below 100
 SENTINELS = range(199, 99, -1)
@@ -147,7 +147,7 @@ def test_what_all_text_methods_keep(case, probability, shares, seed):
 
     global_state = torch.get_rng_state()
     first, second = methods(generator(seed)), methods(generator(seed))
-    assert torch.equal(global_state, torch.get_rng_state())  # nobody's dice but the caller's
+    assert torch.equal(global_state, torch.get_rng_state())  # only the caller's generator moved
     assert all(torch.equal(one, copy) for one, copy in zip(before, copies, strict=True))
     for new, again in zip(first, second, strict=True):
         assert torch.equal(new.ids, again.ids) and torch.equal(new.chosen, again.chosen)
@@ -200,7 +200,7 @@ def test_no_function_that_draws_is_forgotten():
 
 
 @each_that_draws
-def test_all_dice_are_those_of_the_caller(draw):
+def test_all_draws_come_from_the_callers_generator(draw):
     global_state = torch.get_rng_state()
     g = generator()
     first, second = draw(g), draw(g)
@@ -212,10 +212,27 @@ def test_all_dice_are_those_of_the_caller(draw):
 
 
 @each_that_draws
-@pytest.mark.parametrize("nobody", [None, 0])
-def test_no_dice_but_the_callers_are_taken(draw, nobody):
-    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator.* and is {nobody}\. .*manual_seed"):
-        draw(nobody)
+def test_seeds_hold_in_threads(draw):
+    made = in_threads(lambda seed: draw(generator(seed)))
+    assert all(same(one, draw(generator(seed))) for seed, one in enumerate(made))
+
+
+@each_that_draws
+def test_draws_are_those_of_the_generator_whatever_the_default_device_and_dtype_are(draw):
+    with torch.device("meta"):
+        torch.set_default_dtype(torch.float64)
+        try:
+            made = draw(generator())
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert same(made, draw(generator()))
+
+
+@each_that_draws
+@pytest.mark.parametrize("wrong", [None, 0])
+def test_another_generator_is_refused(draw, wrong):
+    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator, got {wrong}\. .*manual_seed"):
+        draw(wrong)
 
 
 @each_that_draws
@@ -581,49 +598,64 @@ def replaced(g, **options):
     ("call", "error", "words"),
     [
         (lambda g: corruption.choose_tokens(TWO.float(), generator=g), TypeError,
-         r"may_choose must be torch.bool, and is torch.float32 of shape \(1, 2\). Use may_choose.bool\(\)"),
-        (lambda g: corruption.choose_tokens(TWO[0], generator=g), ValueError, r"one shape \(batch, length\).*\(2,\)"),
-        (lambda g: corruption.choose_tokens(TWO, probability=15, generator=g), ValueError, "and is 15.*by 100"),
-        (lambda g: corruption.choose_tokens(TWO, probability=float("nan"), generator=g), ValueError, "is nan"),
-        (lambda g: corruption.choose_words(TWO, everywhere(1, 3), generator=g), ValueError, r"'starts': \(1, 3\)"),
-        (lambda g: corruption.choose_words(TWO, TOKENS, generator=g), TypeError, "starts must be torch.bool"),
+         r"may_choose must be bool, True = yes, got torch.float32 of shape \(1, 2\). Use may_choose.bool\(\)"),
+        (lambda g: corruption.choose_tokens(TWO.numpy(), generator=g), TypeError,
+         r"may_choose must be a tensor .*got a NumPy array of bool.*torch.from_numpy\(may_choose\)"),
+        (lambda g: corruption.choose_spans([[True]], generator=g), TypeError, r"may_choose .*got \[\[True\]\]"),
+        (lambda g: corruption.word_starts(torch.rand(1, 2)), TypeError, "word_ids must be .* got torch.float32"),
+        (lambda g: corruption.time_spans(TWO, length=2.5, generator=g), ValueError, "length must be .* got 2.5"),
+        (lambda g: corruption.patches(images=1, count=2.5, generator=g), ValueError, "count must be .* got 2.5"),
+        (lambda g: corruption.static(list, masks=1.5), ValueError, "masks must be .* got 1.5"),
+        (lambda g: corruption.span_length_shares(max_len=2.5), ValueError, "max_len must be .* got 2.5"),
+        (lambda g: corruption.choose_tokens(TWO[0], generator=g), ValueError, r"the shape \(batch, length\).*\(2,\)"),
+        (lambda g: corruption.choose_tokens(TWO, probability=15, generator=g), ValueError, "got 15.*by 100"),
+        (lambda g: corruption.choose_tokens(TWO, probability=float("nan"), generator=g), ValueError, "got nan"),
+        (lambda g: corruption.choose_words(TWO, everywhere(1, 3), generator=g),
+         ValueError, r"may_choose and starts .*\(1, 2\) and \(1, 3\)"),
+        (lambda g: corruption.choose_words(TWO, TOKENS, generator=g), TypeError, "starts must be bool"),
         (lambda g: corruption.choose_spans(TWO, budget=-1, generator=g), ValueError, "budget must be between 0 and 1"),
-        (lambda g: corruption.choose_spans(TWO, max_len=0, generator=g), ValueError, "max_len=0"),
-        (lambda g: corruption.choose_spans(TWO, p=0, generator=g), ValueError, "p=0"),
-        (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, generator=g), ValueError, "random_ids is empty"),
+        (lambda g: corruption.choose_spans(TWO, max_len=0, generator=g), ValueError, "max_len must be .* got 0"),
+        (lambda g: corruption.choose_spans(TWO, p=0, generator=g), ValueError, "p must be .* got 0"),
+        (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, generator=g), ValueError, "random_ids must not be empty"),
         (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, shares=(0.8, 0.1, 0.2), generator=g), ValueError,
          r"three parts of 1.*\(0.8, 0.1, 0.2\)"),
         (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, shares=(1.5, -0.5, 0), generator=g), ValueError, "-0.5"),
         (lambda g: corruption.bert(TOKENS, TWO, mask_id=4, shares=(0.8, 0.2), generator=g), ValueError, "three parts"),
-        (lambda g: corruption.bert(TOKENS.int(), TWO, mask_id=4, generator=g), TypeError, r"torch.int64.*ids.long"),
-        (lambda g: corruption.spanbert(TOKENS, everywhere(2, 2), mask_id=4, generator=g), ValueError, r"'ids': \(1,"),
-        (lambda g: corruption.replace(TOKENS, TWO[:, :1], mask_id=4, generator=g), ValueError, r"'chosen': \(1, 1\)"),
+        (lambda g: corruption.bert(TOKENS.int(), TWO, mask_id=4, generator=g),
+         TypeError, r"ids must be int64, got torch.int32.*ids.long"),
+        (lambda g: corruption.spanbert(TOKENS, everywhere(2, 2), mask_id=4, generator=g),
+         ValueError, r"ids and may_choose .*got \(1, 2\) and \(2, 2\)"),
+        (lambda g: corruption.replace(TOKENS, TWO[:, :1], mask_id=4, generator=g),
+         ValueError, r"ids and chosen .* and \(1, 1\)"),
         (lambda g: replaced(g, spans=torch.tensor([[1, 0]])),
-         ValueError, r"position 1 of sentence 0 is chosen, and its span is 0\. .*spans > 0"),
+         ValueError, r"in a span, got span 0 at position 1 of sentence 0\. .*spans > 0"),
         (lambda g: replaced(g, spans=torch.tensor([[1, 3]])),
-         ValueError, r"between 0 and 2, .* and one is 3\."),
+         ValueError, r"between 0 and 2, .*got 3\."),
         (lambda g: replaced(g, spans=torch.tensor([[-1, 1]])),
-         ValueError, r"between 0 and 2, .* and one is -1\."),
+         ValueError, r"between 0 and 2, .*got -1\."),
         (lambda g: corruption.word_starts(torch.tensor([0, 0, 1])), ValueError,
          r"word_ids .*\(batch, length\).*\(3,\)\. .*word_ids\[None\]"),
-        (lambda g: corruption.static(list, masks=0), ValueError, "masks=0"),
-        (lambda g: corruption.dynamic(list, epochs=-1), ValueError, "epochs=-1"),
-        (lambda g: corruption.t5(TOKENS, TWO, sentinels=[9], generator=g), ValueError, r"\(length,\): one sentence"),
+        (lambda g: corruption.static(list, masks=0), ValueError, "masks must be .* got 0"),
+        (lambda g: corruption.dynamic(list, epochs=-1), ValueError, "epochs must be .* got -1"),
+        (lambda g: corruption.t5(TOKENS, TWO, sentinels=[9], generator=g),
+         ValueError, r"\(length\), got \(1, 2\)\. Give one sentence"),
         (lambda g: corruption.choose_t5_spans(TWO[0], density=2, generator=g), ValueError, "density"),
-        (lambda g: corruption.choose_t5_spans(TWO[0], mean_span=0.5, generator=g), ValueError, "mean_span=0.5"),
-        (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[]), ValueError, "1 sentinels are needed"),
-        (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[9], last_sentinel=True), ValueError, "^2"),
+        (lambda g: corruption.choose_t5_spans(TWO[0], mean_span=0.5, generator=g),
+         ValueError, "mean_span must be .* got 0.5"),
+        (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[]), ValueError, "at least 1 ids, .* got 0"),
+        (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[9], last_sentinel=True),
+         ValueError, "at least 2 ids, .* got 1"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[6]), ValueError, "6 is also a token"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[9], end_id=9), ValueError, "9 is also"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=[9, 9]), ValueError, "each once"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=torch.tensor([9, 9])), ValueError,
          "each once"),
         (lambda g: corruption.with_sentinels(TOKENS[0], TWO[0], sentinels=torch.tensor([6])), ValueError, "6 is also"),
-        (lambda g: corruption.time_spans(TWO, length=0, generator=g), ValueError, "length=0"),
+        (lambda g: corruption.time_spans(TWO, length=0, generator=g), ValueError, "length must be .* got 0"),
         (lambda g: corruption.time_spans(TWO, p=2, generator=g), ValueError, "p must be between 0 and 1"),
         (lambda g: corruption.patches(images=1, count=4, share=75, generator=g), ValueError, "share must be"),
-        (lambda g: corruption.patches(images=-1, count=4, generator=g), ValueError, "images=-1 and count=4"),
-        (lambda g: corruption.patches(images=1, count=0, generator=g), ValueError, "images=1 and count=0"),
+        (lambda g: corruption.patches(images=-1, count=4, generator=g), ValueError, "images must be .* got -1"),
+        (lambda g: corruption.patches(images=1, count=0, generator=g), ValueError, "count must be .* got 0"),
     ],
 )  # fmt: skip
 def test_an_impossible_request_is_a_clear_error(call, error, words):
@@ -634,14 +666,14 @@ def test_an_impossible_request_is_a_clear_error(call, error, words):
 @pytest.mark.parametrize(
     ("inputs", "targets", "end_id", "words"),
     [
-        ([5, 99, 8], [6, 99, 7], None, "must begin with a sentinel, and begin with 6"),
+        ([5, 99, 8], [6, 99, 7], None, "must begin with a sentinel, got 6"),
         ([5, 99, 8], [98, 7], None, r"the same sentinels.*\[99\] and \[98\]"),
         ([5, 99, 8, 98], [99, 7], None, r"\[99, 98\] and \[99\]"),
         ([5, 99, 99], [99, 7, 99, 8], None, "each once"),
-        ([5, 99, 8], [99, 7], 1, "end_id=1 at the end.* and the inputs end in 8.*before padding"),
-        ([5, 99, 8, 1], [99, 7, 1, 0], 1, "end_id=1 at the end.* and the targets end in 0.*before padding"),
-        ([], [], 1, "end_id=1 at the end.* and the inputs are empty"),
-        ([5, 1], [1], None, "begin with 1.*end_id"),
+        ([5, 99, 8], [99, 7], 1, "must end in end_id=1, but the inputs end in 8.*before padding"),
+        ([5, 99, 8, 1], [99, 7, 1, 0], 1, "must end in end_id=1, but the targets end in 0.*before padding"),
+        ([], [], 1, "must end in end_id=1, but the inputs are empty"),
+        ([5, 1], [1], None, "begin with a sentinel, got 1.*end_id"),
         ([5, 99, 8, 1], [99, 7, 98, 1], None, r"\[99\] and \[99, 98\].*end_id"),
     ],
 )

@@ -4,6 +4,7 @@ import math
 import re
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,7 @@ def test_flex_attention_there_and_back(case, block_size):
 
 
 def test_any_view_of_a_mask_will_do():
-    """Turned round and spread out: the memory is not as the axes say."""
+    """Transposed and expanded: the memory is not as the axes say."""
     turned = (torch.rand(3, 2, 4, 5, generator=torch.Generator().manual_seed(0)) < 0.5).transpose(0, 1).mT
     mask = turned[:, :1].expand(-1, 3, -1, -1)
     assert mask.shape == (2, 3, 5, 4) and not mask.is_contiguous()
@@ -84,7 +85,7 @@ def test_any_view_of_a_mask_will_do():
     assert torch.equal(dialects.from_bias(dialects.to_bias(mask)), mask)
     assert torch.equal(dialects.from_transformers_4d(dialects.to_transformers_4d_bias(mask)), mask)
     assert torch.equal(dialects.from_block_mask(dialects.to_block_mask(mask, queries=5, keys=4)), mask)
-    assert torch.equal(dialects.four_axes(mask[:, 0], batch=2, heads=1, queries=5, keys=4), mask[:, :1])
+    assert torch.equal(dialects.with_four_axes(mask[:, 0], batch=2, heads=1, queries=5, keys=4), mask[:, :1])
 
 
 def test_a_mask_mod_keeps_its_own_tensor():
@@ -99,6 +100,9 @@ def test_masks_stay_on_their_device():
     mask = torch.ones(1, 1, 4, 4, dtype=torch.bool, device="meta")
     assert dialects.to_bias(mask).device.type == dialects.to_transformers_4d_bias(mask).device.type == "meta"
     assert dialects.to_block_mask(mask, queries=4, keys=4).kv_num_blocks.device.type == "meta"
+    rule = masks.causal() & masks.key_dropout(0.5, batch=1, keys=4, seed=0, device="meta")
+    assert dialects.to_block_mask(rule, queries=4, keys=4).kv_num_blocks.device.type == "meta"
+    assert dialects.to_block_mask(masks.causal(), queries=4, keys=4, device="meta").kv_num_blocks.device.type == "meta"
 
 
 def test_a_rule_becomes_a_block_mask():
@@ -150,12 +154,12 @@ def test_both_forms_give_sdpa_the_same_attention(case):
     close(ours, by_bias, q.dtype)
 
 
-def test_sdpa_takes_a_padding_mask_for_pairs_in_silence():
+def test_sdpa_takes_a_padding_mask_for_pairs_silently():
     """As many sentences as queries: (batch, key) is read as (query, key). So `to_sdpa` wants all four axes."""
     words = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])  # (B, S), and B = L = 3
     q, k, v = torch.randn(3, 3, 2, 3, 4, generator=torch.Generator().manual_seed(0))
     columns, pairs = (
-        dialects.four_axes(words, batch=3, heads=2, queries=3, keys=3, axes=axes)
+        dialects.with_four_axes(words, batch=3, heads=2, queries=3, keys=3, axes=axes)
         for axes in (("batch", "key"), ("query", "key"))
     )
     silent = F.scaled_dot_product_attention(q, k, v, attn_mask=words)
@@ -164,7 +168,7 @@ def test_sdpa_takes_a_padding_mask_for_pairs_in_silence():
     assert torch.equal(silent, F.scaled_dot_product_attention(q, k, v, attn_mask=dialects.to_bias(words)))
     close(attend(q, k, v, columns).output, F.scaled_dot_product_attention(q, k, v, dialects.to_sdpa(columns)))
     for fewer in (words, words[:, None], words[0]):
-        with pytest.raises(ValueError, match=rf"shape {re.escape(str(tuple(fewer.shape)))}\. .*with four_axes\("):
+        with pytest.raises(ValueError, match=rf"got {re.escape(str(tuple(fewer.shape)))}\. .*with_four_axes\("):
             dialects.to_sdpa(fewer)
 
 
@@ -365,7 +369,7 @@ def test_what_true_means_in_each_library():
 
 
 def table():
-    """Lines of the table: call → (keep, block, row with no key)."""
+    """Lines of the table: call → (keep, block, fully masked row)."""
     lines = dialects.__doc__.split("\n===")[2].splitlines()[1:]
     return {name: tuple(rest) for name, *rest in (re.split(r"\s{2,}", line.strip()) for line in lines)}
 
@@ -379,8 +383,8 @@ def as_the_table_says(mask, call, dtype):
     return torch.where(mask, keep, block)
 
 
-def row_with_no_key(output, q, k, v, mask):
-    """Which word of the table describes the rows of an attention that have no key; the others must be right."""
+def fully_masked_row(output, q, k, v, mask):
+    """Which word of the table describes the fully masked rows of an attention; the others must be right."""
     empty = ~mask.expand(*q.shape[:-1], k.shape[-2]).any(dim=-1)
     assert empty.any() and not empty.all()
     close(attend(q, k, v, mask).output[~empty], output[~empty], q.dtype)
@@ -490,13 +494,13 @@ def test_each_line_of_the_table(call):
     for dtype in [torch.float32] if once else [half] if half == torch.float16 else [torch.float32, half]:
         x = torch.randn(2, 2, 4, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
         x = split(F.layer_norm(merged(x), (16,), eps=0.0), 2)  # so that an encoder layer's norm changes nothing
-        mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 has no key
+        mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 is fully masked
         output = RUNS[call](x, x, x, as_the_table_says(mask, call, dtype))
-        assert row_with_no_key(output.detach(), x, x, x, mask) == table()[call][2]
+        assert fully_masked_row(output.detach(), x, x, x, mask) == table()[call][2]
 
 
 def test_the_nan_of_a_row_is_in_all_gradients_even_if_no_loss_reads_it():
-    mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 has no key
+    mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 is fully masked
     x = torch.randn(1, 4, 4, generator=torch.Generator().manual_seed(0))
     for need_weights in (True, False):
         layer = plain_layer(2, 2, torch.float32)
@@ -531,7 +535,7 @@ SIZES = {"batch": 2, "heads": 4, "queries": 3, "keys": 5}
 
 @given(st.tuples(*[st.integers(1, 4)] * 4), st.integers(1, 4), seeds)
 def test_a_shape_is_read_only_if_it_can_mean_one_thing(sizes, ndim, seed):
-    """Against a slow search: put the axes into every place the house has, and see which masks come out."""
+    """Against a slow search: put the axes into every place there are, and see which masks come out."""
     size = dict(zip(("batch", "heads", "queries", "keys"), sizes, strict=True))
     g = torch.Generator().manual_seed(seed)
     places = {1: [(3,)], 2: [(0, 3), (2, 3)], 3: [(0, 2, 3), (1, 2, 3)], 4: [(0, 1, 2, 3)]}[ndim]
@@ -546,11 +550,11 @@ def test_a_shape_is_read_only_if_it_can_mean_one_thing(sizes, ndim, seed):
         if all(n in (1, want) for n, want in zip(four, sizes, strict=True)):
             meanings.add(tuple(four))
     if len(meanings) == 1:
-        result = dialects.four_axes(mask, **size)
+        result = dialects.with_four_axes(mask, **size)
         assert (result.shape, result.flatten().tolist()) == (*meanings, mask.flatten().tolist())
     else:
         with pytest.raises(ValueError, match=r"could be \(.*\) or \(.*\) for .*: say axes=\(.*\) or axes=\(.*\)\."):
-            dialects.four_axes(mask, **size)
+            dialects.with_four_axes(mask, **size)
 
 
 @pytest.mark.parametrize(
@@ -569,10 +573,10 @@ def test_a_shape_is_read_only_if_it_can_mean_one_thing(sizes, ndim, seed):
 def test_two_readings_are_named_and_axes_says_which(shape, size, first, second):
     mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.5
     with pytest.raises(ValueError) as refusal:
-        dialects.four_axes(mask, **size)
+        dialects.with_four_axes(mask, **size)
     for reading in (first, second):
         assert f"({', '.join(reading)})" in str(refusal.value) and f"axes={reading}" in str(refusal.value)
-        result = dialects.four_axes(mask, **size, axes=reading)
+        result = dialects.with_four_axes(mask, **size, axes=reading)
         names = ["batch", "head", "query", "key"]
         assert result.shape == tuple(shape[reading.index(name)] if name in reading else 1 for name in names)
         assert torch.equal(result.flatten(), mask.flatten())
@@ -580,18 +584,26 @@ def test_two_readings_are_named_and_axes_says_which(shape, size, first, second):
     q = torch.randn(size["batch"], size["heads"], size["queries"], 4, generator=torch.Generator().manual_seed(1))
     k = torch.randn(size["batch"], size["heads"], size["keys"], 4, generator=torch.Generator().manual_seed(2))
     silent = F.scaled_dot_product_attention(q, k, k, attn_mask=mask)
-    close(attend(q, k, k, dialects.four_axes(mask, **size, axes=second)).output, silent)
+    close(attend(q, k, k, dialects.with_four_axes(mask, **size, axes=second)).output, silent)
 
 
 @pytest.mark.parametrize(
     ("shape", "axes", "words"),
     [
-        ((2, 3), None, r"\(2, 3\) is not \(batch, key\) or \(query, key\) for batch=2, heads=4, queries=3, keys=5"),
-        ((8, 3, 5), None, r"not \(batch, query, key\) or \(head, query, key\).*batch·heads, use from_mha_attn_mask"),
-        ((2, 3, 3, 5), None, r"not \(batch, head, query, key\)"),
-        ((), None, "not a mask of 1 to 4 axes"),
-        ((1, 1, 1, 1, 1), None, "not a mask of 1 to 4 axes"),
-        ((3, 5), ("batch", "key"), r"\(3, 5\) is not \(batch, key\)"),
+        (
+            (2, 3),
+            None,
+            r"must be \(batch, key\) or \(query, key\) for batch=2, heads=4, queries=3, keys=5.*got \(2, 3\)",
+        ),
+        (
+            (8, 3, 5),
+            None,
+            r"must be \(batch, query, key\) or \(head, query, key\).*batch·heads, use from_mha_attn_mask",
+        ),
+        ((2, 3, 3, 5), None, r"must be \(batch, head, query, key\)"),
+        ((), None, r"of 1 to 4 axes.*got \(\)"),
+        ((1, 1, 1, 1, 1), None, r"of 1 to 4 axes.*got \(1, 1, 1, 1, 1\)"),
+        ((3, 5), ("batch", "key"), r"must be \(batch, key\) for .*got \(3, 5\)"),
         ((2, 5), ("key", "batch"), "in the order of"),
         ((2, 5), ("sentence", "key"), "in the order of"),
         ((2, 5), ("key",), "the 2 axes"),
@@ -599,14 +611,14 @@ def test_two_readings_are_named_and_axes_says_which(shape, size, first, second):
 )
 def test_a_shape_that_fits_nothing_is_refused(shape, axes, words):
     with pytest.raises(ValueError, match=words):
-        dialects.four_axes(torch.ones(shape, dtype=torch.bool), **SIZES, axes=axes)
+        dialects.with_four_axes(torch.ones(shape, dtype=torch.bool), **SIZES, axes=axes)
 
 
 @pytest.mark.parametrize(("batch", "queries"), [(2, 3), (3, 3), (1, 1)])
 def test_axes_of_size_one_serve_all(batch, queries):
     """(1, key) is the same mask as a padding mask and as a matrix, so it is clear."""
     row = torch.tensor([[True, False, True]])
-    assert dialects.four_axes(row, batch=batch, heads=2, queries=queries, keys=3).shape == (1, 1, 1, 3)
+    assert dialects.with_four_axes(row, batch=batch, heads=2, queries=queries, keys=3).shape == (1, 1, 1, 3)
 
 
 def test_numbers_with_one_meaning_are_read():
@@ -627,17 +639,17 @@ def test_numbers_with_one_meaning_are_read():
         ([0.0, 0.0], None, ValueError, "could mean three things"),
         ([1, 0], None, TypeError, r"integers \(torch.int64, shape \(2,\)\).*1 = keep, 1 = block, or ids of documents"),
         ([1, 0], None, TypeError, "Say means='keep' or means='block', or use masklab.masks.documents"),
-        ([1 + 0j, 0j], None, TypeError, r"does not hold complex numbers \(torch.complex64, shape \(2,\)\)"),
+        ([1 + 0j, 0j], None, TypeError, r"got torch.complex64 of shape \(2,\)"),
         ([1 + 0j, 0j], "keep", TypeError, "complex"),
         ([1, 2], None, TypeError, "ids of documents"),
-        ([1, 2], "keep", ValueError, "1 means keep holds 0 and 1 only, and this one holds 2"),
-        ([1.0, -math.inf], "block", ValueError, "1 means block holds 0 and 1 only, and this one holds -inf"),
-        ([1.0, 0.0], "bias", ValueError, "holds 1"),
+        ([1, 2], "keep", ValueError, "1 means keep must hold 0 and 1 only, got 2"),
+        ([1.0, -math.inf], "block", ValueError, "1 means block must hold 0 and 1 only, got -inf"),
+        ([1.0, 0.0], "bias", ValueError, "must hold 0 .*got 1"),
         ([True, False], "bias", TypeError, "must be floating-point"),
-        ([0.0, -1e9], None, ValueError, r"holds -1e\+09.*it blocks a key beside"),
-        ([0.0, 0.5], None, ValueError, "holds 0.5"),
-        ([0.0, math.nan], None, ValueError, "holds nan"),
-        ([True], "ignore", ValueError, "'keep', 'block' or 'bias', and is 'ignore'"),
+        ([0.0, -1e9], None, ValueError, r"must hold 0 .*got -1e\+09.*it blocks a key beside"),
+        ([0.0, 0.5], None, ValueError, "must hold 0 .*got 0.5"),
+        ([0.0, math.nan], None, ValueError, "must hold 0 .*got nan"),
+        ([True], "ignore", ValueError, "'keep', 'block' or 'bias', got 'ignore'"),
     ],
 )  # fmt: skip
 def test_numbers_that_could_mean_two_things_are_refused(values, means, error, words):
@@ -659,7 +671,7 @@ def test_what_a_finite_minus_infinity_leaks_is_said_right(lowest):
 
 @pytest.mark.parametrize("lowest", [-105.0, -1e4, -1e9, torch.finfo(torch.float32).min])
 def test_what_a_huge_finite_minus_infinity_fails_at_is_said_right(lowest):
-    with pytest.raises(ValueError, match="it blocks a key beside .* a row with no allowed key attends to every key"):
+    with pytest.raises(ValueError, match="it blocks a key beside .* a fully masked row attends to every key"):
         dialects.from_bias(torch.tensor([[0.0, lowest]]))
     assert torch.equal(torch.tensor([0.0, lowest]).softmax(dim=-1), torch.tensor([1.0, 0.0]))
     empty_row = torch.tensor([0.0, 0.0, 0.0]).add(lowest).softmax(dim=-1)
@@ -676,16 +688,16 @@ def test_what_a_huge_finite_minus_infinity_fails_at_is_said_right(lowest):
         dialects.to_sdpa,
         dialects.to_key_padding_mask,
         dialects.to_transformers_2d,
-        lambda mask: dialects.four_axes(mask, batch=1, heads=1, queries=1, keys=2),
+        lambda mask: dialects.with_four_axes(mask, batch=1, heads=1, queries=1, keys=2),
     ],
 )
 def test_a_mask_that_is_not_bool_is_refused(convert):
-    with pytest.raises(TypeError, match=r"expected a bool mask.*torch.float32.*\(1, 2\)"):
+    with pytest.raises(TypeError, match=r"must be bool, True = .*torch.float32.*\(1, 2\)"):
         convert(torch.ones(1, 2))
 
 
 TAKE_A_TENSOR = {
-    "four_axes": {"batch": 1, "heads": 1, "queries": 1, "keys": 2},
+    "with_four_axes": {"batch": 1, "heads": 1, "queries": 1, "keys": 2},
     "to_mha_attn_mask": {"heads": 1},
     "from_mha_attn_mask": {"heads": 1},
 } | {
@@ -698,17 +710,19 @@ TAKE_A_TENSOR = {
 @pytest.mark.parametrize("name", TAKE_A_TENSOR)
 def test_a_rule_in_place_of_a_tensor_is_refused(name):
     convert, options = getattr(dialects, name), TAKE_A_TENSOR[name]
-    with pytest.raises(TypeError, match=r"a rule is not a tensor: use rule.tensor\(queries=…, keys=…\)"):
+    with pytest.raises(TypeError, match=r"must be a tensor.*, got a rule\. Use rule.tensor\(queries=…, keys=…\)"):
         convert(masks.causal(), **options)
-    with pytest.raises(TypeError, match="expected a tensor, and got list"):
+    with pytest.raises(TypeError, match=r"must be a tensor.*, got \[\[True\]\]\. Use torch.tensor"):
         convert([[True]], **options)
+    with pytest.raises(TypeError, match=r"must be a tensor.*, got a NumPy array of bool and .*torch.from_numpy"):
+        convert(np.array([[True]]), **options)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.complex64])
 @pytest.mark.parametrize("convert", [dialects.to_bias, dialects.to_transformers_4d_bias])
 def test_a_bias_of_another_dtype_is_refused(convert, dtype):
-    """As a bool 0 and −∞ would be False and True: the mask turned round."""
-    with pytest.raises(TypeError, match=f"its dtype must be theirs, floating-point, and is {dtype}"):
+    """As a bool 0 and −∞ would be False and True: the mask inverted."""
+    with pytest.raises(TypeError, match=f"dtype must be floating-point, .* got {dtype}"):
         convert(torch.ones(1, 1, 2, 2, dtype=torch.bool), dtype=dtype)
 
 
@@ -716,7 +730,7 @@ def test_a_bias_of_another_dtype_is_refused(convert, dtype):
 def test_no_heads_are_refused(heads):
     mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
     for convert, given_mask in ((dialects.to_mha_attn_mask, mask), (dialects.from_mha_attn_mask, mask[0])):
-        with pytest.raises(ValueError, match=f"heads must be a whole number, at least 1, and is {heads}"):
+        with pytest.raises(ValueError, match=f"heads must be an integer, at least 1, got {heads}"):
             convert(given_mask, heads=heads)
 
 
@@ -754,7 +768,7 @@ def test_other_numbers_of_transformers_are_refused(value):
     ],
 )
 def test_integers_are_refused(convert):
-    with pytest.raises(TypeError, match="expected a bool mask.*torch.int64"):
+    with pytest.raises(TypeError, match="must be bool, True = .*torch.int64"):
         convert(torch.ones(1, 2, dtype=torch.int64))
 
 
@@ -777,18 +791,28 @@ def test_shapes_that_do_not_fit_are_refused():
             convert(four[0, 0])
 
 
+def test_sizes_may_be_integers_of_numpy():
+    n, rule = np.int64, masks.causal()
+    block_mask = dialects.to_block_mask(rule, batch=n(2), heads=n(1), queries=n(4), keys=n(4), block_size=n(2))
+    assert torch.equal(dialects.from_block_mask(block_mask), rule.tensor(batch=2, queries=4, keys=4))
+    mask = rule.tensor(batch=2, queries=3, keys=3)
+    assert torch.equal(dialects.from_mha_attn_mask(dialects.to_mha_attn_mask(mask, heads=n(1)), heads=n(1)), mask)
+
+
 def test_a_block_mask_of_another_size_is_refused():
     mask = torch.ones(2, 1, 3, 3, dtype=torch.bool)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="must fit"):
         dialects.to_block_mask(mask, queries=3, keys=4)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="must fit"):
         dialects.to_block_mask(mask, batch=3, queries=3, keys=3)
     for length in (1, 2):
         rule = masks.padding(torch.full((length,), 3), total=3)
-        with pytest.raises(ValueError, match=rf"\({length}, None, None, None\) does not fit \(3, None, 3, 3\)"):
+        with pytest.raises(
+            ValueError, match=rf"must fit .* = \(3, None, 3, 3\), got one for \({length}, None, None, None\)"
+        ):
             dialects.to_block_mask(rule, batch=3, queries=3, keys=3)
     rule = masks.Rule(lambda b, h, q, k: h > 0, "not the first head", heads=2)
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match="must fit"):
         dialects.to_block_mask(rule, heads=3, queries=3, keys=3)
     assert dialects.from_block_mask(dialects.to_block_mask(rule, queries=3, keys=3)).shape == (1, 2, 3, 3)
 
@@ -798,10 +822,12 @@ def test_a_block_mask_of_another_size_is_refused():
     [
         ({"queries": 4, "keys": 3}, "does not know all of 4 queries and 3 keys"),
         ({"queries": 3, "keys": 400, "block_size": 2}, "does not know all of 3 queries and 400 keys"),
-        ({"queries": 0, "keys": 3}, "queries must be a whole number, at least 1, and is 0"),
-        ({"queries": 3, "keys": 0}, "keys must be a whole number, at least 1, and is 0"),
-        ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be a whole number, at least 1, and is 0"),
-        ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be a whole number, at least 1, and is 0"),
+        ({"queries": 0, "keys": 3}, "queries must be an integer, at least 1, got 0"),
+        ({"queries": 3, "keys": 0}, "keys must be an integer, at least 1, got 0"),
+        ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be an integer, at least 1, got 0"),
+        ({"queries": 3, "keys": 3, "batch": 1.5}, "batch must be an integer, at least 1, got 1.5"),
+        ({"queries": 3, "keys": 3, "heads": 0}, "heads must be an integer, at least 1, got 0"),
+        ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be an integer, at least 1, got 0"),
     ],
 )
 def test_a_block_mask_of_nothing_or_of_too_much_is_refused(sizes, words):
@@ -818,7 +844,7 @@ def test_a_bias_that_is_not_floating_point_is_refused(dtype):
 
 @pytest.mark.parametrize("value", [1.0, -1e9, float("nan"), float("inf")])
 def test_a_bias_with_other_numbers_is_refused(value):
-    with pytest.raises(ValueError, match="holds"):
+    with pytest.raises(ValueError, match="must hold 0 "):
         dialects.from_bias(torch.tensor([[0.0, value]]))
 
 
@@ -831,12 +857,12 @@ def test_labels_that_are_no_labels_are_refused():
     with pytest.raises(TypeError, match=r"supervised must be bool, True = counts.*torch.int64 of shape \(1, 2\)"):
         dialects.to_labels(ids, some.long())
     for strange in (-100, -1):
-        with pytest.raises(ValueError, match=rf"counts in the loss must be 0 or more, and here is {strange} "):
+        with pytest.raises(ValueError, match=rf"counts in the loss must be 0 or more, got {strange}\."):
             dialects.to_labels(torch.tensor([[strange, 2]]), some)
         assert dialects.to_labels(torch.tensor([[1, strange]]), some).tolist() == [[1, -100]]  # it does not count
     with pytest.raises(TypeError, match="int64.*torch.bool"):
         dialects.from_labels(some)
-    with pytest.raises(ValueError, match=r"here is -1 .*labels == -1"):
+    with pytest.raises(ValueError, match=r"got -1\. .*labels == -1"):
         dialects.from_labels(torch.tensor([[1, -100, -1]]))
 
 

@@ -987,7 +987,7 @@ def test_tokens_are_written_where_the_ids_are():
         (torch.ones(1, 1, 4, 4, dtype=torch.int64), TypeError, "must be bool.*torch.int64"),
         (torch.ones(2, 4, dtype=torch.bool), ValueError, r"all four axes.* got \(2, 4\)"),
         (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"got \(2, 4, 4\)"),  # torch takes it: (heads, L, L)
-        (torch.ones(2, 1, 4, 5, dtype=torch.bool), ValueError, r"and is \(2, 1, 4, 5\)"),
+        (torch.ones(2, 1, 4, 5, dtype=torch.bool), ValueError, r"got \(2, 1, 4, 5\)"),
     ],
 )
 def test_a_mask_that_does_not_fit_is_refused(name, mask, error, words):
@@ -1079,7 +1079,7 @@ def test_a_mask_of_another_batch_is_refused():
         *(lambda name=name: both(ids, ids, **keys | {name: mask}) for name in (*keys, "target_mask")),
     ]
     for call in calls:
-        with pytest.raises(ValueError, match=r"the mask must be .*\(2, 1, 3, 3\)"):
+        with pytest.raises(ValueError, match=r"mask must have the axes .*\(2, 1, 3, 3\)"):
             call()
 
 

@@ -1,4 +1,4 @@
-"""What stands around the course: the two commands, conda and Binder, JupyterLab's settings."""
+"""What surrounds the course: the two commands, conda and Binder, Jupyter's settings."""
 
 import json
 import os
@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.browser.server import jupyterlab
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}
@@ -29,20 +32,20 @@ chmod +x .venv/bin/python
 """
 
 
-def make(folder, *, python, target="environment", **environment):
+def make(folder, *arguments, python=OLD_PYTHON, target="environment", **environment):
     """Run make in a folder with a stand-in for Python."""
     stand_in = folder / "stand-in-python"
     stand_in.write_text(python)
     stand_in.chmod(0o755)
     outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "--no-print-directory", target, f"PYTHON={stand_in}"]
+    command = ["make", "--no-print-directory", target, f"PYTHON={stand_in}", *arguments]
     return subprocess.run(command, cwd=folder, env=outer | environment, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture
 def clone(tmp_path):
     """The part of a fresh clone that the environment is made from."""
-    for name in ("Makefile", "pyproject.toml", "notebooks/overrides.json"):
+    for name in ("Makefile", "pyproject.toml", "jupyter/overrides.json", "jupyter/jupyter_server_config.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -57,7 +60,7 @@ def sentences(ran):
     ("python", "pip_says", "sentence"),
     [
         (OLD_PYTHON, "", "masklab needs Python 3.11 or newer"),
-        (NO_VENV, "", "'sudo apt install python3-venv' mends that"),
+        (NO_VENV, "", "'sudo apt install python3-venv' fixes that"),
         (FAKE_VENV, "NewConnectionError: Connection refused", "pip cannot reach the package index"),
         (FAKE_VENV, "ERROR: No space left on device", "pip could not install the packages: ERROR: No space left"),
     ],
@@ -84,7 +87,7 @@ def test_the_environment_is_made_once_and_again_when_asked_for_more(clone):
     first = make(clone, python=FAKE_VENV)
     assert first.stdout.startswith("Making the environment in .venv"), first
     assert len(first.stdout.splitlines()) == 1
-    assert make(clone, python=FAKE_VENV).stdout == "", "nothing changed, so nothing is said"
+    assert make(clone, python=FAKE_VENV).stdout == "", "nothing is said when nothing changed"
     later = (clone / ".venv" / ".done").stat().st_mtime + 5
     os.utime(clone / "pyproject.toml", (later, later))
     assert make(clone, python=FAKE_VENV).stdout == first.stdout
@@ -100,6 +103,64 @@ def test_help_comes_first_and_names_every_command(clone):
     ran = subprocess.run(["make"], cwd=clone, capture_output=True, text=True, check=True)
     for target in ("lab", "test", "lint", "notebooks", "check-notebooks", "figures", "bench"):
         assert re.search(rf"^make {target} ", ran.stdout, re.MULTILINE)
+
+
+# --- one lesson, and style ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lessons(clone):
+    """The clone with two lessons in it."""
+    for name in ("00_start_here", "05_attention_padding"):
+        (clone / "notebooks" / "src").mkdir(parents=True, exist_ok=True)
+        (clone / "notebooks" / "src" / f"{name}.md").touch()
+    return clone
+
+
+def test_one_lesson_is_tested_by_the_name_of_its_module(lessons):
+    tests = ("test_dialects.py", "test_models.py", "test_lab_attention_padding.py")
+    for name, line in zip(tests, ("import transformers", "import torch", "from transformers import x"), strict=True):
+        (lessons / "tests").mkdir(exist_ok=True)
+        (lessons / "tests" / name).write_text(line)
+    one = make(lessons, "--dry-run", "LESSON=05", target="test").stdout
+    assert "\t-k attention_padding --ignore=tests/test_dialects.py tests masklab" in one
+    everything = make(lessons, "--dry-run", target="test").stdout
+    assert "-k " not in everything and "--ignore" not in everything
+
+
+@pytest.mark.parametrize("lesson", ["07", "5", "attention", "0%", "*", "05 00"])
+def test_an_unknown_lesson_is_told_which_there_are_before_anything_is_made(lessons, lesson):
+    ran = make(lessons, f"LESSON={lesson}", target="test")
+    (said,) = sentences(ran)
+    assert said.startswith(f"There is no lesson '{lesson}'. The lessons are: 00_start_here 05_attention_padding.")
+    assert ran.returncode != 0 and ran.stdout == "" and not (lessons / ".venv").exists()
+
+
+def lint(folder):
+    """Run `make lint` there with this environment."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    return make(folder, "--old-file=.venv/.done", target="lint")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ('"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return 1\n', ""),
+        (
+            '"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return "1"\n',
+            "Incompatible return value type",
+        ),
+        ('"""A module."""\nx=1\n', "'make format' fixes it"),
+        ('"""A module."""\n\nimport os\n', "F401"),
+    ],
+)
+def test_lint_finds_wrong_types_and_wrong_style(clone, code, said):
+    for name in ("masklab/one.py", "notebooks/build.py"):
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text(code)
+    ran = lint(clone)
+    assert said in ran.stdout + ran.stderr
+    assert (ran.returncode != 0) == bool(said), ran
 
 
 # --- conda and Binder ------------------------------------------------------------------------------------------
@@ -162,7 +223,7 @@ def test_start_hands_over_to_what_binder_wants_to_start():
 def test_the_course_settings_stand_where_jupyterlab_reads_them():
     from jupyterlab.commands import get_app_dir
 
-    ours = json.loads((ROOT / "notebooks" / "overrides.json").read_text())
+    ours = json.loads((ROOT / "jupyter" / "overrides.json").read_text())
     assert json.loads((Path(get_app_dir()) / "settings" / "overrides.json").read_text()) == ours
 
 
@@ -170,7 +231,34 @@ def test_every_course_setting_exists_in_jupyterlab_and_has_the_right_type():
     import jsonschema
     from jupyterlab.commands import get_app_dir
 
-    for plugin, settings in json.loads((ROOT / "notebooks" / "overrides.json").read_text()).items():
+    for plugin, settings in json.loads((ROOT / "jupyter" / "overrides.json").read_text()).items():
         schema = json.loads((Path(get_app_dir()) / "schemas" / f"{plugin.replace(':', '/')}.json").read_text())
         assert set(settings) <= set(schema["properties"]), plugin
         jsonschema.validate(settings, schema)
+
+
+def listed(server, folder):
+    """The names that the file browser shows for a folder, by the server's contents API."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by way of a proxy
+    with opener.open(f"{server.url}/api/contents/{folder}?token={server.token}", timeout=60) as answer:
+        return {entry["name"] for entry in json.load(answer)["content"]}
+
+
+def test_the_file_browser_shows_the_lessons_and_not_what_they_are_made_from(tmp_path):
+    """A real server with nothing said on its command line, as after conda and on Binder; `make lab` adds to that."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for name in ("my notes.md", "mine.py", "__pycache__/a.pyc", "old~"):
+        (tmp_path / "notebooks" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "notebooks" / name).touch()
+    lessons = {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    with jupyterlab(tmp_path) as server:
+        assert listed(server, "notebooks") == {*lessons, "solutions", "my notes.md", "mine.py"}
+        assert listed(server, "notebooks/solutions") == lessons
+
+
+def test_what_jupyter_hides_by_itself_stays_hidden():
+    """A setting replaces Jupyter's own list, so ours repeats it."""
+    from jupyter_server.services.contents.manager import ContentsManager
+
+    ours = json.loads((ROOT / "jupyter" / "jupyter_server_config.json").read_text())["ContentsManager"]["hide_globs"]
+    assert set(ours) == {*ContentsManager().hide_globs, "src", "build.py"}

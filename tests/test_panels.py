@@ -1,13 +1,27 @@
 """A panel checks its parts; its text twin shows all that the picture shows."""
 
+import re
+import unicodedata
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from masklab import panels
-from masklab.panels import Panel, Picture, Sentence
+from masklab.panels import MISSED, NOT_MARKED, RIGHT, Edit, Panel, Picture, Sentence
 from tests.strategies import hostile
+
+# What a learner's own exception may hold, and words in which marks are stacked.
+RAISED = '\x1b[31mTraceback (most recent call last):\n  File "<cell>", line 1\x1b[0m\n\ud800\u2028\u202e' + "x" * 10_000
+STACKED = [
+    "a" + 40 * "\u0301",
+    40 * "\u0489",
+    "e\u0301\u200d" * 40,
+    "ก" + "\u0e49" * 40,
+    "o" + "\u0301\u200d\u0302" * 40,
+]
+anything = st.one_of(hostile, st.sampled_from([RAISED, *STACKED]))
 
 
 def panel(**changes) -> Panel:
@@ -52,11 +66,14 @@ def test_small_panels_have_a_text_twin(shape):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"kind": "colour"}, "kind must be one of"),
-        ({"values": torch.zeros(2, 3)}, r"must be \(2, 2\), as its labels say, and is \(2, 3\)"),
+        ({"kind": "colour"}, "kind must be one of ids, .* got 'colour'"),
+        ({"values": torch.zeros(2, 3)}, r"must be \(2, 2\), as its labels say, got \(2, 3\)"),
         ({"blocked": torch.zeros(1, 2, dtype=torch.bool)}, "blocked of panel 'weights'"),
-        ({"row_notes": ["1"]}, "must have 2 entries, and has 1"),
-        ({"column_pads": [True]}, "must have 2 entries, and has 1"),
+        ({"row_notes": ["1"]}, "must have 2 entries, got 1"),
+        ({"column_pads": [True]}, "must have 2 entries, got 1"),
+        ({"kind": "probability"}, r"bars must be one column of at most 64 rows, got \(2, 2\) in panel 'weights'"),
+        ({"limit": -1.0}, r"limit of panel 'weights' must be a positive number, got -1.0"),
+        ({"limit": float("nan")}, "limit of panel 'weights' must be a positive number, got nan"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(changes, words):
@@ -65,7 +82,7 @@ def test_parts_that_do_not_fit_are_refused(changes, words):
 
 
 def test_values_must_be_a_tensor():
-    with pytest.raises(TypeError, match=r"values of panel .* must be a tensor, and is list"):
+    with pytest.raises(TypeError, match=r"values of panel .* must be a tensor, got list"):
         panel(values=[[1.0, 2.0], [3.0, 4.0]])
 
 
@@ -125,3 +142,143 @@ def test_picture_text_marks_the_shown_sentence_and_the_pads():
     parts = panels.picture_text(picture).split("\n\n")
     assert parts[0] == "  a\n▸ b ·[PAD]·   1 of 2"
     assert parts[2:] == ["a summary", "a problem"]
+
+
+# Bars
+
+
+def bars(values, **changes) -> Panel:
+    values = torch.tensor(values)[:, None]
+    parts = {
+        "name": "next", "kind": "probability", "values": values, "rows": [f"word{i}" for i in range(len(values))],
+        "columns": ["share"], "title": "next word", "meaning": "The best guesses.",
+    }  # fmt: skip
+    return Panel(**parts | changes)
+
+
+def test_bars_have_a_name_a_length_a_number_and_a_sign():
+    marks = torch.tensor([[NOT_MARKED], [RIGHT], [MISSED]], dtype=torch.uint8)
+    assert panels.text(bars([0.25, 0.5, 0.0], marks=marks, sign="→")).splitlines() == [
+        "→  next word: The best guesses.",
+        "                         share",
+        "word0  ▮▮▮▮               0.25",
+        "word1  ▮▮▮▮▮▮▮▮          0.50✓",
+        "word2                    0.00✗",
+    ]
+
+
+def test_a_bar_ends_at_the_limit_and_what_is_no_number_has_none():
+    lines = panels.text(bars([0.5, 2.0, torch.nan, torch.inf, -1.0], limit=0.5)).splitlines()[2:]
+    assert [line.count("▮") for line in lines] == [panels.BAR_LENGTH, panels.BAR_LENGTH, 0, panels.BAR_LENGTH, 0]
+    assert [line.split()[-1] for line in lines] == ["0.50", "2.00", "NaN", "∞", "−1.00"]
+
+
+def test_bars_go_from_0_to_1_and_always_have_numbers():
+    many = bars([0.1] * 30)
+    assert many.limits == (0.0, 1.0) and many.written and many.legend == ""
+    assert bars([0.1], limit=0.4).limits == (0.0, 0.4)
+    assert panels.text(many).endswith("(the first 16 of 30 rows and 1 of 1 columns)")
+
+
+# Scales
+
+
+def test_losses_go_from_0_to_the_largest_or_to_the_limit():
+    values = torch.tensor([[0.5, 2.0], [torch.nan, torch.inf]])
+    assert panel(kind="loss", values=values).limits == (0.0, 2.0)
+    assert panel(kind="loss", values=values, limit=3.0).limits == (0.0, 3.0)
+    assert panel(kind="loss", values=torch.zeros(2, 2)).limits == (0.0, 1.0)
+    assert panel(kind="gradient", values=values).limits == (-2.0, 2.0)
+    assert panel(kind="bias", values=values).legend == ""
+
+
+def test_a_limit_fixes_the_scale_of_weights_only_where_no_number_is_written():
+    assert panel(limit=0.5).limits == (0.0, 1.0)
+    wide = {"rows": ["q"], "columns": [str(i) for i in range(20)], "values": torch.full((1, 20), 0.05)}
+    assert panel(limit=0.5, **wide).limits == (0.0, 0.5)
+
+
+# What can be edited
+
+
+def test_numbers_that_were_set_have_a_sign_and_the_text_says_what_can_be_set():
+    edit = Edit("losses", how="number", cells=[[0, 1, 0.75], [9, 9, 1.0], [-1, 0, 1.0]], low=0, high=5)
+    lines = panels.text(panel(kind="loss", edits=edit)).splitlines()
+    assert lines[0].endswith("Rows sum to 1. Its numbers can be set, from 0 to 5.")
+    assert [line.count("✎") for line in lines] == [0, 0, 1, 0] and lines[2].endswith("0.75✎")
+
+
+def test_cells_that_can_be_toggled_are_announced_and_marked_by_their_flag_alone():
+    toggled = panel(edits=Edit("painted", cells=[[0, 1]]), blocked=torch.tensor([[False, True], [False, False]]))
+    lines = panels.text(toggled).splitlines()
+    assert lines[0].endswith("Its cells can be toggled.") and "✎" not in "".join(lines) and lines[2].endswith("0.75▨")
+
+
+def test_other_ways_to_edit_are_refused():
+    with pytest.raises(ValueError, match="how must be one of toggle, number, got 'drag'"):
+        Edit("losses", how="drag")
+
+
+def test_nan_is_told_apart_from_blocked():
+    values = torch.tensor([[torch.nan, 0.0], [-torch.inf, torch.nan]])
+    mixed = panel(values=values, blocked=torch.tensor([[True, True], [True, False]]))
+    cells = [[panels.cell(mixed, r, c) for c in range(2)] for r in range(2)]
+    assert cells == [["NaN", "0.00▨"], ["−∞▨", "NaN"]]
+
+
+# Chips
+
+
+def test_what_stands_below_a_chip_stands_below_its_word():
+    lines = panels.chips_text(
+        Sentence(
+            tokens=["a", "cat", "日本", "[PAD]"],
+            pads=[False, False, False, True],
+            below=["23981", "2", "7", "0"],
+            pressed=[True, False, False, False],
+            note="3 of 4 are words",
+        )  # fmt: skip
+    )
+    assert lines == ["●a    cat 日本 ·[PAD]·   3 of 4 are words", "23981 2   7    0"]
+
+
+@pytest.mark.parametrize("part", ["pads", "below", "pressed"])
+def test_a_sentences_parts_have_one_entry_a_token(part):
+    with pytest.raises(ValueError, match=f"{part} of a sentence must have 2 entries, got 1"):
+        Sentence(**{"tokens": ["a", "b"], "pads": [False, False], part: [True]})
+
+
+# Any string
+
+
+@pytest.mark.parametrize("word", STACKED, ids=ascii)
+def test_marks_stacked_forty_high_are_cut(word):
+    for shown in (panels.clean(word), panels.label(word)):
+        runs = "".join("|" if unicodedata.category(c) in ("Mn", "Me") else c for c in shown if c != "\u200d")
+        assert max(map(len, re.findall(r"\|+", runs))) <= panels.STACK
+
+
+@pytest.mark.parametrize("word", ["בְּרֵאשִׁ֖ית", "Việt", "e\u0302\u0323", "กำลัง", "नमस्ते", "👩\u200d👧", "é"])
+def test_no_living_script_loses_a_mark(word):
+    assert panels.clean(word) == word
+
+
+@given(anything, anything, anything)
+def test_no_string_breaks_the_text_twin(first, second, third):
+    one = panel(
+        values=torch.tensor([[0.5, torch.nan]]), rows=[first], columns=[second, third], row_notes=[first], title=second,
+        notes_title=third, meaning=first, sign=second, row_pads=[True],
+    )  # fmt: skip
+    bar = bars([0.5], rows=[third], columns=[first], title=second, meaning=third)
+    sentence = Sentence(tokens=[first, second], pads=[False, True], note=third, below=[second, third], pressed=[1, 0])
+    shown = panels.picture_text(Picture(panels=[one, bar], sentences=[sentence], summary=first, problem=second))
+    shown.encode("utf-8")
+    assert not set(shown) & set("\r\x1b\x00\u202e\u2028\x85")
+    assert [len(panels.text(one).splitlines()), len(panels.text(bar).splitlines())] == [3, 3]
+    assert len("\n".join(panels.chips_text(sentence)).splitlines()) in (1, 2)
+
+
+@given(anything)
+def test_one_line_is_one_line_and_short(words):
+    line = panels.one_line(words)
+    assert len(line) <= panels.LINE_LENGTH and len(line.splitlines()) <= 1 and panels.one_line(line) == line

@@ -201,7 +201,7 @@ def messages(code):
 
 def test_a_bar_moves_under_the_cell_and_leaves_what_every_run_leaves():
     """A stored notebook keeps the last frame, and nbval compares it with the first one of another run."""
-    code = "from masklab import progress as p; p.EVERY = 0; print(sum(p.progress_bar(range(4), label='steps')))"
+    code = "from masklab import progress_bar as p; p.EVERY = 0; print(sum(p.progress_bar(range(4), label='steps')))"
     (first, shown), *updates, (_, printed) = messages(code)
     assert first == "display_data" and {kind for kind, _ in updates} == {"update_display_data"}
     assert len({content["transient"]["display_id"] for _, content in [(first, shown), *updates]}) == 1

@@ -1,1 +1,1 @@
-"""Checks of the exercises, one module a lesson: they judge what a function does, not how it is written."""
+"""Checks of the exercises, one module a lesson, and predictions: what a function does is judged, not its form."""

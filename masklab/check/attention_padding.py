@@ -1,387 +1,581 @@
-"""Checks of lesson 05: word mask, attention mask, masked softmax, a library's layer, a row with no keys."""
+"""The checks of lesson 05: word mask, attention mask, masked softmax, a library's layer, a fully masked row.
+
+>>> word_mask(lambda lengths, total: torch.arange(total) < lengths[:, None]).misconception
+'wrong side'
+>>> attention_mask(lambda is_word: is_word[:, None, :].expand(-1, is_word.shape[1], -1)).state
+'right'
+>>> masked_weights(lambda scores, mask: (scores * mask).softmax(-1)).misconception
+'blocked scores of 0'
+>>> run_layer(lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~is_word)[0]).state
+'right'
+>>> safe_weights(lambda scores, bias: (scores + bias).softmax(-1)).misconception
+'NaN in the fully masked row'
+"""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from masklab.check.verdict import Complaint, Exercise, Verdict, compared
+from masklab.check import cases, oracles
+from masklab.check.answers import form, same
+from masklab.check.exercise import Exercise
+from masklab.check.misconceptions import Misconception, Note
+from masklab.check.pictures import compared, counted, first_difference, positions, tokens
+from masklab.check.running import Complaint, gradient
 from masklab.dialects import to_bias
 
-SEED = 5
+# --- 1 · Which positions are words? ---------------------------------------------------------------------------------
 
 
-def word_mask(function) -> Verdict:
-    """Judge ``function(lengths, total)`` → (batch, total) bool, True = a word; the padding is on the left.
-
-    >>> word_mask(lambda lengths, total: torch.arange(total) < lengths[:, None]).misconception
-    'wrong side'
-    """
-    return _WORD_MASK.judge(function)
+def _one_length_for_all(lengths: Tensor, total: int) -> Tensor:
+    return oracles.word_positions(lengths.max().expand_as(lengths), total)
 
 
-def attention_mask(function) -> Verdict:
-    """Judge ``function(words)``: (batch, length) bool → (batch, query, key) bool, True = may attend.
-
-    >>> attention_mask(lambda words: words[:, None, :].expand(-1, words.shape[1], -1)).state
-    'right'
-    """
-    return _ATTENTION_MASK.judge(function)
+def _minus_zero(lengths: Tensor, total: int) -> Tensor:
+    """What `mask[i, -length:] = True` gives: -0 is 0, and the row is full."""
+    return oracles.word_positions(torch.where(lengths == 0, total, lengths), total)
 
 
-def masked_weights(function) -> Verdict:
-    """Judge ``function(scores, mask)``: (query, key) floats and a bool mask → softmax weights, blocked ones 0.
-
-    >>> masked_weights(lambda scores, mask: (scores * mask).softmax(-1)).state
-    'wrong'
-    """
-    return _MASKED_WEIGHTS.judge(function)
+def _draw_word_mask(answer: Tensor, right: Tensor, lengths: Tensor, total: int):
+    rows = [counted(length, "word") for length in lengths.tolist()]
+    axes = ("sentence", "position")
+    return compared(answer, right, kind="mask", title="word mask", rows=rows, columns=positions(total), axes=axes)
 
 
-def run_layer(function) -> Verdict:
-    """Judge ``function(layer, x, words)``: an `nn.MultiheadAttention` that must not see the padding.
+word_mask = Exercise(
+    name="word_mask",
+    asks="which positions are words, with the padding on the left: (batch, total) bool, True = a word",
+    takes="lengths, total",
+    # A batch of one, and a sentence without a word.
+    cases=[*cases.lengths_and_total(18), (torch.tensor([4]), 5), (torch.tensor([0, 3]), 5)],
+    definition=oracles.word_positions,
+    picture=_draw_word_mask,
+    wrong=[
+        Misconception(
+            "inverted",
+            "inverted. You mark the padding; here True means a word.",
+            gives=lambda lengths, total: torch.arange(total) < total - lengths[:, None],
+        ),
+        Misconception(
+            "wrong side",
+            "the wrong side. Your words stand at the start; here the padding is on the left, and the words come last.",
+            gives=lambda lengths, total: torch.arange(total) < lengths[:, None],
+        ),
+        Misconception(
+            "wrong side, inverted",
+            "inverted, and on the wrong side as well: you mark every position from `lengths` on. "
+            "The words come last here. How many *pads* stand before them?",
+            gives=lambda lengths, total: torch.arange(total) >= lengths[:, None],
+        ),
+        Misconception(
+            "one too many",
+            "off by one. Of 5 positions a sentence of 3 words fills 2, 3 and 4: position 1 is padding. Is it > or >= ?",
+            gives=lambda lengths, total: torch.arange(total) >= total - lengths[:, None] - 1,
+        ),
+        Misconception(
+            "one too few",
+            "off by one. The first word of each sentence is lost. Is it > or >= ?",
+            gives=lambda lengths, total: torch.arange(total) > total - lengths[:, None],
+        ),
+        Misconception(
+            "one length for all",
+            "every sentence gets the longest one's length. Compare with lengths[:, None]: one row per sentence.",
+            gives=_one_length_for_all,
+        ),
+        Misconception(
+            "as wide as the longest",
+            "your mask is as wide as the longest sentence. The batch may be wider: it has `total` positions.",
+            gives=lambda lengths, total: oracles.word_positions(lengths, int(lengths.max())),
+        ),
+        Misconception(
+            "minus zero",
+            "only a sentence without words goes wrong. -0 is 0, so `mask[i, -0:]` is the whole row: "
+            "count from the front, at total - length.",
+            gives=_minus_zero,
+        ),
+    ],
+)
 
-    Only the rows of words are compared, with each sentence run alone and unpadded.
-
-    >>> run_layer(lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0]).state
-    'right'
-    """
-    return _RUN_LAYER.judge(lambda layer, x, words: _words_only(function(layer, x, words), words))
-
-
-def safe_weights(function) -> Verdict:
-    """Judge ``function(scores, bias)``: a bias of 0 and −∞, rows with no key get zeros, and no gradient is NaN.
-
-    >>> safe_weights(lambda scores, bias: (scores + bias).softmax(-1)).state
-    'wrong'
-    """
-    return _SAFE_WEIGHTS.judge(lambda scores, bias: _with_gradient(function, scores, bias))
-
-
-# --- the definitions, as slow loops -------------------------------------------------------------
-
-
-def _slow_word_mask(lengths: Tensor, total: int) -> Tensor:
-    return torch.tensor([[position >= total - length for position in range(total)] for length in lengths.tolist()])
-
-
-def _slow_attention_mask(words: Tensor) -> Tensor:
-    return torch.tensor([[[bool(key) for key in sentence] for _query in sentence] for sentence in words])
-
-
-def _slow_weights(scores: Tensor, mask: Tensor) -> Tensor:
-    weights = torch.zeros_like(scores)
-    for q in range(scores.shape[0]):
-        total = sum(math.exp(scores[q, k]) for k in range(scores.shape[1]) if mask[q, k])
-        for k in range(scores.shape[1]):
-            weights[q, k] = math.exp(scores[q, k]) / total if mask[q, k] else 0.0
-    return weights
-
-
-def _slow_run_layer(layer: nn.MultiheadAttention, x: Tensor, words: Tensor) -> Tensor:
-    out = torch.zeros_like(x)
-    for i, sentence in enumerate(words):
-        alone = x[i : i + 1, sentence]  # (1, n, D): this sentence's words, no padding
-        out[i, sentence] = layer(alone, alone, alone)[0][0].detach()
-    return out
-
-
-def _slow_safe_weights(scores: Tensor, bias: Tensor) -> Tensor:
-    """Weights, and the gradient of the sum of their squares, row by row. Shape: (2, query, key)."""
-    w = _slow_weights(scores, bias == 0)
-    inner = (2 * w * w).sum(dim=-1, keepdim=True)  # d(Σw²)/ds = w·(2w − Σ 2w²), the softmax rule
-    return torch.stack([w, w * (2 * w - inner)])
-
-
-# --- what is compared ---------------------------------------------------------------------------
-
-
-def _words_only(output, words: Tensor):
-    """Forget the rows of padding: what they hold does not matter."""
-    if isinstance(output, Tensor) and output.shape[:2] == words.shape:
-        return output.detach().masked_fill(~words[:, :, None], 0.0)
-    return output
+# --- 2 · The padding mask of the whole batch ------------------------------------------------------------------------
 
 
-def _with_gradient(function, scores: Tensor, bias: Tensor):
-    """Stack the weights and the gradient of the sum of their squares. Shape: (2, query, key)."""
+def _keys(is_word: Tensor) -> Tensor:
+    """Each key's own flag, for every query: the right answer."""
+    return is_word[:, None, :].expand(-1, is_word.shape[1], -1)
+
+
+def _queries(is_word: Tensor) -> Tensor:
+    """Each query's own flag, for every key."""
+    return is_word[:, :, None].expand(-1, -1, is_word.shape[1])
+
+
+def _first_ones(is_word: Tensor) -> Tensor:
+    """As many keys as there are words, from the first one on."""
+    return _keys(torch.arange(is_word.shape[1]) < is_word.sum(dim=-1, keepdim=True))
+
+
+def _draw_attention_mask(answer: Tensor, right: Tensor, is_word: Tensor):
+    i = first_difference(answer, right)
+    names, pads = tokens(is_word[i]), (~is_word[i]).tolist()
+    labels = {"rows": names, "columns": names, "row_pads": pads, "column_pads": pads}
+    return compared(answer[i], right[i], kind="mask", title=f"mask of sentence {i}", **labels)
+
+
+attention_mask = Exercise(
+    name="attention_mask",
+    asks="which query may attend to which key: (batch, query, key) bool, True = may attend",
+    takes="is_word",
+    cases=[(is_word,) for is_word in cases.padded_batches(20)],
+    definition=oracles.padding_mask,
+    picture=_draw_attention_mask,
+    wrong=[
+        Misconception(
+            "rows",
+            "rows instead of columns. You block padding *queries*; the words still read the padding *keys*. "
+            "The key is the last axis.",
+            gives=_queries,
+        ),
+        Misconception(
+            "rows and columns",
+            "rows as well as columns. The padding's rows are fully masked (no key is left), and their softmax is NaN. "
+            "Columns are enough.",
+            gives=lambda is_word: _queries(is_word) & _keys(is_word),
+        ),
+        Misconception(
+            "rows or columns",
+            "rows *or* columns. A padding key is still open to the words: only the key decides.",
+            gives=lambda is_word: _queries(is_word) | _keys(is_word),
+        ),
+        Misconception(
+            "words among words, pads among pads",
+            "words see words, and pads see pads. The words are safe, but the padding's queries are restricted as well, "
+            "and nobody asked for that: only the key decides.",
+            gives=lambda is_word: _queries(is_word) == _keys(is_word),
+        ),
+        Misconception(
+            "inverted",
+            "inverted. You allow the padding and block the words; here True means may attend.",
+            gives=lambda is_word: ~_keys(is_word),
+        ),
+        Misconception(
+            "rows, inverted",
+            "inverted, and rows instead of columns. The key is the last axis, and True means may attend.",
+            gives=lambda is_word: ~_queries(is_word),
+        ),
+        Misconception(
+            "padding always on the right",
+            "you count the words and open the first keys. That holds only where the padding is on the right: "
+            "`is_word` says itself which keys are words.",
+            gives=_first_ones,
+        ),
+        Misconception(
+            "causal as well",
+            "you block the future as well. That is another mask (lesson 06); here a word may attend to every word.",
+            gives=lambda is_word: _keys(is_word).tril(),
+        ),
+        Misconception(
+            "additive",
+            "this is the additive form, 0 and −∞. Here a bool mask is asked for, True = may attend.",
+            gives=lambda is_word: torch.where(_keys(is_word), 0.0, -math.inf),
+        ),
+        Misconception(
+            "one row",
+            "one row per sentence. It would broadcast, but an L×L matrix each is the task: expand the query axis.",
+            gives=lambda is_word: is_word[:, None, :],
+        ),
+        Misconception(
+            "one sentence for all",
+            "every sentence gets the first one's mask. Each has a length of its own: keep the batch axis.",
+            gives=lambda is_word: _keys(is_word[:1].expand_as(is_word)),
+        ),
+    ],
+)
+
+# --- 3 · Softmax under a mask ---------------------------------------------------------------------------------------
+
+
+def _fill(scores: Tensor, mask: Tensor) -> Tensor:
+    """The masked scores: −∞ where a query may not attend."""
+    return scores.masked_fill(~mask, -math.inf)
+
+
+_NOT_ZERO = "blocked keys still get a little weight. Even exp(−20) is not zero: only −∞ takes all of it."
+
+
+def _leaks(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor) -> bool:
+    """Whether blocked keys get a little weight, while the allowed ones share the rest as they should."""
+    allowed = answer.masked_fill(~mask, 0.0)
+    shares = allowed / allowed.sum(dim=-1, keepdim=True)
+    return bool((answer[~mask] != 0).any()) and same(shares, right, tolerance=1e-3)
+
+
+def _divided_without_keepdim(scores: Tensor, mask: Tensor) -> Tensor:
+    weights = scores.softmax(dim=-1) * mask
+    return weights / weights.sum(dim=-1)
+
+
+def _not_a_share(answer: Tensor) -> bool:
+    """Whether some row no longer sums to 1."""
+    return not torch.allclose(answer.sum(dim=-1).double(), torch.ones(len(answer)).double(), atol=1e-3)
+
+
+def _draw_weights(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor):
+    labels = {"rows": positions(len(mask)), "columns": positions(len(mask)), "blocked": ~mask}
+    return compared(answer, right, kind="weight", title="weights", **labels)
+
+
+_FAR_APART = torch.tensor([[0.0, 1.0, 200.0], [1.0, 0.0, 200.0], [0.0, 0.0, 200.0]])
+_LAST_BLOCKED = torch.tensor([True, True, False]).expand(3, 3)
+
+masked_weights = Exercise(
+    name="masked_weights",
+    asks="the softmax of the scores, blocked keys left out: (L, L) weights, each row sums to 1",
+    takes="scores, mask",
+    cases=cases.scores_and_masks(20),
+    definition=oracles.softmax,
+    picture=_draw_weights,
+    wrong=[
+        Misconception(
+            "no mask",
+            "the mask is not used: blocked keys still get weight.",
+            gives=lambda scores, mask: scores.softmax(dim=-1),
+        ),
+        Misconception(
+            "scaled twice",
+            "softmax and mask are right, but you scale the scores, too. That was done when they were computed (÷ √d).",
+            gives=lambda scores, mask: _fill(scores / math.sqrt(scores.shape[-1]), mask).softmax(dim=-1),
+        ),
+        Misconception(
+            "no softmax",
+            "these are the masked scores. One step is missing: softmax turns each row into shares that sum to 1.",
+            gives=_fill,
+        ),
+        Misconception(
+            "blocked scores of 0",
+            "your blocked scores become 0, by multiplying or by filling in. But exp(0) = 1, so a score of 0 still "
+            "takes its share: a blocked score must become −∞.",
+            gives=lambda scores, mask: scores.masked_fill(~mask, 0.0).softmax(dim=-1),
+        ),
+        Misconception(
+            "mask after the softmax",
+            "you mask after the softmax. The rows no longer sum to 1: mask the scores, then softmax.",
+            gives=lambda scores, mask: scores.softmax(dim=-1) * mask,
+        ),
+        Misconception(
+            "normalised along the wrong axis",
+            "you mask after the softmax, and then divide by the wrong sums: sum(dim=-1) has shape (L,) and lies along "
+            "the keys. keepdim=True fixes it; masking the scores first needs no repair.",
+            gives=_divided_without_keepdim,
+        ),
+        Misconception(
+            "−∞ too late",
+            "you put −∞ into the weights. It belongs in the scores: mask first, then softmax.",
+            gives=lambda scores, mask: _fill(scores.softmax(dim=-1), mask),
+        ),
+        Misconception(
+            "adds 0 and 1",
+            "you add a mask of zeros and ones. That gives allowed keys a larger share and blocks nothing: "
+            "add 0 and −∞.",
+            gives=lambda scores, mask: (scores + mask.float()).softmax(dim=-1),
+        ),
+        Misconception(
+            "0 × −∞",
+            "everything is NaN. A product such as (~mask) * -inf multiplies the allowed keys' zeros by −∞, and 0 × −∞ "
+            "is NaN: fill in −∞ where it is needed, and multiply nothing.",
+            gives=lambda scores, mask: scores * math.nan,
+        ),
+        Misconception(
+            "+∞",
+            "you fill with +∞, the *largest* score there is, and ∞/∞ is NaN. A blocked key needs the smallest: −∞.",
+            gives=lambda scores, mask: scores.masked_fill(~mask, math.inf).softmax(dim=-1),
+        ),
+        Misconception(
+            "inverted",
+            "inverted. masked_fill fills where its mask is True, and here True means may attend: use ~mask.",
+            gives=lambda scores, mask: _fill(scores, ~mask).softmax(dim=-1),
+        ),
+        Misconception(
+            "wrong axis",
+            "softmax along the queries. Each *row* has to sum to 1: dim=-1, over the keys.",
+            gives=lambda scores, mask: _fill(scores, mask).softmax(dim=-2),
+        ),
+        Misconception(
+            "one softmax for all rows",
+            "all cells together sum to 1. Each *row* is a question of its own, and sums to 1: softmax along dim=-1.",
+            gives=lambda scores, mask: _fill(scores, mask).flatten().softmax(dim=0).view_as(scores),
+        ),
+        Misconception(
+            "logarithms",
+            "these are logarithms (log_softmax). Weights are the shares themselves: softmax.",
+            gives=lambda scores, mask: _fill(scores, mask).log_softmax(dim=-1),
+        ),
+        Misconception(
+            "exp, not normalised",
+            "you take exp, but you never divide: each row must sum to 1. Softmax does both.",
+            gives=lambda scores, mask: _fill(scores, mask).exp(),
+        ),
+        Misconception(
+            "softmax twice",
+            "softmax is taken twice. The second time it smooths the shares of the first, and the zeros are gone.",
+            gives=lambda scores, mask: _fill(scores, mask).softmax(dim=-1).softmax(dim=-1),
+        ),
+        Misconception(
+            "not quite −∞",
+            _NOT_ZERO,
+            shows=_leaks,
+        ),
+    ],
+    notes=[
+        Note(
+            "mask after the softmax, normalised",
+            "One thing to know: with scores 200 apart your rows no longer sum to 1, because exp runs out of range "
+            "before the mask is applied. Masking the scores before the softmax has no such limit.",
+            case=(_FAR_APART, _LAST_BLOCKED),
+            shows=_not_a_share,
+        ),
+        Note(
+            "a large number for −∞",
+            "One thing to know: in a fully masked row (no key is left) your weights look healthy, but they go to "
+            "blocked keys. That is what a large negative number does; −∞ gives NaN, which at least says that something "
+            "is wrong.",
+            case=(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bool)),
+            shows=lambda answer: not _not_a_share(answer),
+        ),
+    ],
+)
+
+# --- 4 · A real layer -----------------------------------------------------------------------------------------------
+
+
+def _words_only(function, layer: nn.MultiheadAttention, x: Tensor, is_word: Tensor):
+    """The output with zeros at the padding, whatever is there, but for NaN: that would get into the next layer."""
+    output = function(layer, x, is_word)
+    if not isinstance(output, Tensor) or output.shape != x.shape:
+        return output
+    return output.detach().masked_fill(~is_word[:, :, None] & output.isfinite(), 0.0)
+
+
+def _nan_in_the_padding(answer: Tensor, right: Tensor, layer: nn.Module, x: Tensor, is_word: Tensor) -> bool:
+    return same(answer[is_word], right[is_word]) and bool(answer[~is_word].isnan().any())
+
+
+def _for_each_head(mask: Tensor, layer: nn.MultiheadAttention) -> Tensor:
+    """(batch, query, key) → (batch · heads, query, key), as `attn_mask` wants it."""
+    return mask.repeat_interleave(layer.num_heads, dim=0)
+
+
+def _heads_mixed_up(layer: nn.MultiheadAttention, x: Tensor, is_word: Tensor) -> Tensor:
+    """`repeat` puts the sentences one after the other, where the layer wants the heads of one sentence."""
+    return layer(x, x, x, attn_mask=~_keys(is_word).repeat(layer.num_heads, 1, 1))[0]
+
+
+def _draw_output(answer: Tensor, right: Tensor, layer: nn.Module, x: Tensor, is_word: Tensor):
+    i = first_difference(answer, right)
+    labels = {"rows": tokens(is_word[i]), "row_pads": (~is_word[i]).tolist(), "columns": positions(x.shape[-1])}
+    title, meaning = f"output of sentence {i}", "What the sentence gives alone. In the padding's rows only NaN counts."
+    axes = ("query", "feature")
+    return compared(answer[i], right[i], kind="output", title=title, meaning=meaning, axes=axes, **labels)
+
+
+_LAYER = cases.filled(nn.MultiheadAttention, 8, 2, batch_first=True)
+
+
+def _layer_case(seed: int, is_word: Tensor) -> tuple[nn.Module, Tensor, Tensor]:
+    """Random vectors; those of the padding are long, so that even a small leak shows."""
+    x = torch.randn(*is_word.shape, 8, generator=cases.generator(seed))
+    return _LAYER, torch.where(is_word[:, :, None], x, 8 * x), is_word
+
+
+run_layer = Exercise(
+    name="run_layer",
+    asks="the output of an nn.MultiheadAttention in which no word sees padding: (batch, L, D)",
+    takes="layer, x, is_word",
+    cases=[_layer_case(i, is_word) for i, is_word in enumerate(cases.padded_batches(8))],
+    definition=oracles.alone,
+    observed=_words_only,
+    picture=_draw_output,
+    wrong=[
+        Misconception(
+            "no mask",
+            "the layer still reads the padding: hand it the key_padding_mask.",
+            gives=lambda layer, x, is_word: layer(x, x, x)[0],
+        ),
+        Misconception(
+            "zeros for the padding",
+            "zeros are no mask: a key of zeros still gets its share. Hand the layer the key_padding_mask.",
+            gives=lambda layer, x, is_word: layer(*[x * is_word[:, :, None]] * 3)[0],
+        ),
+        Misconception(
+            "inverted",
+            "inverted. In nn.MultiheadAttention True means *ignore*: it wants ~is_word.",
+            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=is_word)[0],
+        ),
+        Misconception(
+            "a float is added",
+            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool.",
+            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=(~is_word).float())[0],
+        ),
+        Misconception(
+            "a float is added, inverted",
+            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool, "
+            "and mind what True means.",
+            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=is_word.float())[0],
+        ),
+        Misconception(
+            "weights, not the output",
+            "these are the attention weights, the second thing that the layer returns. The output is the first.",
+            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~is_word)[1],
+        ),
+        Misconception(
+            "heads mixed up",
+            "sentences get each other's masks. attn_mask wants all heads of one sentence side by side: "
+            "repeat_interleave, not repeat. (key_padding_mask is easier.)",
+            gives=_heads_mixed_up,
+        ),
+        Misconception(
+            "rows",
+            "you block the padding's rows: they become NaN, and the words still read the padding. "
+            "Block its columns, as key_padding_mask does.",
+            gives=lambda layer, x, is_word: layer(x, x, x, attn_mask=_for_each_head(~_queries(is_word), layer))[0],
+        ),
+        Misconception(
+            "NaN in the padding",
+            "the words are right, but the padding's rows are NaN: they are fully masked (no key is left). "
+            "In the next layer that NaN reaches every word. Mask the columns only.",
+            shows=_nan_in_the_padding,
+        ),
+    ],
+)
+
+# --- 5 · Make the fully masked row safe -----------------------------------------------------------------------------
+
+
+def _weights_and_gradient(function, scores: Tensor, bias: Tensor):
+    """The weights, and the gradient of the sum of their squares at the scores."""
+    leaf = scores.clone().requires_grad_()
     with torch.enable_grad():
-        leaf = scores.clone().requires_grad_()
-        given = leaf * 1.0
-        weights = function(given, bias)
-        _check_weights(weights, scores, given)
-        (gradient,) = torch.autograd.grad(weights.pow(2).sum(), leaf) if weights is not None else (None,)
-    return weights if weights is None else torch.stack([weights.detach().to(gradient.dtype), gradient])
+        weights = function(leaf * 1.0, bias)
+        fault = form(weights, scores)
+        if fault:
+            raise Complaint(fault)
+        right = same(weights, oracles.softmax(scores, bias == 0))
+        found = gradient(weights.pow(2).sum(), leaf, values_right=right)
+    return {"weights": weights, "gradient": found}
 
 
-def _check_weights(weights, scores: Tensor, given: Tensor) -> None:
-    """Raise Complaint for what has no gradient to look at, and for scores that were written into."""
-    if weights is None:
-        return
-    if not isinstance(weights, Tensor) or weights.shape != scores.shape:
-        what = f"shape {tuple(weights.shape)}" if isinstance(weights, Tensor) else type(weights).__name__
-        raise Complaint(
-            f"weights of shape {tuple(scores.shape)}, one for each score, were expected, and you gave {what}."
-        )
-    if not torch.equal(given.detach(), scores):
-        raise Complaint("your function changes its input: work on a copy.")
-    if not weights.requires_grad:
-        raise Complaint("the gradient is cut: without detach and no_grad the weights can learn.")
+def _safe_weights_and_gradient(scores: Tensor, bias: Tensor) -> dict:
+    weights = oracles.softmax(scores, bias == 0)
+    return {"weights": weights, "gradient": oracles.gradient_of_squares(weights)}
 
 
 def _empty(bias: Tensor) -> Tensor:
-    """Which rows have no key. Shape: (query,)."""
-    return (bias < 0).all(dim=-1)
+    """Which rows are fully masked. Shape: (query, 1)."""
+    return (bias < 0).all(dim=-1, keepdim=True)
 
 
-def _without_empty(bias: Tensor) -> Tensor:
-    """The bias with its empty rows opened."""
-    return bias.masked_fill(_empty(bias)[:, None], 0.0)
+def _opened(scores: Tensor, bias: Tensor) -> Tensor:
+    """Softmax with the fully masked rows opened, so that there is no 0/0."""
+    return (scores + bias.masked_fill(_empty(bias), 0.0)).softmax(dim=-1)
 
 
-def _picture_word_mask(answer: Tensor, right: Tensor):
-    return compared(answer, right, kind="mask", title="word mask", rows="sentence", columns="position")
+def _without_keepdim(scores: Tensor, bias: Tensor) -> Tensor:
+    empty = _empty(bias)[:, 0]
+    return (scores + bias.masked_fill(empty, 0.0)).softmax(dim=-1).masked_fill(empty, 0.0)
 
 
-def _picture_attention_mask(answer: Tensor, right: Tensor):
-    i = int((answer != right).flatten(1).any(dim=1).int().argmax())  # the first sentence that differs
-    return compared(answer[i], right[i], kind="mask", title=f"mask of sentence {i}", rows="query", columns="key")
+def _nan_in_empty_rows(answer: dict, right: dict, scores: Tensor, bias: Tensor) -> bool:
+    return bool(answer["weights"][_empty(bias)[:, 0]].isnan().any())
 
 
-def _picture_weights(answer: Tensor, right: Tensor):
-    return compared(answer.detach(), right, kind="weight", title="weights", rows="query", columns="key")
+def _only_empty_rows_differ(answer: dict, right: dict, scores: Tensor, bias: Tensor) -> bool:
+    others = ~_empty(bias)[:, 0]
+    weights, expected = answer["weights"], right["weights"]
+    return same(weights[others], expected[others]) and not same(weights, expected)
 
 
-def _picture_output(answer: Tensor, right: Tensor):
-    i = int(
-        (~torch.isclose(answer.double(), right.double(), atol=1e-5, equal_nan=True))
-        .flatten(1)
-        .any(dim=1)
-        .int()
-        .argmax()
-    )
-    return compared(
-        answer[i], right[i], kind="output", title=f"output of sentence {i}", rows="query", columns="feature"
-    )
+def _weights_leak(answer: dict, right: dict, scores: Tensor, bias: Tensor) -> bool:
+    others = ~_empty(bias)[:, 0]
+    return _leaks(answer["weights"][others], right["weights"][others], scores[others], bias[others] == 0)
 
 
-def _picture_safe(answer: Tensor, right: Tensor):
-    if not torch.allclose(answer[0].double(), right[0].double(), atol=1e-5, equal_nan=True):
-        return _picture_weights(answer[0], right[0])
-    return compared(answer[1], right[1], kind="output", title="gradient", rows="query", columns="key")
+def _nan_gradient(answer: dict, right: dict, *_case) -> bool:
+    return same(answer["weights"], right["weights"]) and bool(answer["gradient"].isnan().any())
 
 
-# --- random inputs ------------------------------------------------------------------------------
+def _wrong_gradient(answer: dict, right: dict, *_case) -> bool:
+    return same(answer["weights"], right["weights"]) and not same(answer["gradient"], right["gradient"])
 
 
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(SEED)
+def _draw_safe_weights(answer: dict, right: dict, scores: Tensor, bias: Tensor):
+    if not same(answer["weights"], right["weights"]):
+        return _draw_weights(answer["weights"], right["weights"], scores, bias == 0)
+    labels = {"rows": positions(len(bias)), "columns": positions(len(bias)), "blocked": bias < 0}
+    return compared(answer["gradient"], right["gradient"], kind="output", title="gradient", **labels)
 
 
-def _lengths_cases(count: int) -> list[tuple[Tensor, int]]:
-    """Batches of 2 to 4 different lengths up to 6, padded to 6 or 7 by turns."""
-    g = _generator()
-    return [(torch.randperm(6, generator=g)[: 2 + i % 3] + 1, 6 + i % 2) for i in range(count)]
-
-
-def _words_cases(count: int) -> list[tuple[Tensor]]:
-    """Which positions are words; the padding on the left and on the right by turns."""
-    left = [_slow_word_mask(lengths, total) for lengths, total in _lengths_cases(count)]
-    return [(words.flip(-1) if i % 2 else words,) for i, words in enumerate(left)]
-
-
-def _scores_cases(count: int, *, empty_row: bool) -> list[tuple[Tensor, Tensor]]:
-    """Random scores with random masks; each row has a key, or, if asked, one row has none."""
-    g, cases = _generator(), []
-    for i in range(count):
-        length = 4 + i % 3
-        mask = torch.rand(length, length, generator=g) < 0.6
-        mask[torch.arange(length), torch.randint(length, (length,), generator=g)] = True
-        mask[0, (int(mask[0].int().argmax()) + 1) % length] = False  # something is blocked for certain
-        if empty_row:
-            mask[i % length] = False
-        cases.append((torch.randn(length, length, generator=g), mask))
-    return cases
-
-
-def _layer_cases(count: int) -> list[tuple[nn.MultiheadAttention, Tensor, Tensor]]:
-    g, cases = _generator(), []
-    with torch.random.fork_rng():  # building a layer draws numbers: the learner's own seed stays as it is
-        torch.manual_seed(SEED)
-        layer = nn.MultiheadAttention(8, 2, batch_first=True).eval()
-    for (words,) in _words_cases(count):
-        cases.append((layer, torch.randn(*words.shape, 8, generator=g), words))
-    return cases
-
-
-# --- the exercises, with the wrong answers that have a name ---------------------------------------
-
-_WORD_MASK = Exercise(
-    name="word_mask",
-    # A batch of one, and a sentence without a word: `mask[i, -length:]` would take all of it.
-    cases=[*_lengths_cases(18), (torch.tensor([4]), 5), (torch.tensor([0, 3]), 5)],
-    oracle=_slow_word_mask,
-    picture=_picture_word_mask,
-    wrong={
-        "inverted": (
-            lambda n, t: ~_slow_word_mask(n, t),
-            "inverted. You mark the padding; here True means a word.",
-        ),
-        "wrong side": (
-            lambda n, t: _slow_word_mask(n, t).flip(-1),
-            "the wrong side. Your words stand at the start; here the padding is on the left and the words at the end.",
-        ),
-        "one too many": (
-            lambda n, t: _slow_word_mask(n + 1, t),
-            "off by one. Of 5 positions a sentence of 3 words fills 2, 3 and 4: position 1 is padding. Is it > or >= ?",
-        ),
-        "one too few": (
-            lambda n, t: _slow_word_mask(n - 1, t),
-            "off by one. The first word of each sentence is lost. Is it > or >= ?",
-        ),
-        "one length for all": (
-            lambda n, t: _slow_word_mask(n.max().expand_as(n), t),
-            "every sentence gets the longest one's length. Compare with lengths[:, None]: one row a sentence.",
-        ),
-    },
-)
-
-_ATTENTION_MASK = Exercise(
-    name="attention_mask",
-    cases=_words_cases(20),
-    oracle=_slow_attention_mask,
-    picture=_picture_attention_mask,
-    wrong={
-        "rows": (
-            lambda w: _slow_attention_mask(w).transpose(1, 2),
-            "rows instead of columns. You block padding *queries*; the words still read the padding *keys*. "
-            "The key is the last axis.",
-        ),
-        "rows and columns": (
-            lambda w: _slow_attention_mask(w) & _slow_attention_mask(w).transpose(1, 2),
-            "rows as well as columns. The padding rows have no key left, and their softmax is NaN. Columns are enough.",
-        ),
-        "rows or columns": (
-            lambda w: _slow_attention_mask(w) | _slow_attention_mask(w).transpose(1, 2),
-            "rows *or* columns. A padding key is still open to the words: only the key decides.",
-        ),
-        "inverted": (
-            lambda w: ~_slow_attention_mask(w),
-            "inverted. You allow the padding and block the words; here True means may attend.",
-        ),
-        "additive": (
-            lambda w: torch.zeros(_slow_attention_mask(w).shape).masked_fill(~_slow_attention_mask(w), -math.inf),
-            "this is the additive form, 0 and −∞. Here a bool mask is asked for, True = may attend.",
-        ),
-        "one row": (
-            lambda w: _slow_attention_mask(w)[:, :1],
-            "one row a sentence. It would broadcast, but one L×L matrix each is asked for: expand the query axis.",
-        ),
-    },
-)
-
-_MASKED_WEIGHTS = Exercise(
-    name="masked_weights",
-    cases=_scores_cases(20, empty_row=False),
-    oracle=_slow_weights,
-    picture=_picture_weights,
-    wrong={
-        "no mask": (
-            lambda s, m: s.softmax(dim=-1),
-            "the mask is not used: blocked keys still get weight.",
-        ),
-        "multiplies the scores": (
-            lambda s, m: (s * m).softmax(dim=-1),
-            "you multiply the scores by the mask. A score of 0 still gets exp(0) = 1 before it is shared out: "
-            "a blocked score must become −∞.",
-        ),
-        "multiplies the weights": (
-            lambda s, m: s.softmax(dim=-1) * m,
-            "you mask after the softmax. The rows no longer sum to 1: mask the scores, then softmax.",
-        ),
-        "−∞ too late": (
-            lambda s, m: s.softmax(dim=-1).masked_fill(~m, -math.inf),
-            "you put −∞ into the weights. It belongs into the scores: mask first, then softmax.",
-        ),
-        "adds 0 and 1": (
-            lambda s, m: (s + m.float()).softmax(dim=-1),
-            "you add a mask of zeros and ones. That gives allowed keys a larger share and blocks nothing: "
-            "add 0 and −∞.",
-        ),
-        "inverted": (
-            lambda s, m: s.masked_fill(m, -math.inf).softmax(dim=-1),
-            "inverted. masked_fill fills where its mask is True, and here True means may attend: use ~mask.",
-        ),
-        "wrong axis": (
-            lambda s, m: s.masked_fill(~m, -math.inf).softmax(dim=-2),
-            "softmax along the queries. Each *row* has to sum to 1: dim=-1, over the keys.",
-        ),
-    },
-)
-
-_RUN_LAYER = Exercise(
-    name="run_layer",
-    cases=_layer_cases(8),
-    oracle=_slow_run_layer,
-    picture=_picture_output,
-    wrong={
-        "no mask": (
-            lambda layer, x, w: _words_only(layer(x, x, x)[0], w),
-            "the layer still reads the padding: hand it the key_padding_mask.",
-        ),
-        "inverted": (
-            lambda layer, x, w: _words_only(layer(x, x, x, key_padding_mask=w)[0], w),
-            "inverted. In nn.MultiheadAttention True means *ignore*: it wants ~words.",
-        ),
-        "a float is added": (
-            lambda layer, x, w: _words_only(layer(x, x, x, key_padding_mask=(~w).float())[0], w),
-            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool.",
-        ),
-        "a float is added, inverted": (
-            lambda layer, x, w: _words_only(layer(x, x, x, key_padding_mask=w.float())[0], w),
-            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool, "
-            "and mind what True means.",
-        ),
-    },
-)
-
-_SAFE_WEIGHTS = Exercise(
+safe_weights = Exercise(
     name="safe_weights",
-    cases=[(scores, to_bias(mask)) for scores, mask in _scores_cases(20, empty_row=True)],
-    oracle=_slow_safe_weights,
-    picture=_picture_safe,
-    wrong={
-        "nan": (
-            lambda s, b: _with_gradient(lambda s, b: (s + b).softmax(dim=-1), s, b),
-            "still NaN. A row with no key is 0/0: give such a row weights of zero.",
+    asks="softmax under a bias of 0 and −∞: zeros in a fully masked row, and no NaN in the gradient",
+    takes="scores, bias",
+    cases=[(scores, to_bias(mask)) for scores, mask in cases.scores_and_masks(20, empty_row=True)],
+    definition=_safe_weights_and_gradient,
+    observed=_weights_and_gradient,
+    picture=_draw_safe_weights,
+    wrong=[
+        Misconception(
+            "NaN in the fully masked row",
+            "still NaN. A fully masked row is 0/0: give such a row weights of zero.",
+            shows=_nan_in_empty_rows,
         ),
-        "nan, filled": (
-            lambda s, b: _with_gradient(lambda s, b: s.masked_fill(b < 0, -math.inf).softmax(dim=-1), s, b),
-            "still NaN. A row with no key is 0/0: give such a row weights of zero.",
+        Misconception(
+            "no mask",
+            "the bias is not used: blocked keys still get weight.",
+            gives=lambda scores, bias: scores.softmax(dim=-1),
         ),
-        "uniform": (
-            lambda s, b: _with_gradient(lambda s, b: (s + b.clamp(min=torch.finfo(s.dtype).min)).softmax(dim=-1), s, b),
-            "uniform. With a large finite number in place of −∞, a row with no key shares its weight over "
-            "blocked keys. It should be zero.",
+        Misconception(
+            "uniform",
+            "uniform. Your fully masked row spreads its weight evenly over blocked keys, as a large finite number in "
+            "place of −∞ makes it do. It should be zero.",
+            gives=lambda scores, bias: (scores + bias.clamp(min=torch.finfo(scores.dtype).min)).softmax(dim=-1),
         ),
-        "large number": (
-            lambda s, b: _with_gradient(lambda s, b: (s + b.clamp(min=-1e4)).softmax(dim=-1), s, b),
-            "a large number is not −∞: a row with no key shares its weight over blocked keys. It should be zero.",
+        Misconception(
+            "not zeroed",
+            "no NaN any more, but the fully masked rows still hold weights: set them to zero after the softmax.",
+            gives=_opened,
         ),
-        "not zeroed": (
-            lambda s, b: _with_gradient(lambda s, b: (s + _without_empty(b)).softmax(dim=-1), s, b),
-            "no NaN any more, but the rows with no key still hold weights: set them to zero after the softmax.",
+        Misconception(
+            "large number",
+            "only the fully masked row is wrong: it still gives weight to blocked keys. A large number in place of −∞ "
+            "does that. The row should be zero.",
+            shows=_only_empty_rows_differ,
         ),
-        "no keepdim": (
-            lambda s, b: _with_gradient(
-                lambda s, b: (s + b.masked_fill(_empty(b), 0.0)).softmax(dim=-1).masked_fill(_empty(b), 0.0), s, b
-            ),
-            "your rows became columns. all(dim=-1) has shape (L,), and lies along the keys: keepdim=True mends it.",
+        Misconception(
+            "any, not all",
+            "you clear every row in which *some* key is blocked. Only a row in which *all* are needs it: all, not any.",
+            gives=lambda scores, bias: _opened(scores, bias).masked_fill((bias < 0).any(dim=-1, keepdim=True), 0.0),
         ),
-        "nan gradient": (
-            lambda s, b: _with_gradient(lambda s, b: (s + b).softmax(dim=-1).nan_to_num(), s, b),
+        Misconception(
+            "no keepdim",
+            "your rows became columns. all(dim=-1) has shape (L,), and lies along the keys: keepdim=True fixes it.",
+            gives=_without_keepdim,
+        ),
+        Misconception(
+            "not quite −∞",
+            _NOT_ZERO,
+            shows=_weights_leak,
+        ),
+        Misconception(
+            "NaN gradient",
             "the weights are right, but the gradient is NaN. The 0/0 still happens on the way, and it comes back in "
-            "training. Take −∞ away from the empty rows *before* the softmax, and zero them after it.",
+            "training. Take −∞ out of the fully masked rows *before* the softmax, and zero them after it.",
+            shows=_nan_gradient,
         ),
-    },
+        Misconception(
+            "wrong gradient",
+            "the weights are right, but their gradient is not: part of it never gets back to the scores. "
+            "Is something in your computation detached?",
+            shows=_wrong_gradient,
+        ),
+    ],
 )

@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from masklab import validate
 from masklab.corpus.grammar import Example
 from masklab.corpus.words import (
     AMBIGUOUS,
@@ -33,8 +34,8 @@ SPECIALS = (PAD, UNK, MASK, BOS, EOS)  # ids 0 to 4
 class Vocabulary:
     """Which id a word has: five special tokens first, then the words in their order.
 
-    A word with a capital that is not there is looked up without it. Every other word is [UNK].
-    Raises ValueError for words that come twice, or have the name of a special token.
+    A capitalised word that is not there is looked up in lower case. Every other word is [UNK].
+    Raises TypeError for one text, ValueError for words that come twice, or have the name of a special token.
 
     >>> VOCABULARY.encode(["The", "cat", "ate", "sushi", "[MASK]"])
     [5, 6, 7, 1, 2]
@@ -45,14 +46,15 @@ class Vocabulary:
     words: tuple[str, ...]
 
     def __post_init__(self):
+        validate.list_of("words", "words", self.words, fix="tokenize(text)")
         twice = [token for token, count in Counter(self.tokens).items() if count > 1]
         if twice:
-            raise ValueError(f"every word must come once, and none be a special token {SPECIALS}: look at {twice}.")
+            raise ValueError(f"every word must come once, and none may be a special token {SPECIALS}, got {twice}.")
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
         """Every token, at the place that is its id."""
-        return SPECIALS + self.words
+        return (*SPECIALS, *self.words)
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -69,19 +71,15 @@ class Vocabulary:
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """The ids of some words. Raises TypeError for a text that is not split into words."""
-        if isinstance(words, str):
-            raise TypeError(f"words must be a list of words, and is one text. Write words_of({words[:20]!r}).")
-        return [self.id(word) for word in words]
+        return [self.id(word) for word in validate.list_of("words", "words", words, fix="words_of(text)")]
 
     def decode(self, ids: Iterable[int] | Tensor) -> list[str]:
         """The tokens of one row of ids. Raises ValueError for an id that no token has, or for more than one row."""
-        if isinstance(ids, Tensor) and ids.ndim != 1:
-            raise ValueError(f"ids must be one row, and have the shape {tuple(ids.shape)}. Decode row by row.")
-        row = ids.tolist() if isinstance(ids, Tensor) else list(ids)
-        wrong = [i for i in row if not 0 <= i < len(self)]
-        if wrong:
-            raise ValueError(f"every id must be between 0 and {len(self) - 1}, and there is {wrong[0]}.")
-        return [self.tokens[i] for i in row]
+        row = torch.as_tensor(ids if isinstance(ids, Tensor) else list(ids))
+        if row.ndim != 1:
+            raise ValueError(f"ids must be one row, got shape {tuple(row.shape)}. Decode row by row.")
+        validate.between("ids", row, 0, len(self) - 1)
+        return [self.tokens[i] for i in row.tolist()]
 
 
 def _all_words() -> tuple[str, ...]:
@@ -148,7 +146,7 @@ def batch_text(
     With ``ends``, [BOS] and [EOS] stand around every text, as a language model wants them.
     ``tokens`` keep the words as they were written.
     Shapes: n texts, the longest with L words → ids (n, L); L is 0 when no text has a word.
-    Raises TypeError for one text that is not in a list, ValueError for an unknown side.
+    Raises TypeError for one text in place of a list, ValueError for an unknown side.
 
     >>> pasted = batch_text(["The cat ate...", "the [MASK] ate sushi!", ""])
     >>> pasted.ids
@@ -158,17 +156,16 @@ def batch_text(
     >>> pasted.tokens[1], pasted.lengths
     (('the', '[MASK]', 'ate', 'sushi'), tensor([3, 4, 0]))
     """
-    if isinstance(texts, str):
-        raise TypeError(f"texts must be a list of texts, one a row, and is one text. Write [{texts[:20]!r}].")
     first, last = ([BOS], [EOS]) if ends else ([], [])
-    return batch_of_words([first + words_of(text) + last for text in texts], side=side, to_id=vocabulary.id)
+    rows = [[*first, *words_of(text), *last] for text in validate.list_of("texts", "texts", texts)]
+    return batch_of_words(rows, side=side, to_id=vocabulary.id)
 
 
 def words_of(text: str) -> list[str]:
     """The words of any text, without its punctuation.
 
     Apostrophes and hyphens stay inside a word. "[MASK]" is the one special token that may be typed: a typed "[PAD]"
-    is the word "PAD". What has no spaces between its words (Chinese, Thai) is one word.
+    is the word "PAD". Text without spaces (Chinese, Thai) is one word.
 
     >>> words_of("The cat's fish-pie: 'ate' (by 🐈), [MASK]!")
     ['The', "cat's", 'fish-pie', 'ate', 'by', '🐈', '[MASK]']

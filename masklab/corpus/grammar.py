@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from masklab import validate
 from masklab.corpus.words import (
     AMBIGUOUS,
     ANIMALS,
@@ -47,7 +48,7 @@ class Example:
 
     ``words`` and ``tags`` (Universal POS) go word by word; ``topic`` is one of ``TOPICS``.
     ``cue`` is the position of the last word of what belongs to the topic, a phrase or an adjective ("hungry"):
-    nothing after it is needed to tell the topic, for it is neutral, or misleads.
+    nothing after it is needed to tell the topic, because it is neutral, or misleads.
     ``agreement`` is (subject, verb), the positions of the main clause's two words that agree in number,
     or None where the verb does not show it ("ate", "can eat").
 
@@ -71,7 +72,7 @@ class Example:
 
     @property
     def difficulty(self) -> tuple[int, ...]:
-        """How hard each word's tag is for somebody who knows the words, and not the context.
+        """How hard each word's tag is for someone who knows the words, but not the context.
 
         0: the word has one tag. 1: it has two, and this is the usual one. 2: this is the other one, so that
         a guess from the word alone is wrong.
@@ -87,7 +88,7 @@ class Example:
     def attractors(self) -> int:
         """How many nouns of the *other* number stand between the subject and the verb that agrees with it.
 
-        They attract a model that looks at the nearest noun; 0 where nothing agrees.
+        They mislead a model that looks at the nearest noun; 0 where nothing agrees.
         Source: Linzen et al. 2016, arXiv 1611.01368.
         """
         if self.agreement is None:
@@ -97,7 +98,7 @@ class Example:
         return sum(is_plural(noun) != is_plural(self.words[subject]) for noun in between)
 
     def with_wrong_number(self) -> tuple[str, ...]:
-        """The words with the main verb in the other number: a model should find them less likely.
+        """The words with the main verb in the other number: a model should find these less likely.
 
         Raises ValueError where the verb does not show a number.
 
@@ -109,14 +110,14 @@ class Example:
         """
         if self.agreement is None:
             raise ValueError(
-                f"agreement must be a pair of positions, and is None: the verb of {self.text!r} has one form."
+                f"agreement must be a pair of positions, got None: the verb of {self.text!r} has one form."
             )
         verb = self.agreement[1]
         return (*self.words[:verb], OTHER_NUMBER[self.words[verb]], *self.words[verb + 1 :])
 
 
 def is_plural(noun: str) -> bool:
-    """Whether a noun that can be a subject speaks of several.
+    """Whether a noun that can be a subject is in the plural.
 
     >>> is_plural("cat"), is_plural("Mice")
     (False, True)
@@ -135,7 +136,7 @@ Tagged = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class _Clause:
-    """Somebody does something: with the positions that the labels need, and whether a place may follow."""
+    """Someone does something: with the positions that the labels need, and whether a place may follow."""
 
     words: Tagged
     who: tuple[str, str]
@@ -169,7 +170,7 @@ def _between(rng: random.Random, *, subject: tuple[str, str]) -> Tagged:
     """What comes between a subject and its verb: nouns whose number has nothing to do with the subject's.
 
     "near the dogs"; "that the dogs see", "that the dogs near the house see"; "that helped the dogs".
-    The last is in the past, for "helps" would give the subject's number away.
+    The last is in the past because "helps" would give away the subject's number.
     """
     plural = rng.random() < 0.5
     pair = rng.choice([pair for pair in CATS + PEOPLE + ANIMALS if pair != subject])
@@ -191,7 +192,7 @@ def _clause(
 ) -> _Clause:
     """Cats or people do something that belongs to the topic, or a cat of a mood does something neutral.
 
-    A clause that follows another one has an ``other`` subject, and somebody in it acts.
+    A clause that follows another one has an ``other`` subject, which acts.
     """
     kind = rng.choices(("cats", "people", "mood"), (5, 2, 3))[0]
     said = {"cats": CATS_DO[topic], "people": PEOPLE_DO[topic], "mood": NEUTRAL}[kind]
@@ -262,10 +263,10 @@ RUNNING = tuple(  # the course's three sentences
 
 
 def sentences(*, n: int = 4000, seed: int = 0) -> list[Example]:
-    """Distinct sentences of 2 to 14 words: the three running ones, and then drawn ones.
+    """Distinct sentences of 2 to 14 words: the three running ones, and then ones drawn at random.
 
     All topics come equally often (to within two). The same n and seed give the same sentences everywhere, and a
-    smaller n gives the first of them. Raises ValueError for an n below 0 or over 100,000.
+    smaller n gives the first of them. Raises ValueError for an n below 0, over 100,000 or no integer.
 
     >>> for example in sentences(n=5):
     ...     print(example.topic, example.text)
@@ -275,9 +276,10 @@ def sentences(*, n: int = 4000, seed: int = 0) -> list[Example]:
     BEHAVIOR Our tabbies that the boys like hunted in the garden
     GROOMING The black tabby may want a bath before sleep
     """
+    validate.at_least(None, n=n, seed=seed)
     if not 0 <= n <= MOST:
-        raise ValueError(f"n must be between 0 and {MOST}, and is {n}.")
-    rng = random.Random(seed)
+        raise ValueError(f"n must be between 0 and {MOST}, got {n}.")
+    rng = random.Random(int(seed))
     found = {example.text: example for example in RUNNING}
     count = Counter(example.topic for example in RUNNING)
     while len(found) < n:
@@ -292,16 +294,16 @@ def split(examples: Iterable[Example], *, test: float = 0.2, seed: int = 0) -> t
     """Shuffle the examples and divide them into (train, test), so that no text is on both sides.
 
     ``test`` is the share of distinct texts that are kept for the test.
-    Raises ValueError for a share that is not between 0 and 1.
+    Raises ValueError for a share outside 0 to 1.
 
     >>> train, test = split(sentences(n=100), test=0.25)
     >>> len(train), len(test), {e.text for e in train} & {e.text for e in test}
     (75, 25, set())
     """
-    if not 0 <= test <= 1:
-        raise ValueError(f"test must be a share between 0 and 1, and is {test}.")
+    validate.share(test=test)
+    validate.at_least(None, seed=seed)
     examples = list(examples)
-    shuffled = random.Random(seed).sample(examples, len(examples))
+    shuffled = random.Random(int(seed)).sample(examples, len(examples))
     texts = list(dict.fromkeys(example.text for example in shuffled))
     held = set(texts[: round(test * len(texts))])
     return [e for e in shuffled if e.text not in held], [e for e in shuffled if e.text in held]

@@ -1,4 +1,4 @@
-"""The words of the corpus, and what its cats and people do: tables, and no code.
+"""The words of the corpus, and what its cats and people do: tables, almost no code.
 
 A word has one tag, or two (`AMBIGUOUS`); a phrase belongs to a topic, and is written after a plural subject.
 """
@@ -162,7 +162,7 @@ MEET = ("see", "know", "like", "love", "chase", "help")
 MODALS = ("can", "may", "will")
 
 # How, where and when: neutral, or with a word that belongs to some topic, so that no single word gives the topic away.
-# States go with a time only, and not with "can": nobody can need a bath under the table.
+# States go with a time only, and not with "can": no cat can need a bath under the table.
 STATES = ("want", "need", "like", "have", "enjoy", "hate", "smell", "feel")
 PLACES = _listed("""
         under the table, near that/DET window, on the sofa, in the kitchen, by the door, behind that/DET chair,

@@ -1,10 +1,12 @@
-"""What the ways to corrupt have in common: small steps, and the sentences for what does not fit."""
+"""Small steps that the ways to corrupt have in common."""
 
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from masklab import validate
 
 
 def shift_right(mask: Tensor) -> Tensor:
@@ -25,55 +27,37 @@ def at_least_one(share: float, *, of: int) -> int:
     return max(round(share * of), 1) if share and of else 0
 
 
-def int64(tokens: Sequence[int] | Tensor) -> Tensor:
-    """Ids as a tensor, also when there are none (an empty list would become float); a tensor of ids stays as it is.
+def int64(tokens: Sequence[int] | Tensor, *, like: Tensor) -> Tensor:
+    """Ids as a tensor where ``like`` is, also when there are none: an empty list would become float.
 
-    >>> int64([7, 8]), int64([])
+    >>> int64([7, 8], like=torch.zeros(1)), int64([], like=torch.zeros(1))
     (tensor([7, 8]), tensor([], dtype=torch.int64))
     """
-    return torch.as_tensor(tokens, dtype=torch.int64)
+    return torch.as_tensor(tokens, dtype=torch.int64, device=like.device)
 
 
-def check(*, axes: int = 2, **given: Tensor | None) -> None:
-    """All tensors have one shape with these axes; ``ids`` and ``spans`` are int64, all others bool.
+def uniform(*shape: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draws from 0 to 1, made where the generator is, and moved to where ``like`` is.
 
-    >>> check(ids=torch.tensor([[7, 8]]), chosen=torch.tensor([[True]]))
-    Traceback (most recent call last):
-    ValueError: expected one shape (batch, length), and got {'ids': (1, 2), 'chosen': (1, 1)}.
+    >>> uniform(2, like=torch.zeros(1), generator=torch.Generator().manual_seed(0))
+    tensor([0.4963, 0.7682])
     """
-    tensors = {name: tensor for name, tensor in given.items() if tensor is not None}
-    for name, tensor in tensors.items():
-        wanted = torch.int64 if name in ("ids", "spans") else torch.bool
-        if tensor.dtype != wanted:
-            raise TypeError(
-                f"{name} must be {wanted}, and is {tensor.dtype} of shape {tuple(tensor.shape)}. "
-                + ("Use ids.long()." if wanted == torch.int64 else f"Use {name}.bool() if 1 means yes.")
-            )
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if len(set(shapes.values())) > 1 or any(len(shape) != axes for shape in shapes.values()):
-        axis_names = "(length,): one sentence" if axes == 1 else "(batch, length)"
-        raise ValueError(f"expected one shape {axis_names}, and got {shapes}.")
+    return torch.rand(shape, generator=generator, dtype=torch.float32, device=generator.device).to(like.device)
 
 
-def check_share(name: str, share: float) -> None:
-    """A share is between 0 and 1.
+def check(*axes: str, ids: Tensor | None = None, spans: Tensor | None = None, **masks: Tensor) -> None:
+    """All have one shape with these axes; ``ids`` and ``spans`` are int64, all others bool masks.
 
-    >>> check_share("probability", 15)
+    Raises TypeError for another dtype, ValueError for another shape.
+
+    >>> check("batch", "length", ids=torch.tensor([[7, 8]]), chosen=torch.tensor([[True]]))
     Traceback (most recent call last):
-    ValueError: probability must be between 0 and 1, and is 15. For percent divide by 100.
+    ValueError: ids and chosen must have one shape (batch, length), got (1, 2) and (1, 1).
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, and is {share}. For percent divide by 100.")
-
-
-def check_generator(generator: torch.Generator) -> None:
-    """Every draw comes from a generator of the caller: torch would take None for its global one.
-
-    >>> check_generator(None)
-    Traceback (most recent call last):
-    TypeError: generator must be a torch.Generator, and is None. Make one, as torch.Generator().manual_seed(0).
-    """
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(
-            f"generator must be a torch.Generator, and is {generator!r}. Make one, as torch.Generator().manual_seed(0)."
-        )
+    numbers = {name: values for name, values in {"ids": ids, "spans": spans}.items() if values is not None}
+    for name, values in numbers.items():
+        validate.int64(name, values)
+    for name, mask in masks.items():
+        validate.bool_mask(name, mask, true="yes")
+    fix = "Give one sentence at a time, without padding." if axes == ("length",) else ""
+    validate.same_shape(*axes, fix=fix, **numbers, **masks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from masklab.corruption.common import check_generator, check_share
+from masklab import validate
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,23 @@ class Patches:
 
 
 def patches(*, images: int, count: int, share: float = 0.75, generator: torch.Generator) -> Patches:
-    """Masked autoencoders: shuffle the patches of each picture, keep the first quarter.
+    """Masked autoencoders: shuffle the patches of each picture, and hide all but the first.
 
     Every picture keeps equally many, so the encoder gets a full rectangle, with no mask and no padding.
     Shapes: see `Patches`; ``share`` of ``count`` is hidden, rounded. (MAE's code rounds the kept ones down.)
-    Raises ValueError for a share outside 0 to 1, fewer than 0 images or than 1 patch, TypeError for no generator.
+    Raises ValueError for a share outside 0 to 1, or fewer than 1 patch, TypeError for no generator.
     Source: He et al. 2021, arXiv 2111.06377, §3.
 
     >>> found = patches(images=1, count=4, generator=torch.Generator().manual_seed(0))
     >>> found.kept, found.hidden, found.chosen.int()
     (tensor([[2]]), tensor([[3, 0, 1]]), tensor([[1, 1, 0, 1]], dtype=torch.int32))
     """
-    check_share("share", share)
-    check_generator(generator)
-    if images < 0 or count < 1:
-        raise ValueError(f"expected images ≥ 0 and count ≥ 1, and got images={images} and count={count}.")
+    validate.share(share=share)
+    validate.generator(generator)
+    validate.at_least(0, images=images)
+    validate.at_least(1, count=count)
     keep = count - round(share * count)
-    order = torch.rand(images, count, generator=generator).argsort(dim=1)  # a shuffle of each row
+    draws = torch.rand(images, count, generator=generator, dtype=torch.float32, device=generator.device)
+    order = draws.argsort(dim=1)  # a shuffle of each row
     back = order.argsort(dim=1)  # where each patch went
     return Patches(kept=order[:, :keep], hidden=order[:, keep:], restore=back, chosen=back >= keep)

@@ -8,8 +8,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from masklab import validate
 from masklab.corruption.choose import choose_spans, choose_tokens, choose_words
-from masklab.corruption.common import check, check_generator, int64
+from masklab.corruption.common import check, int64, uniform
 from masklab.dialects import to_labels
 
 BERT_SHARES = (0.8, 0.1, 0.1)  # of the chosen: to [MASK], to a random token, unchanged
@@ -40,10 +41,10 @@ def replace(
     spans: Tensor | None = None,
     generator: torch.Generator,
 ) -> Corrupted:
-    """Replace what was chosen: by default 80 % with [MASK], 10 % with a random token, 10 % stay.
+    """Replace what was chosen: by default 80 % become [MASK], 10 % a random token, and 10 % stay.
 
     A random token is any of ``random_ids`` (a range of words, so that no special token is drawn);
-    it may be the right one by chance. ``shares=(1, 0, 0)`` puts [MASK] everywhere.
+    it may happen to be the right one. ``shares=(1, 0, 0)`` puts [MASK] everywhere.
     Shapes: ``ids`` int64, ``chosen`` bool and ``spans`` int64, all (batch, length). With ``spans``,
     numbered from 1 with 0 = in none, positions of the same span have the same fate, each with a random
     token of its own. ``chosen`` and ``spans`` of the result are copies.
@@ -56,21 +57,21 @@ def replace(
     >>> new.ids, new.labels
     (tensor([[4, 8, 4]]), tensor([[   7, -100,    9]]))
     """
-    check(ids=ids, chosen=chosen, spans=spans)
-    check_generator(generator)
+    check("batch", "length", ids=ids, chosen=chosen, spans=spans)
+    validate.generator(generator)
     _check_shares(shares, random_ids)
     if spans is not None:
         _check_spans(chosen, spans)
         spans = spans.clone()
     to_mask, to_random, _ = shares
     # Draw n decides for span n, and spans count from 1: draw 0 belongs to what is in no span, and decides nothing.
-    # There are as many spans as positions at most; without ``spans`` each position is a span of its own.
-    draws = torch.rand(len(ids), ids.shape[1] + 1, generator=generator)
+    # There are at most as many spans as positions; without ``spans`` each position is a span of its own.
+    draws = uniform(len(ids), ids.shape[1] + 1, like=ids, generator=generator)
     fate = draws[:, 1:] if spans is None else draws.gather(1, spans)  # (B, L)
     new = ids.masked_fill(chosen & (fate < to_mask), mask_id)
     if to_random > 0:
-        places = torch.randint(len(random_ids), ids.shape, generator=generator)
-        words = int64(random_ids)[places]
+        places = torch.randint(len(random_ids), ids.shape, generator=generator, device=generator.device)
+        words = int64(random_ids, like=ids)[places.to(ids.device)]
         new = words.where(chosen & (fate >= to_mask) & (fate < to_mask + to_random), new)
     return Corrupted(ids=new, chosen=chosen.clone(), labels=to_labels(ids, chosen), spans=spans)
 
@@ -96,7 +97,7 @@ def bert(
     >>> new.ids, new.labels  # 8 was chosen, and left unchanged
     (tensor([[1, 7, 8, 4, 2, 0]]), tensor([[-100, -100,    8,    9, -100, -100]]))
     """
-    check(ids=ids, may_choose=may_choose)
+    check("batch", "length", ids=ids, may_choose=may_choose)
     chosen = choose_tokens(may_choose, probability=probability, generator=generator)
     return replace(ids, chosen, mask_id=mask_id, random_ids=random_ids, shares=shares, generator=generator)
 
@@ -122,7 +123,7 @@ def whole_word(
     >>> whole_word(ids, words, starts, mask_id=4, shares=(1, 0, 0), probability=0.5, generator=g).ids
     tensor([[7, 4, 4]])
     """
-    check(ids=ids, may_choose=may_choose)
+    check("batch", "length", ids=ids, may_choose=may_choose)
     chosen = choose_words(may_choose, starts, probability=probability, generator=generator)
     return replace(ids, chosen, mask_id=mask_id, random_ids=random_ids, shares=shares, generator=generator)
 
@@ -149,7 +150,7 @@ def spanbert(
     >>> spanbert(ids, words, mask_id=4, budget=0.4, shares=(1, 0, 0), generator=g).ids
     tensor([[10,  4,  4, 13, 14,  4,  4, 17, 18, 19]])
     """
-    check(ids=ids, may_choose=may_choose)
+    check("batch", "length", ids=ids, may_choose=may_choose)
     spans = choose_spans(may_choose, starts, budget=budget, p=p, max_len=max_len, generator=generator)
     return replace(
         ids, spans > 0, mask_id=mask_id, random_ids=random_ids, shares=shares, spans=spans, generator=generator
@@ -157,10 +158,10 @@ def spanbert(
 
 
 def static(corrupt: Callable[[], Made], *, epochs: int = 40, masks: int = 10) -> list[Made]:
-    """Static masking: corrupt ``masks`` times before training, and go round them, epoch by epoch.
+    """Static masking: corrupt ``masks`` times before training, and reuse these in turn, epoch by epoch.
 
-    With the defaults each mask is seen four times, and 80.3 % of the tokens are ever chosen
-    (1 − .85¹⁰). Epochs with the same mask get the same object, not copies: whoever edits one edits all.
+    At 15 % and with the defaults, 1 − .85¹⁰ of the tokens are ever chosen. Epochs with the same mask get
+    the same object, not copies: to edit one is to edit all.
     Raises ValueError for fewer than 1 mask, or fewer than 0 epochs.
     Source: Liu et al. 2019 (RoBERTa), arXiv 1907.11692, §4.1.
 
@@ -168,8 +169,8 @@ def static(corrupt: Callable[[], Made], *, epochs: int = 40, masks: int = 10) ->
     >>> static(lambda: next(numbers), epochs=6, masks=2)
     [0, 1, 0, 1, 0, 1]
     """
-    if masks < 1 or epochs < 0:
-        raise ValueError(f"expected masks ≥ 1 and epochs ≥ 0, and got masks={masks} and epochs={epochs}.")
+    validate.at_least(1, masks=masks)
+    validate.at_least(0, epochs=epochs)
     made = [corrupt() for _ in range(masks)]
     return [made[epoch % masks] for epoch in range(epochs)]
 
@@ -177,8 +178,8 @@ def static(corrupt: Callable[[], Made], *, epochs: int = 40, masks: int = 10) ->
 def dynamic(corrupt: Callable[[], Made], *, epochs: int = 40) -> list[Made]:
     """Dynamic masking: corrupt anew for every epoch.
 
-    In 40 epochs 99.85 % of the tokens are ever chosen (1 − .85⁴⁰). All are made, and kept, before the
-    first epoch: where that is too much for the memory, call ``corrupt()`` in each epoch instead.
+    At 15 %, 1 − .85⁴⁰ of the tokens are ever chosen in 40 epochs. All are made, and kept, before the
+    first epoch: if that is too much for the memory, call ``corrupt()`` in each epoch instead.
     Errors and source: as for `static`.
 
     >>> numbers = iter(range(100))
@@ -190,18 +191,13 @@ def dynamic(corrupt: Callable[[], Made], *, epochs: int = 40) -> list[Made]:
 
 def _check_spans(chosen: Tensor, spans: Tensor) -> None:
     """Spans have numbers from 1 to the length, and every chosen position is in one."""
-    length = spans.shape[1]
-    wrong = spans[(spans < 0) | (spans > length)]
-    if wrong.numel():
-        raise ValueError(
-            f"span numbers must be between 0 and {length}, the length, and one is {wrong[0].item()}. "
-            "Number the spans of each sentence from 1; 0 means in none."
-        )
+    fix = "Number the spans of each sentence from 1; 0 means in none."
+    validate.between("span numbers", spans, 0, spans.shape[1], fix=fix)
     outside = (chosen & (spans == 0)).nonzero().tolist()
     if outside:
         sentence, position = outside[0]
         raise ValueError(
-            f"position {position} of sentence {sentence} is chosen, and its span is 0. "
+            f"every chosen position must be in a span, got span 0 at position {position} of sentence {sentence}. "
             "Choose only inside spans, as chosen = spans > 0."
         )
 
@@ -209,9 +205,9 @@ def _check_spans(chosen: Tensor, spans: Tensor) -> None:
 def _check_shares(shares: tuple[float, float, float], random_ids: Sequence[int] | Tensor) -> None:
     """Three shares are parts of 1, and there are words for the random ones."""
     if len(shares) != 3 or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
-        raise ValueError(f"shares must be three parts of 1, (to [MASK], random, unchanged), and are {shares}.")
+        raise ValueError(f"shares must be three parts of 1, (to [MASK], random, unchanged), got {shares}.")
     if shares[1] > 0 and not len(random_ids):
         raise ValueError(
-            f"a share of {shares[1]} becomes random tokens, and random_ids is empty. "
+            f"random_ids must not be empty, because a share of {shares[1]} becomes random tokens. "
             "Give the ids of words, as range(5, 100), or shares without random tokens, as (1, 0, 0)."
         )

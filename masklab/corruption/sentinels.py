@@ -7,7 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from masklab.corruption.common import at_least_one, check, check_generator, check_share, int64, shift_right
+from masklab import validate
+from masklab.corruption.common import at_least_one, check, int64, shift_right
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,8 @@ def t5(
     ends_in_noise: bool = False,
     generator: torch.Generator,
 ) -> TextToText:
-    """T5's span corruption of one sentence: 568 tokens become 511 inputs and 113 targets.
+    """T5's span corruption of one sentence: the text with a sentinel in each hole, and what stood there.
 
-    With an end token, as T5 has it, these are 512 and 114.
     One sentence *without padding*, because the results have lengths of their own: take it out of a
     batch with ``batch.ids[i][batch.is_word[i]]``, and pad the results afterwards.
     Shapes: ``ids`` int64, ``may_choose`` bool, both (length,). Errors and source: as for
@@ -67,7 +67,7 @@ def choose_t5_spans(
     the last always noise, and a text of 20 tokens *always* loses exactly its last 3
     (text-to-text-transfer-transformer#905, where this default is proposed).
     Shapes: ``may_choose`` (length,) bool → the same. A position that may not be chosen
-    is jumped over, and cuts a span in two.
+    is skipped, and cuts a span in two.
     Raises TypeError for a mask that is not bool or no generator; ValueError for another number of axes, density
     outside 0 to 1, or mean_span < 1. Source: Raffel et al. 2019, arXiv 1910.10683, §3.3.4.
 
@@ -80,8 +80,8 @@ def choose_t5_spans(
     tensor([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1],
            dtype=torch.int32)
     """
-    check(axes=1, may_choose=may_choose)
-    check_generator(generator)
+    check("length", may_choose=may_choose)
+    validate.generator(generator)
     length = int(may_choose.sum())
     noise, spans = _t5_counts(length, density=density, mean_span=mean_span, ends_in_noise=ends_in_noise)
     chosen = torch.zeros_like(may_choose)
@@ -92,7 +92,7 @@ def choose_t5_spans(
         is_hidden = []
         for kept, hidden in zip(kept_runs, hidden_runs, strict=True):
             is_hidden += [False] * kept + [True] * hidden
-        chosen[may_choose] = torch.tensor(is_hidden)
+        chosen[may_choose] = torch.tensor(is_hidden, device=may_choose.device)
     return chosen
 
 
@@ -102,9 +102,9 @@ def _t5_counts(length: int, *, density: float, mean_span: float, ends_in_noise: 
     >>> _t5_counts(568, density=0.15, mean_span=3.0, ends_in_noise=False)
     (85, 28)
     """
-    check_share("density", density)
+    validate.share(density=density)
     if not mean_span >= 1:
-        raise ValueError(f"a span has at least 1 token, and mean_span={mean_span}.")
+        raise ValueError(f"mean_span must be at least 1 token, got {mean_span}.")
     may_hide = length - 1 if ends_in_noise else length  # T5's code keeps the first token
     noise = min(at_least_one(density, of=length), max(may_hide, 0))
     if noise == 0:
@@ -127,7 +127,7 @@ def _random_parts(items: int, parts: int, *, generator: torch.Generator) -> list
     >>> _random_parts(10, 3, generator=torch.Generator().manual_seed(0))
     [1, 8, 1]
     """
-    cuts = torch.randperm(items - 1, generator=generator)[: parts - 1] + 1
+    cuts = torch.randperm(items - 1, generator=generator, device=generator.device)[: parts - 1] + 1
     edges = [0, *sorted(cuts.tolist()), items]
     return [right - left for left, right in pairwise(edges)]
 
@@ -153,8 +153,8 @@ def with_sentinels(
     >>> with_sentinels(torch.tensor([5, 6, 7, 8, 9]), chosen, sentinels=[99, 98], end_id=1)
     TextToText(inputs=tensor([ 5, 99,  8, 98,  1]), targets=tensor([99,  6,  7, 98,  9,  1]))
     """
-    check(axes=1, ids=ids, chosen=chosen)
-    sentinels = int64(sentinels).tolist()  # plain numbers, also from a tensor
+    check("length", ids=ids, chosen=chosen)
+    sentinels = _numbers(sentinels)
     _check_sentinels(ids, chosen, sentinels=sentinels, spare=int(last_sentinel), end_id=end_id)
     unused, inputs, targets, was_hidden = iter(sentinels), [], [], False
     for token, hidden in zip(ids.tolist(), chosen.tolist(), strict=True):
@@ -166,20 +166,20 @@ def with_sentinels(
         was_hidden = hidden
     end = [] if end_id is None else [end_id]
     last = [next(unused)] if last_sentinel else []
-    return TextToText(inputs=int64(inputs + end), targets=int64(targets + last + end))
+    return TextToText(inputs=int64(inputs + end, like=ids), targets=int64(targets + last + end, like=ids))
 
 
 def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int | None = None) -> Tensor:
     """Put the targets back into the holes of the inputs: the original text, no token lost.
 
-    It takes a pair *before padding*, and the ``end_id`` that the pair was made with. An end or a pad that it
-    is not told of looks like any other token, and would stand in the text.
+    It takes a pair *before padding*, and the ``end_id`` that the pair was made with: otherwise an end or a
+    pad looks like any other token, and would stand in the text.
     Shape: (length,) int64. Raises ValueError if the two don't belong together, or don't end in ``end_id``.
 
     >>> restore(TextToText(torch.tensor([5, 99, 8, 98]), torch.tensor([99, 6, 7, 98, 9])), sentinels=[99, 98])
     tensor([5, 6, 7, 8, 9])
     """
-    sentinels = int64(sentinels).tolist()  # plain numbers, also from a tensor
+    sentinels = _numbers(sentinels)
     inputs = _without_end("inputs", pair.inputs.tolist(), end_id)
     targets = _without_end("targets", pair.targets.tolist(), end_id)
     if targets and targets[-1] in sentinels:  # it only closes the last piece
@@ -192,17 +192,22 @@ def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int 
             pieces[sentinel] = []
         else:
             pieces[sentinel].append(token)
-    return int64([restored for token in inputs for restored in pieces.get(token, [token])])
+    return int64([restored for token in inputs for restored in pieces.get(token, [token])], like=pair.inputs)
+
+
+def _numbers(ids: Sequence[int] | Tensor) -> list[int]:
+    """Ids as plain numbers."""
+    return ids.tolist() if isinstance(ids, Tensor) else list(ids)
 
 
 def _without_end(name: str, tokens: list[int], end_id: int | None) -> list[int]:
-    """Drop the end token that `with_sentinels` has put there, or say that it is missing."""
+    """Drop the end token that `with_sentinels` put there, or say that it is missing."""
     if end_id is None:
         return tokens
     if tokens[-1:] != [end_id]:
         found = f"end in {tokens[-1]}" if tokens else "are empty"
         raise ValueError(
-            f"expected end_id={end_id} at the end of inputs and of targets, and the {name} {found}. "
+            f"inputs and targets must end in end_id={end_id}, but the {name} {found}. "
             "Give the pair as it was before padding, and the end_id that it was made with, or None."
         )
     return tokens[:-1]
@@ -212,21 +217,19 @@ def _check_sentinels(ids: Tensor, chosen: Tensor, *, sentinels: Sequence[int], s
     """There are enough sentinels, and none of them stands for anything else."""
     runs = int((chosen & ~shift_right(chosen[None])[0]).sum())
     if runs + spare > len(sentinels):
-        raise ValueError(f"{runs + spare} sentinels are needed, and there are {len(sentinels)}.")
+        raise ValueError(f"sentinels must be at least {runs + spare} ids, one for each run, got {len(sentinels)}.")
     if len(set(sentinels)) < len(sentinels):
-        raise ValueError(f"sentinels must be different ids, each once, and are {list(sentinels)}.")
+        raise ValueError(f"sentinels must be different ids, each once, got {list(sentinels)}.")
     taken = [token for token in [*ids.tolist(), end_id] if token in sentinels]
     if taken:
-        raise ValueError(f"a sentinel must be an id of its own, and {taken[0]} is also a token of the text.")
+        raise ValueError(f"a sentinel must be an id of its own, but {taken[0]} is also a token of the text.")
 
 
 def _check_pair(inputs: list[int], targets: list[int], sentinels: Sequence[int]) -> None:
     """Inputs and targets name the same sentinels, in the same order, each once."""
     hint = "If the pair was made with an end_id, give it; if it was padded, give it as it was before padding."
     if targets and targets[0] not in sentinels:
-        raise ValueError(f"the targets must begin with a sentinel, and begin with {targets[0]}. {hint}")
+        raise ValueError(f"targets must begin with a sentinel, got {targets[0]}. {hint}")
     holes, named = ([token for token in half if token in sentinels] for half in (inputs, targets))
     if holes != named or len(set(holes)) < len(holes):
-        raise ValueError(
-            f"inputs and targets must name the same sentinels, each once, and name {holes} and {named}. {hint}"
-        )
+        raise ValueError(f"inputs and targets must name the same sentinels, each once, got {holes} and {named}. {hint}")

@@ -2,15 +2,15 @@
 
 Inside masklab a mask is bool, True = may attend, with axes (batch, head, query, key).
 Libraries differ. ``to_…`` writes a mask as a library wants it, ``from_…`` reads it back,
-and the rest of the name says whose form it is. When nobody says what a tensor is,
-`keep_mask` reads its numbers and `four_axes` its axes, and both refuse to guess.
+and the rest of the name says whose form it is. Of a tensor of unknown origin `keep_mask`
+reads the numbers and `with_four_axes` the axes, and both refuse to guess.
 
-A row with no key is 0/0, and here the libraries differ most. What torch 2.13 and
-transformers 5.23 give for it on a CPU, each line run by a test; for JAX, Flax and
-Keras what their sources say, see `CALLS`:
+The softmax of a fully masked row is 0/0, and here the libraries differ most. What torch
+2.13 and transformers 5.23 give for it on a CPU, each line run by a test; for JAX, Flax
+and Keras what their sources say, see `CALLS`:
 
 =======================================================  =======  =======  ===================
-call                                                     keep     block    row with no key
+call                                                     keep     block    fully masked row
 =======================================================  =======  =======  ===================
 F.scaled_dot_product_attention, bool                     True     False    zeros
 F.scaled_dot_product_attention, bias                     0        −∞       zeros
@@ -35,7 +35,7 @@ F.cross_entropy, labels                                  the id   −100     mea
 =======================================================  =======  =======  ===================
 
 *zeros*: the output is 0, before any last linear layer. *uniform*: the mean of all values,
-padding and future with them. *no mask*: attention as if nothing were masked. *NaN*: also
+padding and future included. *no mask*: attention as if nothing were masked. *NaN*: also
 in the gradients of all weights, even if no loss reads that row. *min* is `torch.finfo(dtype).min`.
 The *fast path* is what torch takes in eval mode, without gradients, for plain layers:
 self-attention, ``batch_first=True``, an even number of heads. `nn.MultiheadAttention` takes it
@@ -65,11 +65,12 @@ from masklab.dialects.pytorch import (
     to_mha_attn_mask,
     to_sdpa,
 )
-from masklab.dialects.unknown import AXES, READINGS, four_axes, keep_mask
+from masklab.dialects.unknown import keep_mask, with_four_axes
 
 __all__ = [
-    "AXES", "CALLS", "IGNORED", "READINGS", "Call", "four_axes", "from_bias", "from_block_mask",
+    "CALLS", "IGNORED", "Call", "from_bias", "from_block_mask",
     "from_key_padding_mask", "from_labels", "from_mha_attn_mask", "from_sdpa", "from_transformers_2d",
     "from_transformers_4d", "keep_mask", "to_bias", "to_block_mask", "to_key_padding_mask", "to_labels", "to_mask_mod",
     "to_mha_attn_mask", "to_sdpa", "to_transformers_2d", "to_transformers_4d", "to_transformers_4d_bias",
+    "with_four_axes",
 ]  # fmt: skip

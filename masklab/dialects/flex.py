@@ -1,11 +1,11 @@
 """The masks of FlexAttention: a rule, and the blocks of the matrix that it leaves to compute."""
 
+import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, create_mask
 
-from masklab.dialects.demands import four_only
+from masklab import validate
 from masklab.masks import Predicate, Rule
-from masklab.masks.tables import at_least
 
 
 def to_mask_mod(mask: Rule | Tensor) -> Predicate:
@@ -13,17 +13,16 @@ def to_mask_mod(mask: Rule | Tensor) -> Predicate:
 
     A rule is one already; a tensor is copied, and looked up. `torch.nn.attention.flex_attention.create_mask`
     is the way back. Shape of a tensor: (batch, head, query, key) bool, in which an axis of 1
-    counts for all. Raises TypeError for a tensor that is not bool, ValueError for another
+    serves all. Raises TypeError for a tensor that is not bool, ValueError for another
     number of axes. Source: Dong et al. 2024, arXiv 2412.05496.
 
-    >>> import torch
     >>> mask_mod = to_mask_mod(torch.tensor([[[[True, False]]]]))
     >>> [bool(mask_mod(*torch.tensor([5, 7, 9, kv]))) for kv in (0, 1)]
     [True, False]
     """
     if isinstance(mask, Rule):
         return mask.mask_mod
-    table = four_only(mask).clone()  # which no later edit can change
+    table = validate.four_axes(mask).clone()  # which no later edit can change
 
     def mask_mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
         indices = [index * 0 if size == 1 else index for index, size in zip((b, h, q, kv), table.shape, strict=True)]
@@ -34,30 +33,33 @@ def to_mask_mod(mask: Rule | Tensor) -> Predicate:
 
 def to_block_mask(
     mask: Rule | Tensor, *, batch: int | None = None, heads: int | None = None, queries: int, keys: int,
-    block_size: int | tuple[int, int] = 128,
+    block_size: int | tuple[int, int] = 128, device: torch.device | str | None = None,
 ) -> BlockMask:  # fmt: skip
     """The ``block_mask`` of `flex_attention`: which blocks of the matrix to compute, and the rule inside them.
 
     ``batch`` and ``heads`` are by default what the mask knows, or 1, which serves any number;
-    ``block_size`` is in positions, one number or (query, key).
-    Shape of a tensor: (batch, head, query, key) bool, each axis its size or 1.
-    Raises TypeError for a tensor that is not bool, ValueError for sizes that do not fit, are more than
-    the rule knows, or are below 1: there is no block of nothing. Source: Dong et al. 2024, arXiv 2412.05496.
+    ``block_size`` is in positions, one number or (query, key); ``device`` by default where the mask is,
+    or the CPU. Shape of a tensor: (batch, head, query, key) bool, each axis its size or 1.
+    Raises TypeError for a tensor that is not bool, ValueError for sizes below 1 or that the mask does not
+    know. Source: Dong et al. 2024, arXiv 2412.05496.
 
     >>> from masklab.masks import causal
     >>> to_block_mask(causal(), queries=4, keys=4, block_size=2).sparsity()  # 1 block of 4 is all future
     25.0
     """
-    for size in block_size if isinstance(block_size, tuple) else (block_size,):
-        at_least(1, block_size=size)
-    at_least(1, queries=queries, keys=keys)
+    block = block_size if isinstance(block_size, tuple) else (block_size, block_size)
+    for size in block:
+        validate.at_least(1, block_size=size)
+    sizes = {"batch": batch, "heads": heads, "queries": queries, "keys": keys}
+    validate.at_least(1, **{name: size for name, size in sizes.items() if size is not None})
     mask_mod, known, wanted = to_mask_mod(mask), _known_sizes(mask), (batch, heads, queries, keys)
     if any(None not in pair and pair[0] != pair[1] for pair in zip(known, wanted, strict=True)):
-        raise ValueError(f"a mask for (batch, head, query, key) = {known} does not fit {wanted}; None fits any number.")
+        raise ValueError(
+            f"the mask must fit (batch, head, query, key) = {wanted}, got one for {known}; None fits any number."
+        )
     sizes = [know if want is None else want for know, want in zip(known, wanted, strict=True)]
-    device = mask.device if isinstance(mask, Tensor) else "cpu"
     try:
-        return create_block_mask(mask_mod, *sizes, device=device, BLOCK_SIZE=block_size)
+        return create_block_mask(mask_mod, *sizes, device=device or mask.device or "cpu", BLOCK_SIZE=block)
     except IndexError as error:
         raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
 

@@ -5,18 +5,17 @@ import math
 import torch
 from torch import Tensor
 
+from masklab import validate
 from masklab.dialects.additive import from_bias
-from masklab.dialects.demands import batch_key, bool_mask, floating, four_only
 from masklab.dialects.unknown import keep_mask
-from masklab.masks.rule import tensor_only
 
-LOWEST = torch.tensor(  # what stands for −∞ in Transformers, in a model's dtype or in a wider one that it was cast to
+LOWEST = torch.tensor(  # Transformers' −∞, in a model's dtype or cast to a wider one
     [torch.finfo(dtype).min for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)],
     dtype=torch.float64,
 )
 
 
-def to_transformers_2d(mask: Tensor) -> Tensor:
+def to_transformers_2d(is_word: Tensor) -> Tensor:
     """The ``attention_mask`` that a Transformers tokenizer makes: 1 = a word, 0 = padding.
 
     Shape: (batch, key) bool → the same shape, int64.
@@ -25,7 +24,7 @@ def to_transformers_2d(mask: Tensor) -> Tensor:
     >>> to_transformers_2d(torch.tensor([[True, True, False]]))
     tensor([[1, 1, 0]])
     """
-    return bool_mask(batch_key(mask, "2-D attention mask")).long()
+    return validate.batch_key("is_word", validate.bool_mask("is_word", is_word, true="a word")).long()
 
 
 def from_transformers_2d(attention_mask: Tensor) -> Tensor:
@@ -37,14 +36,14 @@ def from_transformers_2d(attention_mask: Tensor) -> Tensor:
     >>> from_transformers_2d(torch.tensor([[1, 1, 0]]))
     tensor([[ True,  True, False]])
     """
-    return keep_mask(batch_key(attention_mask, "2-D attention mask"), means="keep")
+    return keep_mask(validate.batch_key("attention_mask", attention_mask), means="keep")
 
 
 def to_transformers_4d(mask: Tensor) -> Tensor:
     """The bool 4-D ``attention_mask`` of Transformers with ``attn_implementation="sdpa"``: True = may attend.
 
-    The model takes it as it is, and adds nothing: no causal mask, no padding. Don't give it to
-    ``"eager"``, which adds it to the scores and blocks nothing: see `to_transformers_4d_bias`.
+    The model takes it as it is, and adds neither a causal mask nor padding. Don't give it to ``"eager"``,
+    which adds it to the scores and blocks nothing: see `to_transformers_4d_bias`.
     Shape: (batch, 1 or head, query, key) bool, the same back.
     Raises TypeError for a mask that is not bool, ValueError for another number of axes.
     Source: `transformers.masking_utils.sdpa_mask`.
@@ -52,13 +51,13 @@ def to_transformers_4d(mask: Tensor) -> Tensor:
     >>> to_transformers_4d(torch.tensor([[[[True, False]]]]))
     tensor([[[[ True, False]]]])
     """
-    return four_only(mask)
+    return validate.four_axes(mask)
 
 
 def to_transformers_4d_bias(mask: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
     """The additive 4-D ``attention_mask`` of Transformers with ``attn_implementation="eager"``: 0 and finfo.min.
 
-    ``dtype`` is the model's. The finite number makes a row with no key uniform instead of NaN.
+    ``dtype`` is the model's. The finite number makes a fully masked row uniform instead of NaN.
     Shape: (batch, 1 or head, query, key) bool → the same shape, float. Raises TypeError for a mask
     that is not bool or a ``dtype`` that is not floating-point, ValueError for another number of axes.
     Source: `transformers.masking_utils.eager_mask`.
@@ -66,22 +65,23 @@ def to_transformers_4d_bias(mask: Tensor, *, dtype: torch.dtype = torch.float32)
     >>> to_transformers_4d_bias(torch.tensor([[[[True, False]]]]), dtype=torch.float16)
     tensor([[[[     0., -65504.]]]], dtype=torch.float16)
     """
-    blocked = ~four_only(mask)
-    return torch.zeros_like(blocked, dtype=floating(dtype)).masked_fill(blocked, torch.finfo(dtype).min)
+    blocked = ~validate.four_axes(mask)
+    return torch.zeros_like(blocked, dtype=validate.float_dtype(dtype)).masked_fill(blocked, torch.finfo(dtype).min)
 
 
 def from_transformers_4d(attention_mask: Tensor) -> Tensor:
-    """The mask in a 4-D ``attention_mask`` of Transformers, be it bool or additive.
+    """The mask in a 4-D ``attention_mask`` of Transformers, bool or additive.
 
     Shape: (batch, 1 or head, query, key), bool with True = may attend, or a float of 0 and
-    finfo.min → the same shape, bool. For finfo.min also stand −∞, which two of them add up to,
-    and the finfo.min of another dtype, in which the model runs: float16, bfloat16, float32, float64.
+    finfo.min → the same shape, bool. −∞, which two of these add up to, and the finfo.min of any
+    floating-point dtype block, too: a bias may be cast from the dtype of the model.
     Raises TypeError for integers, ValueError for another number of axes or other numbers.
 
     >>> from_transformers_4d(torch.tensor([[[[0.0, torch.finfo(torch.float32).min]]]]))
     tensor([[[[ True, False]]]])
     """
-    if not tensor_only(attention_mask).is_floating_point():
-        return four_only(attention_mask)
+    name = "attention_mask"
+    if not validate.tensor(name, attention_mask).is_floating_point():
+        return validate.four_axes(attention_mask, name=name)
     lowest = torch.isin(attention_mask, LOWEST.to(attention_mask))
-    return four_only(from_bias(attention_mask.masked_fill(lowest, -math.inf)))
+    return validate.four_axes(from_bias(attention_mask.masked_fill(lowest, -math.inf)), name=name)

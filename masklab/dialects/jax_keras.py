@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Call:
-    """How a library that masklab does not import takes a mask of the house: the exact call, as text.
+    """How a library that masklab does not import takes a mask: the exact call, as text.
 
     ``library`` is the name in the table of `masklab.dialects`, which says what True means there; ``code`` the
     call, for a bool ``mask`` with all four axes; ``weights`` how the library computes the
-    weights from the scores; ``empty_row`` what that gives with no key; ``source`` what was read.
+    weights from the scores; ``empty_row`` what a fully masked row gives; ``source`` what was read.
 
     >>> CALLS[0].code
     'jax.nn.dot_product_attention(q, k, v, mask=mask.numpy())  # q, k, v: (batch, length, head, dim)'

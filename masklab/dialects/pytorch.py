@@ -2,16 +2,14 @@
 
 from torch import Tensor
 
+from masklab import validate
 from masklab.dialects.additive import from_bias
-from masklab.dialects.demands import batch_key, bool_mask, four_only
-from masklab.masks.rule import tensor_only
-from masklab.masks.tables import at_least
 
 
 def to_sdpa(mask: Tensor) -> Tensor:
     """The bool ``attn_mask`` of `F.scaled_dot_product_attention`: True = may attend, as in masklab.
 
-    Of fewer axes the library takes the last ones to be (query, key), in silence: a padding mask
+    With fewer axes the library takes the last two for (query, key) silently: a padding mask
     (batch, key) of as many sentences as queries then masks other pairs. Here that is refused.
     Shape: (batch, head, query, key) bool, each its size or 1, the same back.
     Raises TypeError for a mask that is not bool, ValueError for another number of axes.
@@ -20,7 +18,7 @@ def to_sdpa(mask: Tensor) -> Tensor:
     >>> to_sdpa(torch.tensor([[[[True, False]]]]))
     tensor([[[[ True, False]]]])
     """
-    return four_only(mask)
+    return validate.four_axes(mask)
 
 
 def from_sdpa(attn_mask: Tensor) -> Tensor:
@@ -33,10 +31,11 @@ def from_sdpa(attn_mask: Tensor) -> Tensor:
     >>> from_sdpa(torch.tensor([[0.0, -torch.inf]]))
     tensor([[ True, False]])
     """
-    return from_bias(attn_mask) if tensor_only(attn_mask).is_floating_point() else bool_mask(attn_mask)
+    floating = validate.tensor("attn_mask", attn_mask).is_floating_point()
+    return from_bias(attn_mask) if floating else validate.bool_mask("attn_mask", attn_mask)
 
 
-def to_key_padding_mask(mask: Tensor) -> Tensor:
+def to_key_padding_mask(is_word: Tensor) -> Tensor:
     """The ``key_padding_mask`` of `nn.MultiheadAttention`: True = **ignore** this key.
 
     Also the ``src_key_padding_mask`` of `nn.TransformerEncoder`.
@@ -47,7 +46,7 @@ def to_key_padding_mask(mask: Tensor) -> Tensor:
     >>> to_key_padding_mask(torch.tensor([[True, True, False]]))
     tensor([[False, False,  True]])
     """
-    return ~bool_mask(batch_key(mask, "key padding mask"))
+    return ~validate.batch_key("is_word", validate.bool_mask("is_word", is_word, true="a word"))
 
 
 def from_key_padding_mask(key_padding_mask: Tensor) -> Tensor:
@@ -61,15 +60,16 @@ def from_key_padding_mask(key_padding_mask: Tensor) -> Tensor:
     >>> from_key_padding_mask(torch.tensor([[False, False, True]]))
     tensor([[ True,  True, False]])
     """
-    return _from_blocked(batch_key(key_padding_mask, "key padding mask"))
+    name = "key_padding_mask"
+    return _from_blocked(name, validate.batch_key(name, key_padding_mask), true="padding")
 
 
 def to_mha_attn_mask(mask: Tensor, *, heads: int) -> Tensor:
     """The ``attn_mask`` of `nn.MultiheadAttention`: True = **blocked**, one matrix a head or one for all.
 
     Shape: (1, 1, query, key) bool → (query, key), True = blocked, which the library uses for every
-    sentence and head; any other (batch, 1 or head, query, key) → (batch·heads, query, key), in which
-    the heads of one sentence stand together, and ``batch`` must be the library's.
+    sentence and head; any other (batch, 1 or head, query, key) → (batch·heads, query, key), with the
+    heads of one sentence together; ``batch`` must be the library's.
     Raises TypeError for a mask that is not bool, ValueError for other axes, or fewer heads than 1.
 
     >>> import torch
@@ -79,11 +79,9 @@ def to_mha_attn_mask(mask: Tensor, *, heads: int) -> Tensor:
     >>> to_mha_attn_mask(mask.expand(3, -1, -1, -1), heads=2).shape
     torch.Size([6, 1, 2])
     """
-    at_least(1, heads=heads)
-    if four_only(mask).shape[1] not in (1, heads):
-        raise ValueError(
-            f"expected axes (batch, 1 or {heads}, query, key), and this mask has shape {tuple(mask.shape)}."
-        )
+    validate.at_least(1, heads=heads)
+    if validate.four_axes(mask).shape[1] not in (1, heads):
+        raise ValueError(f"mask must have the axes (batch, 1 or {heads}, query, key), got {tuple(mask.shape)}.")
     if mask.shape[:2] == (1, 1):
         return ~mask[0, 0]
     return ~mask.expand(-1, heads, -1, -1).flatten(0, 1)
@@ -101,17 +99,16 @@ def from_mha_attn_mask(attn_mask: Tensor, *, heads: int) -> Tensor:
     >>> from_mha_attn_mask(torch.tensor([[False, True]]), heads=2)
     tensor([[[[ True, False]]]])
     """
-    at_least(1, heads=heads)
-    if tensor_only(attn_mask).ndim == 2:
-        return _from_blocked(attn_mask)[None, None]
+    validate.at_least(1, heads=heads)
+    if validate.tensor("attn_mask", attn_mask).ndim == 2:
+        return _from_blocked("attn_mask", attn_mask, true="blocked")[None, None]
     if attn_mask.ndim != 3 or len(attn_mask) % heads:
         raise ValueError(
-            f"expected axes (query, key) or (batch·{heads}, query, key), and this mask has shape "
-            f"{tuple(attn_mask.shape)}."
+            f"attn_mask must have the axes (query, key) or (batch·{heads}, query, key), got {tuple(attn_mask.shape)}."
         )
-    return _from_blocked(attn_mask).unflatten(0, (-1, heads))
+    return _from_blocked("attn_mask", attn_mask, true="blocked").unflatten(0, (-1, heads))
 
 
-def _from_blocked(mask: Tensor) -> Tensor:
-    """What `nn.MultiheadAttention` reads: a float is added, and of a bool True = blocked."""
-    return from_bias(mask) if mask.is_floating_point() else ~bool_mask(mask)
+def _from_blocked(name: str, mask: Tensor, *, true: str) -> Tensor:
+    """What `nn.MultiheadAttention` reads: a float is added, and in a bool True = blocked."""
+    return from_bias(mask) if mask.is_floating_point() else ~validate.bool_mask(name, mask, true=true)

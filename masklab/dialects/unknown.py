@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from masklab import validate
 from masklab.dialects.additive import from_bias
-from masklab.dialects.demands import bool_mask
-from masklab.masks.rule import tensor_only
+from masklab.validate import AXES
 
-AXES = ("batch", "head", "query", "key")
 READINGS = {  # what a mask with so many axes can be
     1: [("key",)],
     2: [("batch", "key"), ("query", "key")],
@@ -24,9 +23,9 @@ def keep_mask(values: Tensor, *, means: str | None = None) -> Tensor:
     ``means`` says how to read it: ``"keep"`` (1 or True = may attend), ``"block"`` (1 or
     True = may not), or ``"bias"`` (it is added to the scores: 0 and −∞). Without it, only a
     bool (True = may attend, as everywhere in masklab) and a bias with a −∞ in it are clear.
-    Shape: as ``values``. Raises TypeError for integers, and ValueError for a float of zeros
-    and ones, unless ``means`` is given: both can mean several things. Raises TypeError for
-    complex numbers, ValueError for other numbers that are no mask.
+    Shape: as ``values``. Raises TypeError for integers and ValueError for a float of zeros and ones,
+    unless ``means`` is given: both can mean several things. Raises TypeError for complex numbers,
+    ValueError for other numbers that are no mask.
 
     >>> keep_mask(torch.tensor([[0.0, -torch.inf]]))
     tensor([[ True, False]])
@@ -35,18 +34,18 @@ def keep_mask(values: Tensor, *, means: str | None = None) -> Tensor:
     >>> keep_mask(torch.tensor([[1, 0]]), means="block")
     tensor([[False,  True]])
     """
-    if means not in (None, "keep", "block", "bias"):
-        raise ValueError(f"means must be 'keep', 'block' or 'bias', and is {means!r}.")
-    if tensor_only(values).is_complex():
-        raise TypeError(f"a mask does not hold complex numbers ({values.dtype}, shape {tuple(values.shape)}).")
+    if means is not None:
+        validate.one_of(("keep", "block", "bias"), means=means)
+    if validate.tensor("values", values).is_complex():
+        raise TypeError(f"a mask must not be complex, got {validate.got(values)}.")
     means = means or _only_meaning(values)
     if means == "bias":
         return from_bias(values)
     if not ((values == 0) | (values == 1)).all():
         strange = values[(values != 0) & (values != 1)][0].item()
         raise ValueError(
-            f"a mask in which 1 means {means} holds 0 and 1 only, and this one holds {strange:.4g} "
-            f"(shape {tuple(values.shape)}). Is it a bias, or are these ids of documents?"
+            f"a mask in which 1 means {means} must hold 0 and 1 only, got {strange:.4g} in shape "
+            f"{tuple(values.shape)}. Is it a bias, or are these ids of documents?"
         )
     return values == 1 if means == "keep" else values == 0
 
@@ -70,26 +69,27 @@ def _only_meaning(values: Tensor) -> str:
     return "bias"
 
 
-def four_axes(
+def with_four_axes(
     mask: Tensor, *, batch: int, heads: int, queries: int, keys: int, axes: Sequence[str] | None = None
 ) -> Tensor:
     """The mask with all four axes (batch, head, query, key), if its shape can mean one thing only.
 
-    Libraries put missing axes in front without asking, so that (batch, key) is taken for
-    (query, key) in silence when there are as many sentences as queries. Here that is refused.
-    ``axes`` names the mask's axes in the order of the house, for example ``("batch", "key")``.
+    Libraries put missing axes in front without asking, so that (batch, key) is silently taken for
+    (query, key) when there are as many sentences as queries. Here that is refused.
+    ``axes`` names the mask's axes in the order (batch, head, query, key), for example ``("batch", "key")``.
     Shape: bool with 1 to 4 axes → (batch, head, query, key), each of them its size or 1.
     Raises TypeError for a mask that is not bool, ValueError for a shape that could be two
     things or none, and for ``axes`` that do not fit.
 
     >>> words = torch.tensor([[True, True, False], [True, True, True]])
-    >>> four_axes(words, batch=2, heads=4, queries=3, keys=3).shape
+    >>> with_four_axes(words, batch=2, heads=4, queries=3, keys=3).shape
     torch.Size([2, 1, 1, 3])
-    >>> four_axes(words[:, :2], batch=2, heads=4, queries=2, keys=2, axes=("query", "key")).shape
+    >>> with_four_axes(words[:, :2], batch=2, heads=4, queries=2, keys=2, axes=("query", "key")).shape
     torch.Size([1, 1, 2, 2])
     """
     sizes = (batch, heads, queries, keys)
-    readings = READINGS.get(bool_mask(mask).ndim, []) if axes is None else [_checked_axes(tuple(axes), mask)]
+    validate.bool_mask("mask", mask)
+    readings = READINGS.get(mask.ndim, []) if axes is None else [_checked_axes(tuple(axes), mask)]
     shapes = {_placed(mask, reading): reading for reading in readings}  # equal shapes are the same mask
     fitting = {shape: reading for shape, reading in shapes.items() if _fits(shape, sizes)}
     if len(fitting) == 1:
@@ -97,10 +97,10 @@ def four_axes(
         return mask.reshape(shape)
     known = f"batch={batch}, heads={heads}, queries={queries}, keys={keys}"
     if not fitting:
-        tried = " or ".join(_named(reading) for reading in readings) or "a mask of 1 to 4 axes"
+        tried = " or ".join(_named(reading) for reading in readings) or "of 1 to 4 axes"
         raise ValueError(
-            f"a mask of shape {tuple(mask.shape)} is not {tried} for {known}, where each axis may also be 1; "
-            "if its first axis is batch·heads, use from_mha_attn_mask."
+            f"mask must be {tried} for {known}, each its size or 1, got {tuple(mask.shape)}. "
+            "If its first axis is batch·heads, use from_mha_attn_mask."
         )
     both = " or ".join(_named(reading) for reading in fitting.values())
     choice = " or ".join(f"axes={reading}" for reading in fitting.values())
@@ -108,10 +108,10 @@ def four_axes(
 
 
 def _checked_axes(axes: tuple[str, ...], mask: Tensor) -> tuple[str, ...]:
-    """The names, if they are axes of the house in its order and as many as the mask has."""
+    """The names, if they are axes of masklab in its order and as many as the mask has."""
     if axes != tuple(name for name in AXES if name in axes) or len(axes) != mask.ndim:
         raise ValueError(
-            f"axes must name the {mask.ndim} axes of the mask in the order of {_named(AXES)}, and is {axes!r}."
+            f"axes must name the {mask.ndim} axes of the mask in the order of {_named(AXES)}, got {axes!r}."
         )
     return axes
 

@@ -1,22 +1,19 @@
 """What every lab shares: a state comes in, a picture goes out, and a lab never dies."""
 
 import logging
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from masklab.labs.controls import BadInput, State, known, specs
 from masklab.panels import Picture, picture_text
 from masklab.threads import one_thread
 from masklab.view.matrix import MatrixView
 
-Draw = Callable[[Mapping], Picture]
+Draw = Callable[[Any], Picture]
 log = logging.getLogger(__name__)
-
-
-class BadInput(ValueError):
-    """What a person typed can't be drawn; the message is one sentence that says why and how to mend it."""
 
 
 class Lab(MatrixView):
@@ -24,26 +21,73 @@ class Lab(MatrixView):
 
     ``draw`` is pure: the same state gives the same picture. When it raises BadInput,
     the last good picture stays and the sentence stands under the boxes.
-    ``initial`` is the state at first sight.
+    ``state`` is the state at first sight. ``panels`` and ``controls`` name those that a small lab
+    has; all of them by default. Raises ValueError for a name that the lab doesn't have.
     """
 
-    def __init__(self, draw: Draw, *, initial: Mapping, controls: Sequence[Mapping], label: str):
-        self._draw = draw
-        self._lock = threading.RLock()  # callbacks run on a thread of their own
-        super().__init__(state=dict(initial), controls=list(controls), label=label)
+    def __init__(
+        self,
+        draw: Draw,
+        *,
+        state: State,
+        label: str,
+        panels: Sequence[str] | None = None,
+        controls: Sequence[str] | None = None,
+    ):
+        self._draw, self._first, self._panels = draw, state, panels
+        _check_panels(draw, state, panels or ())
+        self._text = state.text
+        super().__init__(state=state.raw(), controls=_chosen_controls(specs(state), controls), label=label)
         self._update(None)
         self.observe(self._update, names="state")
 
     def _update(self, _change) -> None:
-        """Draw the present state; on bad input keep the last picture and say what is wrong."""
-        with self._lock, torch.no_grad(), one_thread():  # each holds for this thread only, so it is entered here
-            state = self.state
-            try:
-                picture = self._draw(state)
-            except BadInput as problem:
-                picture = replace(self._shown or Picture(panels=[]), problem=str(problem))
-            except Exception as error:  # a lab never dies: a fault of ours is said, and logged
-                log.exception("the lab could not draw %r", state)
-                problem = f"The lab could not draw this ({type(error).__name__}). Your text is kept; Reset goes back."
-                picture = replace(self._shown or Picture(panels=[]), problem=problem)
-            self.show(picture, text=picture_text(picture) if state.get("text") else "")
+        """Draw the present state."""
+        with self._lock, torch.no_grad(), one_thread():  # no_grad holds for this thread only, so it is entered here
+            picture = self._picture(self.state)
+            self.show(picture, text=picture_text(picture) if self._text else "")
+
+    def _picture(self, raw: Mapping) -> Picture:
+        """The picture for what a page sent; on bad input the last picture, and what is wrong."""
+        try:
+            state = self._read(raw)
+            self._text = state.text
+            return _chosen_panels(self._draw(state), self._panels)
+        except BadInput as problem:
+            return self._kept(str(problem))
+        except Exception as error:  # a lab never dies: a fault of ours is said, and logged
+            log.exception("the lab could not draw its state")
+            return self._kept(
+                f"The lab could not draw this ({type(error).__name__}). Your text is kept; Reset goes back."
+            )
+
+    def _read(self, raw: Mapping) -> State:
+        """What a page sent as a state; what it didn't send is as at first sight."""
+        return self._first.changed(raw)
+
+    def _kept(self, problem: str) -> Picture:
+        """The last good picture, with a problem."""
+        return replace(self._shown or Picture(panels=[]), problem=problem)
+
+
+def _chosen_controls(all_specs: list[dict], names: Sequence[str] | None) -> list[dict]:
+    """The named controls, or all, in their order."""
+    have = [spec["name"] for spec in all_specs]
+    chosen = have if names is None else [known(name, have, what="control") for name in names]
+    return [spec for spec in all_specs if spec["name"] in chosen]
+
+
+def _check_panels(draw: Draw, state: State, names: Sequence[str]) -> None:
+    """Raise ValueError for a panel that the first picture doesn't have."""
+    try:
+        have = [panel.name for panel in draw(state).panels] if names else []
+    except BadInput:  # it begins with nothing to draw
+        return
+    for name in names:
+        known(name, have, what="panel")
+
+
+def _chosen_panels(picture: Picture, names: Sequence[str] | None) -> Picture:
+    """The picture with the named panels, or all; no sign stands before the first."""
+    panels = [panel for panel in picture.panels if names is None or panel.name in names]
+    return replace(picture, panels=[replace(panel, sign=panel.sign if i else "") for i, panel in enumerate(panels)])

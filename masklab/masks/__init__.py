@@ -1,13 +1,13 @@
 """Attention masks: a predicate on indices, and the bool tensor that it gives.
 
 True = may attend. Axes are always (batch, head, query, key). Each rule is a line or two on the
-indices; the rest is composed of rules with ``&``, ``|`` and ``~``. Rules live on the CPU: make the
-tensor, and move that.
+indices; the rest is composed of rules with ``&``, ``|`` and ``~``. A rule made of tensors gives its
+mask on their device.
 """
 
 from masklab.masks.layers import receptive_field
 from masklab.masks.patterns import (
-    EncoderDecoder,
+    EncoderDecoderMasks,
     between,
     bidirectional_window,
     blocks,
@@ -30,7 +30,7 @@ from masklab.masks.random_masks import block_dropout, dropout, head_dropout, key
 from masklab.masks.rule import Predicate, Rule, describe, everything
 
 __all__ = [
-    "EncoderDecoder", "Rule", "Predicate", "between", "bidirectional_window", "block_dropout", "blocks", "causal",
+    "EncoderDecoderMasks", "Rule", "Predicate", "between", "bidirectional_window", "block_dropout", "blocks", "causal",
     "chunks", "describe", "dilated", "document_ids", "documents", "dropout", "encoder_decoder", "everything",
     "global_tokens", "head_dropout", "diagonal", "key_dropout", "offset_queries", "padding", "padding_queries",
     "prefix_lm", "receptive_field", "sliding_window", "special_tokens",

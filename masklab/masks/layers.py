@@ -1,21 +1,20 @@
-"""Masks in a stack of layers: how far a word can be felt."""
+"""Masks in a stack of layers: how far the influence of a word reaches."""
 
 import torch
 from torch import Tensor
 
-from masklab.masks.rule import tensor_only
-from masklab.masks.tables import at_least
+from masklab import validate
 
 
 def receptive_field(*masks: Tensor, layers: int = 1) -> Tensor:
-    """Which positions can have an influence on which, after a stack of attention layers.
+    """Which positions can influence which, after a stack of attention layers.
 
     Row i says which inputs output i may depend on: a boolean matrix power. A position always depends
-    on itself, by its query and by the residual connection. Give one mask, or one a layer, the lowest
-    first; the whole stack is used ``layers`` times. A window of W reaches n·(W−1)+1 positions after
+    on itself, through its query and the residual connection. Give one mask, or one per layer, the lowest
+    first; the whole stack is repeated ``layers`` times. A window of W reaches n·(W−1)+1 positions after
     n layers; Mistral 7B (Jiang et al. 2023, arXiv 2310.06825, §2) speaks of n·W.
-    Shapes: each (..., length, length) bool → the same, as wide as the widest. Raises TypeError for a rule in
-    place of its tensor, ValueError for other masks, or for ``layers`` below 0.
+    Shapes: each (..., length, length) bool → the same, broadcast.
+    Raises TypeError for a mask that is not bool, ValueError for other shapes or ``layers`` below 0.
 
     >>> from masklab.masks import sliding_window
     >>> window = sliding_window(2).tensor(queries=4, keys=4)[0, 0]
@@ -25,17 +24,12 @@ def receptive_field(*masks: Tensor, layers: int = 1) -> Tensor:
             [1, 1, 1, 0],
             [0, 1, 1, 1]], dtype=torch.int32)
     """
-    at_least(0, layers=layers)
-    if not masks:
-        raise ValueError("receptive_field needs at least one mask, and there is none.")
-    fit = [tensor_only(mask).dtype == torch.bool and mask.ndim > 1 for mask in masks]
-    if not all(fit) or any(mask.shape[-2:] != masks[0].shape[-1:] * 2 for mask in masks):
-        shapes = ", ".join(f"{mask.dtype} of shape {tuple(mask.shape)}" for mask in masks)
-        raise ValueError(
-            f"receptive_field needs bool masks (..., length, length) of one length, True = may attend, not {shapes}."
-        )
+    validate.at_least(0, layers=layers)
+    shapes = [tuple(validate.bool_mask("mask", mask).shape) for mask in masks]
+    if not shapes or any(len(shape) < 2 or shape[-2:] != shapes[0][-1:] * 2 for shape in shapes):
+        raise ValueError(f"receptive_field needs masks (..., length, length) of one length, got {shapes}.")
     own = torch.eye(masks[0].shape[-1], dtype=torch.bool, device=masks[0].device)
-    known = own.expand(torch.broadcast_shapes(*(mask.shape for mask in masks)))
+    known = own.expand(torch.broadcast_shapes(*shapes))
     for mask in masks * layers:  # a position knows what those whom it sees know
         known = (mask | own).float() @ known.float() > 0
     return known

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from masklab.text import INTEGERS
+from masklab.validate import INTEGERS
 
 
 def one_of(name: str, value: str, choices: Collection[str]) -> str:

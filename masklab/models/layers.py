@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from masklab.attention import checked_mask
+from masklab import validate
 from masklab.models.private import Dropout
 
 
@@ -37,8 +37,8 @@ class Attend(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """Softmax(q·kᵀ/√d + bias)·v."""
-        if mask is not None:  # torch would *add* a float mask, and broadcast axes that disagree
-            mask = checked_mask(mask, q.shape[:-1] + k.shape[-2:-1])
+        if mask is not None:  # torch would *add* a float mask, and broadcast where it should ask
+            validate.four_axes(mask, shape=q.shape[:-1] + k.shape[-2:-1])
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, H, L, D)
 
 

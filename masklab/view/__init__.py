@@ -1,5 +1,5 @@
-"""Panels → the live view in a notebook: one widget, one JavaScript file, no build step."""
+"""Panels → the live view in a notebook: one widget, a page of small modules, no build step."""
 
-from masklab.view.matrix import MatrixView, wire
+from masklab.view.matrix import MatrixView, serialize
 
-__all__ = ["MatrixView", "wire"]
+__all__ = ["MatrixView", "serialize"]

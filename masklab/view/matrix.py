@@ -1,18 +1,20 @@
 """The live view: a row of linked heatmaps and the controls above them, in one widget."""
 
+import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
 
 import anywidget
 import numpy as np
 import traitlets
 
 from masklab import panels
-from masklab.panels import Panel, Picture
+from masklab.panels import Edit, Panel, Picture, Sentence
+from masklab.view import join, link
 from masklab.view.palette import PALETTE
 
-HERE = Path(__file__).parent
+OURS = ("picture", "state", "answered", "controls", "label", "palette")  # a page reads them and syncs none
 WORD_LENGTH = 200  # a word is shown in full up to here; the header has panels.LABEL_LENGTH
 
 
@@ -20,20 +22,22 @@ class MatrixView(anywidget.AnyWidget):
     """Show pictures live: the page draws and listens, the kernel computes.
 
     ``picture`` is everything shown at one moment, in ONE trait, so that panels never
-    disagree (see `wire`). ``state`` holds the controls' values and is synced both ways;
-    observe it to answer. ``controls`` declares them: dicts with ``type`` ("sentences",
+    disagree (see `serialize`). ``state`` holds the controls' values: observe it to answer.
+    A page changes it by messages (see `link`), and every page shows what came of it.
+    ``controls`` declares them: dicts with ``type`` ("sentences",
     "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
     ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true),
-    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}.
+    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}, ``more`` (rarely used: behind
+    the page's "More" button).
     ``label`` is the accessible name of the whole.
     """
 
-    _esm = HERE / "matrix.js"
-    _css = HERE / "matrix.css"
+    _esm = join.script()  # a string, not a file: nothing is watched and loaded again
+    _css = join.style()
 
     picture = traitlets.Dict().tag(sync=True)
-    # Not echoed: the page knows what it sent, and the echo would cost a message a keystroke.
-    state = traitlets.Dict().tag(sync=True, echo_update=False)
+    state = traitlets.Dict().tag(sync=True)
+    answered = traitlets.Dict().tag(sync=True)  # the number of each page's last message
     controls = traitlets.List().tag(sync=True)
     label = traitlets.Unicode("masklab").tag(sync=True)
     palette = traitlets.Dict(PALETTE).tag(sync=True)
@@ -41,11 +45,34 @@ class MatrixView(anywidget.AnyWidget):
     _shown: Picture | None = None  # the last picture, for the text twin and the PNG
     _serial = 0
 
+    def __init__(self, **traits):
+        self._lock = threading.RLock()  # messages come on a thread of their own
+        super().__init__(**traits)
+        self.on_msg(self._hear)
+
     def show(self, picture: Picture, *, text: str = "") -> None:
         """Draw a picture; ``text`` is its text twin when the learner asked to see it."""
         self._shown = picture
         self._serial += 1
-        self.picture = wire(picture, serial=self._serial, text=text)
+        self.picture = serialize(picture, serial=self._serial, text=text)
+
+    def set_state(self, sync_data: dict) -> None:
+        """Take what a page synced, without what it can only change by a message."""
+        super().set_state({name: value for name, value in sync_data.items() if name not in OURS})
+
+    def _hear(self, _widget, content, _buffers) -> None:
+        """Merge a page's message and answer it: one update with all that changed, for every page."""
+        message = link.read(content)
+        if message is None:
+            return
+        with self._lock:
+            is_behind = message.serial != self._serial or not link.is_new(self.answered, message)
+            with self.hold_sync():
+                changes = message.changes if link.is_new(self.answered, message) else {}
+                self.answered = link.answer(self.answered, message)
+                self.state = link.merge(self.state, changes)
+            if is_behind:
+                self.send_state(["answered", "state", "picture"])
 
     def __repr__(self) -> str:
         """The text twin of the last picture: stable, so that stored notebooks compare equal."""
@@ -68,7 +95,7 @@ class MatrixView(anywidget.AnyWidget):
         return data, metadata
 
 
-def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
+def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
     """A picture as the page gets it: plain data, and the numbers of all panels as binary.
 
     ``values`` is float32 little-endian, ``blocked`` and ``marks`` are one byte a cell; each
@@ -76,7 +103,7 @@ def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
     Words stand beside many panels and go once, in ``lines``: a panel's ``rows`` and
     ``columns``, and a sentence's ``line``, say which one.
 
-    >>> wire(Picture(panels=[]), serial=1)["values"]
+    >>> serialize(Picture(panels=[]), serial=1)["values"]
     b''
     """
     sizes = [len(panel.rows) * len(panel.columns) for panel in picture.panels]
@@ -91,7 +118,7 @@ def wire(picture: Picture, *, serial: int, text: str = "") -> dict:
         | {"rows": place(panel.rows, panel.row_pads), "columns": place(panel.columns, panel.column_pads)}
         for panel, offset in zip(picture.panels, offsets, strict=True)
     ]
-    sentences = [{"line": place(one.tokens, one.pads), "note": one.note} for one in picture.sentences]
+    sentences = [_sentence(one) | {"line": place(one.tokens, one.pads)} for one in picture.sentences]
     return {
         "serial": serial,
         "values": b"".join(_float_bytes(panel) for panel in picture.panels),
@@ -115,17 +142,34 @@ def _panel(panel: Panel, offset: int) -> dict:
         "scale": panel.scale,
         "limits": list(panel.limits),
         "title": panel.title,
-        "meaning": panel.caption,
+        "meaning": panel.meaning,
+        "legend": "" if panel.written else panel.legend,
         "axes": list(panel.axes),
+        "links": list(panel.links or panel.axes),
         "sign": panel.sign,
         "say": panel.say,
         "row_notes": list(panel.row_notes),
         "notes_title": panel.notes_title,
-        "paintable": panel.paintable,
+        "edits": _edits(panel.edits),
         "written": panel.written,
         "shape": [len(panel.rows), len(panel.columns)],
         "offset": offset,
     }
+
+
+def _sentence(sentence: Sentence) -> dict:
+    """What belongs to one sentence's chips alone."""
+    return {
+        "note": sentence.note,
+        "below": [_label(one) for one in sentence.below],
+        "pressed": list(map(bool, sentence.pressed)),
+        "edits": _edits(sentence.edits),
+    }
+
+
+def _edits(edits: Edit | None) -> dict | None:
+    """What may be changed, as plain data."""
+    return None if edits is None else asdict(edits) | {"cells": [list(cell) for cell in edits.cells]}
 
 
 def _line(words: Sequence[str], pads: Sequence[bool]) -> dict:

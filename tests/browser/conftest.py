@@ -1,23 +1,15 @@
 """One browser for all browser tests, found where it is, and a page a test."""
 
 import os
-import shutil
 
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+from masklab.view.plain_page import FLAGS, chromium_path
+
 MISSING = (
     "no Chromium was found; install one with: apt-get install chromium (or: python -m playwright install chromium)"
 )
-
-
-def chromium_path() -> str | None:
-    """Where Chromium is: MASKLAB_CHROMIUM, else a name on the PATH; None leaves it to Playwright."""
-    found = [os.environ.get("MASKLAB_CHROMIUM"), *map(shutil.which, NAMES)]
-    return next(filter(None, found), None)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as Late
 
 from masklab import panels
-from masklab.labs.attention_padding import INITIAL, draw
+from masklab.labs.attention_padding import State, draw
 from tests.browser.page import LIT as PANEL_LIT
 
 ROOT = ".mlab-root"
@@ -14,7 +14,7 @@ WAIT_MS = 20_000  # nothing takes so long but on a machine with much else to do
 # What is shown, as `shown_by` describes a Picture. A cell is written as in the text twin.
 READ = """(root) => {
   const all = (node, selector) => [...node.querySelectorAll(selector)];
-  const cell = (td) => td.textContent + (td.dataset.blocked ? "▨" : "") + (td.dataset.mark ?? "");
+  const cell = (td) => td.textContent + (td.dataset.blocked && !td.dataset.nan ? "▨" : "") + (td.dataset.mark ?? "");
   return {
     chips: all(root, ".mlab-chips").map((row) => all(row, ".mlab-chip").map((chip) => chip.textContent)),
     notes: all(root, ".mlab-sentence-note").map((note) => note.textContent),
@@ -62,7 +62,8 @@ CONTRAST = """(root) => {
   // What the canvases are written with. (The palettes' own inks are tested in the plain page.)
   const probe = root.appendChild(document.createElement("i"));
   const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
-  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]]) {
+  const inks = [["ink", "neutral"], ["ink", "hole"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]];
+  for (const [ink, back] of inks) {
     const both = [layered([colour("bg"), colour(back)]), layered([colour("bg"), colour(ink)])].map(light);
     found.push([(Math.max(...both) + 0.05) / (Math.min(...both) + 0.05), `painted: ${ink} on ${back}`, ""]);
   }
@@ -112,17 +113,17 @@ SPILLED = """(root) => [...root.querySelectorAll(".mlab-cell")].flatMap((cell) =
   const isInside = text.left >= box.left && text.right <= box.right;
   return isInside ? [] : [[cell.closest(".mlab-step").dataset.name, cell.textContent, text.width, box.width]];
 })"""
-SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.told === root.dataset.serial"""
+SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.synced === root.dataset.serial"""
 
 
 def state_with(**changes) -> dict:
     """The lab's first state with some keys changed."""
-    return INITIAL | changes
+    return State().raw() | changes
 
 
 def shown_by(state: Mapping) -> dict:
     """What the lab of lesson 05 must show for a state, in the form of `READ`."""
-    picture = draw(state)
+    picture = draw(State().changed(state))
     return {
         "chips": [[panels.label(token) for token in sentence.tokens] for sentence in picture.sentences],
         "notes": [sentence.note for sentence in picture.sentences],

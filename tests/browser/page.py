@@ -4,47 +4,11 @@ import base64
 import json
 from pathlib import Path
 
-from masklab.view import MatrixView, wire
+from masklab.view import MatrixView, serialize
 from masklab.view.palette import PALETTE
+from masklab.view.plain_page import PAGE, STAND_IN
 
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
-
-# A stand-in for ipywidgets' model: get, set, on, off, save_changes, with change events.
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>view</title></head>
-<body><main><h1 style="font-size:1em">view</h1><div id="a"></div><div id="b"></div></main></body></html>"""
-STAND_IN = """
-window.makeModel = (values) => {
-  const listeners = {};
-  return {
-    saves: 0,
-    get: (name) => values[name],
-    set(name, value) { values[name] = value; (listeners[`change:${name}`] ?? []).forEach((f) => f()); },
-    on(name, f) { (listeners[name] ??= []).push(f); },
-    off(name, f) { listeners[name] = (listeners[name] ?? []).filter((g) => g !== f); },
-    count: () => Object.values(listeners).flat().length,
-    save_changes() { this.saves += 1; },
-  };
-};
-// Buffers come as DataViews that do not start at a multiple of four, as they may in JupyterLab.
-window.unpack = (picture) => {
-  for (const name of ["values", "blocked", "marks"]) {
-    const bytes = Uint8Array.from(atob(picture[name]), (c) => c.charCodeAt(0));
-    const padded = new Uint8Array(bytes.length + 3);
-    padded.set(bytes, 3);
-    picture[name] = new DataView(padded.buffer, 3, bytes.length);
-  }
-  return picture;
-};
-window.show = (picture) => model.set("picture", unpack(picture));
-window.start = async (source, values, css) => {
-  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
-  window.view = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  if (values.picture.panels) unpack(values.picture);
-  window.model = makeModel(values);
-  window.cleanup = view.default.render({ model, el: document.getElementById("a") });
-};
-"""
-
 
 # Which row and column of a panel (a .mlab-step) the bands lie on, by the table under them; -1 for none.
 LIT = """(step) => {
@@ -65,9 +29,38 @@ LIT = """(step) => {
 }"""
 
 
+# How tall and wide a lab is, what of it lies outside, and its smallest parts, all in CSS pixels.
+RULER = """(width) => {
+  document.getElementById("a").style.width = `${width}px`;
+  const root = document.querySelector(".mlab-root");
+  const all = (selector) => [...root.querySelectorAll(selector)];
+  const box = (node) => node.getBoundingClientRect();
+  const least = (selector, side) => Math.min(...all(selector).map((node) => box(node)[side]));
+  const seen = all(":not(.mlab-hidden, .mlab-probe)").filter((node) => !node.closest(".mlab-scroll, .mlab-hidden"));
+  const lines = new Set(all(".mlab-step").map((step) => Math.round(box(step).top)));
+  return {
+    height: box(root).height,
+    width: box(root).width,
+    outside: seen.filter((node) => box(node).right > box(root).right + 1).map((node) => node.className),
+    scrolled: all(".mlab-scroll").filter((node) => node.scrollWidth > node.clientWidth + 1).length,
+    lines: lines.size,
+    cell: [least(".mlab-cell", "width"), least(".mlab-cell", "height")],
+    chips: least(".mlab-chips", "width"),
+    cut: all("[data-shown] .mlab-chip bdi").filter((node) => node.scrollWidth > node.clientWidth + 1).length,
+  };
+}"""
+
+
+def ruler(page, width: int) -> dict:
+    """Give the lab so many pixels of width, and measure it."""
+    page.evaluate(RULER, width)
+    page.wait_for_timeout(100)  # until what depends on the width is painted
+    return page.evaluate(RULER, width)
+
+
 def packed(picture, *, serial: int = 1, text: str = "") -> dict:
-    """A picture as `wire` makes it, with base64 in the place of bytes, so that it can go as JSON."""
-    data = wire(picture, serial=serial, text=text)
+    """A picture as `serialize` makes it, with base64 in the place of bytes, so that it can go as JSON."""
+    data = serialize(picture, serial=serial, text=text)
     return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in data.items()}
 
 
@@ -89,7 +82,9 @@ def open_view(page, picture=None, *, controls=(), state=None, text: str = "", la
 def show(page, picture, *, serial: int = 2, text: str = "") -> None:
     """Send the next picture, as the kernel does."""
     page.evaluate("picture => show(picture)", packed(picture, serial=serial, text=text))
-    page.wait_for_function(f"() => document.querySelector('.mlab-root').dataset.told === '{serial}'")  # the tables, too
+    page.wait_for_function(
+        f"() => document.querySelector('.mlab-root').dataset.synced === '{serial}'"
+    )  # the tables, too
 
 
 def state(page) -> dict:

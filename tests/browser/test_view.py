@@ -9,9 +9,19 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from masklab.panels import Panel, Picture, Sentence, number
-from tests.browser.example import CONTROLS, SPECIAL, STATE, attention_picture, one_panel
-from tests.browser.page import ARTEFACTS, LIT, open_view, show, state
+from masklab.panels import Edit, Panel, Picture, Sentence, number
+from masklab.view import join
+from tests.browser.example import (
+    CONTROLS,
+    LAB_CONTROLS,
+    LAB_STATE,
+    SPECIAL,
+    STATE,
+    attention_picture,
+    lab_picture,
+    one_panel,
+)
+from tests.browser.page import ARTEFACTS, LIT, open_view, ruler, show, state
 
 PAINTING = {**STATE, "predict": True, "painted": []}
 
@@ -212,6 +222,22 @@ def test_right_to_left_words_stand_alone(page):
     assert page.locator(".mlab-chips").evaluate("(e) => getComputedStyle(e).direction") == "ltr"
 
 
+def test_the_modules_run_as_real_modules(browser):
+    page = browser.new_page()
+    types = {".js": "text/javascript", "": "text/html"}
+
+    def answer(route):
+        file = join.PAGE / route.request.url.rpartition("/")[2]
+        body = file.read_text(encoding="utf-8") if file.suffix else ""
+        route.fulfill(content_type=types[file.suffix], body=body)
+
+    page.route("http://modules.test/**", answer)
+    page.goto("http://modules.test/")
+    exported = page.evaluate("async () => Object.keys(await import('http://modules.test/view.js'))")
+    page.close()
+    assert exported == ["default", "number", "shadesOf"]
+
+
 # ---- selection and words
 
 
@@ -236,13 +262,24 @@ def test_words_of_a_blocked_cell(page):
     expect(page.locator(".mlab-spoken")).to_have_text(status(page))  # a moment later
 
 
+def test_axes_are_what_is_said_and_links_are_what_is_highlighted(page):
+    panels = [
+        one_panel(torch.zeros(2, 3), name="a", axes=("sentence", "position"), links=("sentence", "key")).panels[0],
+        one_panel(torch.zeros(3, 3), name="b").panels[0],
+    ]
+    open_view(page, Picture(panels=panels))
+    cell(page, "a", 1, 2, 3).hover()
+    assert (lit_rows(page), lit_columns(page)) == ([1, -1], [2, 2])
+    assert status(page) == "sentence r1, position 3: value 0.00"
+
+
 def test_words_of_other_cells(page):
     picture = attention_picture()
     open_view(page, picture)
     cell(page, "output", 2, 1, 4).hover()
     assert status(page) == f"query ate, feature 2: output {number(picture.panels[-1].values[2, 1].item())}"
     cell(page, "ids", 0, 3).hover()
-    assert status(page) == "sentence 1, key 4 [PAD]: id 0"
+    assert status(page) == "sentence 1, position 4 [PAD]: id 0"
 
 
 def test_a_click_stays_and_escape_clears(page):
@@ -335,7 +372,10 @@ def test_a_canvas_draws_colours_hatches_and_nan(page):
     opaque = """([x, y]) => document.querySelector("canvas").getContext("2d").getImageData(x, y, 14, 18).data
         .filter((_, i) => i % 4 === 3 && i).reduce((n, a) => n + (a > 0), 0)"""
     assert 30 < page.evaluate(opaque, [6 + 19 * 14, 6]) < 220  # hatched: some pixels, not all
-    assert 30 < page.evaluate(opaque, [6, 6 + 18]) < 220  # dots
+    pink = """([x, y]) => { const pixels = document.querySelector("canvas").getContext("2d").getImageData(x, y, 14, 18);
+        const at = (i) => [...pixels.data.slice(4 * i, 4 * i + 3)].join();
+        return [...Array(14 * 18).keys()].filter((i) => at(i) === "255,232,238").length; }"""
+    assert 30 < page.evaluate(pink, [6, 6 + 18]) < 220  # dots on pink
 
 
 # ---- painting
@@ -351,7 +391,7 @@ def test_space_enter_and_click_paint(page):
     assert state(page)["painted"] == [[0, 3], [1, 3]]
     page.keyboard.press("Enter")
     assert state(page)["painted"] == [[0, 3]]
-    cell(page, "scores", 2, 2).click()  # not paintable
+    cell(page, "scores", 2, 2).click()  # not to be edited
     page.keyboard.press(" ")
     assert state(page)["painted"] == [[0, 3]]
     page.screenshot(path=ARTEFACTS / "view-paint.png", full_page=True)
@@ -374,12 +414,323 @@ def test_a_sweep_paints_one_value(page):
 
 
 def test_a_canvas_can_be_painted(page):
-    open_view(page, one_panel(torch.zeros(20, 20), paintable=True), state={"painted": []})
+    open_view(page, one_panel(torch.zeros(20, 20), edits=Edit("painted")), state={"painted": []})
     page.locator("canvas").focus()
     for key in ("ArrowDown", "ArrowRight", "Enter"):
         page.keyboard.press(key)
     assert state(page)["painted"] == [[1, 1]]
     assert "blocked" in status(page)
+
+
+def test_a_cell_that_the_lab_blocks_by_itself_can_be_freed(page):
+    """The state lists the cells that differ from what the lab would show, whatever that is."""
+    blocked = torch.tensor([[True, False], [False, False]])
+    open_view(page, one_panel(torch.zeros(2, 2), blocked=blocked, edits=Edit("votes")), state={})
+    for at in ((0, 0), (1, 1)):
+        cell(page, "one", *at, 2).click()
+    assert state(page)["votes"] == [[0, 0], [1, 1]]
+    flags = page.locator(".mlab-cell").evaluate_all("all => all.map((cell) => cell.dataset.blocked === 'true')")
+    assert flags == [False, False, False, True]
+    assert status(page).endswith("blocked, value 0.00")
+    drawn = torch.tensor([[False, False], [False, True]])
+    show(page, one_panel(torch.zeros(2, 2), blocked=drawn, edits=Edit("votes", cells=[[0, 0], [1, 1]])))
+    assert page.locator(".mlab-cell").evaluate_all("all => all.map((c) => c.dataset.blocked === 'true')") == flags
+
+
+def test_two_panels_are_edited_by_their_own_keys(page):
+    two = [one_panel(torch.zeros(2, 2), name=name, edits=Edit(key)).panels[0] for name, key in (("a", "x"), ("b", "y"))]
+    open_view(page, Picture(panels=two), state={"x": [], "y": []})
+    cell(page, "a", 0, 0, 2).click()
+    cell(page, "b", 1, 1, 2).click()
+    cell(page, "a", 0, 1, 2).hover()
+    page.mouse.down()
+    cell(page, "b", 0, 0, 2).hover()  # a sweep stays in its panel
+    page.mouse.up()
+    assert state(page) == {"x": [[0, 0], [0, 1]], "y": [[1, 1]]}
+
+
+def test_a_grid_says_whether_it_can_be_edited_and_how(page):
+    edits = {"no": None, "flags": Edit("x"), "numbers": Edit("y", how="number")}
+    panels = [one_panel(torch.zeros(1, 1), name=name, edits=edit).panels[0] for name, edit in edits.items()]
+    open_view(page, Picture(panels=panels), state={})
+    grids = page.locator("[role=grid]")
+    assert grids.evaluate_all("all => all.map((grid) => grid.ariaReadOnly)") == ["true", "false", "false"]
+    described = """all => all.map((grid) => {
+        const [meaning] = grid.getAttribute("aria-describedby").split(" ");
+        return document.getElementById(meaning).textContent; })"""
+    no, flags, numbers = grids.evaluate_all(described)
+    assert "Click" not in no and "Space" in flags and "Type a number" in numbers
+
+
+# ---- numbers that can be set
+
+NUMBERS = {"how": "number", "low": 0, "high": 1, "step": 0.05}
+
+
+def open_numbers(page, **edit):
+    values = torch.tensor([[0.5, 0.25], [0.75, 1.0]])
+    picture = one_panel(values, kind="weight", edits=Edit("set", **{**NUMBERS, **edit}))
+    open_view(page, picture, state={"set": []})
+    return picture
+
+
+def box(page):
+    return page.locator(".mlab-cell-input")
+
+
+def test_digits_typed_on_a_cell_set_its_number(page):
+    open_numbers(page)
+    cell(page, "one", 0, 1, 2).focus()
+    page.keyboard.type("0.8")
+    expect(box(page)).to_have_value("0.8")
+    assert box(page).get_attribute("aria-label") == "new number for query r0 → key c1: value 0.25"
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == [[0, 1, 0.8]]
+    assert texts(page, "one") == ["0.50", "0.80", "0.75", "1.00"]  # at once, the kernel has not answered
+    assert status(page) == "query r0 → key c1: value 0.80"
+    expect(page.locator(".mlab-spoken")).to_have_text("query r0 → key c1: value 0.80")
+    assert page.evaluate("() => document.activeElement.dataset.i") == "1"
+    page.keyboard.type(".3")
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == [[0, 1, 0.3]]  # one entry a cell
+
+
+@pytest.mark.parametrize("opening", ["dblclick", "Enter", "F2"])
+def test_a_box_opens_with_the_number_to_be_replaced_and_escape_leaves_it(page, opening):
+    open_numbers(page)
+    at = cell(page, "one", 1, 0, 2)
+    at.dblclick() if opening == "dblclick" else at.press(opening)
+    expect(box(page)).to_have_value("0.75")
+    page.keyboard.type("0,1")
+    page.keyboard.press("Escape")
+    assert state(page)["set"] == []
+    expect(box(page)).to_have_count(0)
+    assert page.evaluate("() => document.activeElement.dataset.i") == "2"
+    assert status(page) == "query r1 → key c0: value 0.75"
+
+
+def test_a_comma_and_a_click_elsewhere_are_fine(page):
+    open_numbers(page)
+    cell(page, "one", 1, 0, 2).dblclick()
+    page.keyboard.type("0,1")
+    cell(page, "one", 0, 0, 2).click()
+    assert state(page)["set"] == [[1, 0, 0.1]]
+    expect(box(page)).to_have_count(0)
+
+
+def test_a_box_that_is_left_as_it_was_sets_nothing(page):
+    open_numbers(page)
+    cell(page, "one", 1, 0, 2).dblclick()
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == []
+
+
+@pytest.mark.parametrize("bad", ["abc", "2", "-0.1", "", "1e", "nan"])
+def test_what_is_no_number_stays_in_the_box_and_one_sentence_says_so(page, bad):
+    open_numbers(page)
+    cell(page, "one", 0, 0, 2).dblclick()
+    box(page).fill(bad)
+    page.keyboard.press("Enter")
+    sentence = "Type a number from 0 to 1; Escape leaves it as it was."
+    assert status(page) == sentence
+    expect(page.locator(".mlab-spoken")).to_have_text(sentence)
+    expect(box(page)).to_have_value(bad)
+    assert box(page).get_attribute("aria-invalid") == "true"
+    assert state(page)["set"] == []
+    box(page).fill("1")
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent", "shown"),
+    [("nan", "NaN", "NaN"), ("-inf", "-Infinity", "−∞"), ("1e6", 1e6, "1.0e6"), ("−2", -2, "−2.00")],
+)  # noqa: E501
+def test_a_number_without_limits_may_be_anything(page, typed, sent, shown):
+    open_numbers(page, low=None, high=None)
+    cell(page, "one", 0, 0, 2).dblclick()
+    page.keyboard.insert_text(typed)
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == [[0, 0, sent]]
+    assert texts(page, "one")[0] == shown
+
+
+def test_arrows_with_shift_and_plus_and_minus_step(page):
+    open_numbers(page)
+    cell(page, "one", 0, 1, 2).focus()
+    for key, wanted in [("+", 0.3), ("Shift+ArrowUp", 0.35), ("Shift+ArrowRight", 0.4), ("-", 0.35),
+                        ("Shift+ArrowDown", 0.3), ("Shift+ArrowLeft", 0.25)]:  # fmt: skip
+        page.keyboard.press(key)
+        assert state(page)["set"] == [[0, 1, wanted]]
+        assert status(page) == f"query r0 → key c1: value {wanted:.2f}"
+    page.keyboard.press("Delete")
+    assert state(page)["set"] == []
+    page.keyboard.press("ArrowDown")  # plain arrows walk
+    page.keyboard.press("+")
+    assert state(page)["set"] == [[1, 1, 1]]  # no further than the limit
+
+
+def test_a_drag_up_or_down_changes_the_number(page):
+    open_numbers(page)
+    at = cell(page, "one", 0, 0, 2).bounding_box()
+    x, y = at["x"] + 10, at["y"] + 10
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 1)
+    assert state(page)["set"] == []  # a click with an unsteady hand
+    page.mouse.move(x + 5, y - 8, steps=3)
+    assert state(page)["set"] == [[0, 0, 0.7]]
+    assert status(page) == "query r0 → key c0: value 0.70"
+    page.mouse.move(x, y + 400)  # far outside
+    assert state(page)["set"] == [[0, 0, 0]]
+    page.mouse.up()
+    page.mouse.move(x, y - 30)
+    assert state(page)["set"] == [[0, 0, 0]]
+
+
+def test_a_number_stays_set_when_the_kernel_answers_and_another_page_may_set_one(page):
+    open_numbers(page)
+    cell(page, "one", 0, 0, 2).press("+")
+    show(page, one_panel([[0.55, 0.25], [0.75, 1.0]], kind="weight",
+                         edits=Edit("set", cells=[[0, 0, 0.55]], **NUMBERS)))  # fmt: skip
+    assert texts(page, "one")[0] == "0.55"
+    assert page.locator(".mlab-root").get_attribute("data-changed") == "0"  # it was shown already
+    page.evaluate("() => model.set('state', { set: [[1, 1, 0.5], [9, 9, 3]] })")
+    assert texts(page, "one") == ["0.55", "0.25", "0.75", "0.50"]
+
+
+def test_numbers_of_a_panel_without_room_for_them_can_be_set(page):
+    open_view(page, one_panel(torch.zeros(20, 20), edits=Edit("set", how="number")), state={})
+    page.locator("canvas").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.type("0.5")
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == [[0, 1, 0.5]]
+    assert status(page) == "query r0 → key c1: value 0.50"
+    assert page.evaluate("() => document.activeElement.tagName") == "CANVAS"
+
+
+# ---- bars
+
+
+def bars(values=(0.42, 0.21, math.nan, 0.05), **parts):
+    values, names = torch.tensor(values)[:, None], ["cat", "kitten", "[MASK]", "dog"][: len(values)]
+    defaults = {"kind": "probability", "rows": names, "columns": ["p"], "axes": ("word", "probability"),
+                "links": ("key", "probability"), "say": "{}", "marks": torch.tensor([[1], [0], [0], [0]])}  # fmt: skip
+    return one_panel(values, **{**defaults, **parts})
+
+
+def colours_along(page, row, lines=1):
+    """The colours painted along a bar, and how many pixels each has."""
+    return cell(page, "one", row, 0, 1).evaluate(
+        """(cell, lines) => {
+        const paper = cell.closest(".mlab-sheet").querySelector("canvas");
+        const [at, from] = [cell.getBoundingClientRect(), paper.getBoundingClientRect()];
+        const y = Math.round(at.top - from.top + 8);
+        const pixels = paper.getContext("2d").getImageData(at.left - from.left, y, 96, lines).data;
+        const counts = {};
+        for (let i = 0; i < 96 * lines; i++) {
+          const colour = [...pixels.slice(4 * i, 4 * i + 3)].join();
+          counts[colour] = (counts[colour] ?? 0) + 1;
+        }
+        return counts; }""",
+        lines,
+    )
+
+
+def test_bars_have_a_name_a_length_a_number_and_a_sign(page):
+    open_view(page, bars(blocked=torch.tensor([[False], [True], [False], [False]])))
+    step = page.locator(".mlab-step")
+    assert step.get_attribute("data-drawn") == "bars"
+    assert page.locator("tbody th").all_text_contents() == ["cat", "kitten", "[MASK]", "dog"]
+    assert texts(page, "one") == ["0.42", "0.21", "NaN", "0.05"]
+    assert cell(page, "one", 0, 0, 1).get_attribute("data-mark") == "✓"
+    first, last = colours_along(page, 0), colours_along(page, 3)
+    hatched, nan = colours_along(page, 1, lines=6), colours_along(page, 2, lines=6)
+    bar = min(first, key=first.get)  # the rest of the longest has another colour
+    assert abs(first[bar] - 0.42 * 96) <= 2 and abs(last[bar] - 0.05 * 96) <= 2
+    assert bar not in hatched and len(hatched) > 2  # a pattern, no colour alone
+    assert bar not in nan and len(nan) > 1
+
+
+def test_bars_are_walked_and_said_as_cells_are(page):
+    open_view(page, bars())
+    cell(page, "one", 0, 0, 1).focus()
+    for key in ("ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    assert status(page) == "word kitten, probability p: 0.21"
+    assert lit_rows(page) == [1]
+    cell(page, "one", 3, 0, 1).hover()
+    assert status(page) == "word dog, probability p: 0.05"
+
+
+def test_bars_keep_their_scale_and_take_a_limit(page):
+    open_view(page, bars((0.1, 0.05, 0.02, 0.01), limit=0.1))
+    assert len(colours_along(page, 0)) == 1  # full
+    show(page, bars((0.1, 0.05, 0.02, 0.01)))
+    assert len(colours_along(page, 0)) == 2
+
+
+def test_a_bar_can_be_dragged(page):
+    open_view(page, bars(edits=Edit("set", **NUMBERS)), state={})
+    at = cell(page, "one", 1, 0, 1).bounding_box()
+    page.mouse.move(at["x"] + 10, at["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(at["x"] + 10, at["y"] + 2)
+    assert state(page)["set"] == [[1, 0, 0.41]]
+
+
+# ---- chips that can be toggled
+
+
+def toggled_chips(**parts):
+    edits = Edit("hidden", cells=[[0, 1]])
+    sentences = [
+        Sentence(tokens=["The", "cat", "ate"], pads=[False] * 3, below=["1", "2", "3"], pressed=[False, True, False],
+                 edits=edits, note="1 hidden"),
+        Sentence(tokens=["A", "dog", "[PAD]"], pads=[False, False, True], below=["4", "5", "0"], pressed=[False] * 3,
+                 edits=edits),
+    ]  # fmt: skip
+    return Picture(panels=[], sentences=sentences, **parts)
+
+
+def pressed(page):
+    return page.locator(".mlab-chip").evaluate_all("all => all.map((chip) => chip.ariaPressed)")
+
+
+def test_chips_are_toggled_by_click_space_and_enter(page):
+    open_view(page, toggled_chips(), controls=CONTROLS[:1],
+              state={"sentences": ["The cat ate", "A dog"], "shown": 0, "hidden": [[0, 1]]})  # fmt: skip
+    assert pressed(page) == ["false", "true", "false", "false", "false", "false"]
+    chips = page.locator(".mlab-chip")
+    chips.nth(0).click()
+    assert state(page)["hidden"] == [[0, 1], [0, 0]]
+    assert pressed(page)[:3] == ["true", "true", "false"]  # at once, the kernel has not answered
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    assert state(page)["hidden"] == [[0, 0], [0, 2]]
+    assert pressed(page)[:3] == ["true", "false", "true"]
+    chips.nth(4).click()  # of another sentence: it is shown, too
+    assert (state(page)["hidden"], state(page)["shown"]) == ([[0, 0], [0, 2], [1, 1]], 1)
+    assert pressed(page)[3:] == ["false", "true", "false"]
+
+
+def test_a_small_line_stands_under_each_chip(page):
+    open_view(page, toggled_chips())
+    chips = page.locator(".mlab-chip")
+    assert chips.all_text_contents() == ["The", "cat", "ate", "A", "dog", "[PAD]"]
+    described = "all => all.map((chip) => document.getElementById(chip.getAttribute('aria-describedby')).textContent)"
+    assert chips.evaluate_all(described) == ["1", "2", "3", "4", "5", "0"]
+    chip, below = (page.locator(one).first.bounding_box() for one in (".mlab-chip", ".mlab-below"))
+    assert below["y"] >= chip["y"] + chip["height"] - 1
+    assert below["height"] < chip["height"]
+
+
+def test_chips_without_edits_are_no_toggles(page):
+    open_view(page, attention_picture())
+    assert set(pressed(page)) == {None}
 
 
 # ---- controls
@@ -399,6 +750,49 @@ def test_typing_is_never_lost(page):
     assert page.locator(".mlab-text").nth(1).input_value() == "b"  # others follow the kernel
 
 
+def test_a_keystroke_syncs_each_sentence_once(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    page.evaluate("""() => {
+      const { set, get } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "checked");
+      window.syncs = 0;
+      Object.defineProperty(HTMLInputElement.prototype, "checked", { get, set(on) {
+        if (this.ariaLabel?.startsWith("show sentence")) syncs += 1;
+        set.call(this, on);
+      } });
+    }""")
+    page.locator(".mlab-text").first.press("End")
+    page.keyboard.type("x")
+    show(page, attention_picture(seed=1))
+    assert page.evaluate("() => syncs") == 3  # of three sentences
+
+
+def test_a_text_too_long_is_not_sent_and_stays_in_its_box(page):
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    box, refusal = page.locator(".mlab-text").nth(1), page.locator(".mlab-refusal").nth(1)
+    sent = page.evaluate("() => model.messages.length")
+    box.fill("x" * 100_001)
+    assert page.evaluate("() => model.messages.length") == sent
+    assert state(page)["sentences"] == STATE["sentences"]
+    expect(refusal).to_have_text(
+        "This text has 100,001 characters, and up to 100,000 are sent: it is kept here, shorten it to see it."
+    )
+    assert box.get_attribute("aria-invalid") == "true"
+    page.locator(".mlab-text").first.fill("Another one")  # neither another box nor an answer takes it away
+    show(page, attention_picture(seed=1))
+    page.get_by_role("button", name="+ add sentence").click()
+    page.get_by_role("button", name="remove sentence 1").click()
+    above = page.locator(".mlab-text").first
+    assert len(above.input_value()) == 100_001 and refusal.is_hidden()
+    above.press("End")
+    page.keyboard.press("Backspace")
+    assert len(state(page)["sentences"][0]) == 100_000
+    expect(page.locator(".mlab-refusal").first).to_be_empty()
+    above.fill("y" * 200_000)
+    page.get_by_role("button", name="reset").click()
+    assert above.input_value() == "The cat ate"
+    expect(page.locator(".mlab-refusal").first).to_be_empty()
+
+
 def test_sentences_are_added_removed_and_reset(page):
     open_view(page, attention_picture(), controls=CONTROLS, state={**STATE, "shown": 2})
     add = page.get_by_role("button", name="+ add sentence")
@@ -408,7 +802,7 @@ def test_sentences_are_added_removed_and_reset(page):
     page.keyboard.type("hi")
     assert state(page)["sentences"][3:] == ["", "", "hi"]
     page.get_by_role("button", name="remove sentence 1").click()
-    assert (state(page)["sentences"][0], state(page)["shown"]) == ("The cat ate fish pie", 1)
+    assert (state(page)["sentences"][0], state(page)["shown"]) == ("The cat ate fish pie", 4)
     assert page.locator(".mlab-text").first.input_value() == "The cat ate fish pie"
     page.get_by_role("button", name="reset").click()
     assert state(page)["sentences"] == STATE["sentences"]
@@ -468,6 +862,163 @@ def test_without_a_sentence_control_the_chips_are_shown_alone(page):
     assert page.locator(".mlab-sentence").count() == 3
 
 
+def test_what_is_typed_is_shown(page):
+    controls = [{**spec, "sets": {"painted": []}} if spec["name"] == "sentences" else spec for spec in CONTROLS]
+    open_view(page, attention_picture(), controls=controls, state={**STATE, "painted": [[0, 3]]})
+    page.locator(".mlab-text").nth(2).press("End")
+    page.keyboard.type("!")
+    assert (state(page)["shown"], state(page)["sentences"][2]) == (2, "The cat ate fish!")
+    assert state(page)["painted"] == []  # another sentence has another mask: a guess starts anew
+    assert page.locator(".mlab-sentence").nth(2).get_attribute("data-shown") == "true"
+    page.evaluate("() => model.set('state', { ...model.get('state'), painted: [[1, 1]] })")
+    page.keyboard.type("!")
+    assert state(page)["painted"] == [[1, 1]]  # the same sentence as before
+
+
+def test_rarely_used_controls_are_behind_one_button(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    more, seed = page.locator(".mlab-more-button"), page.get_by_label("Seed")
+    expect(seed).to_be_hidden()
+    assert more.get_attribute("aria-expanded") == "false"
+    more.press("Enter")
+    assert (more.get_attribute("aria-expanded"), more.text_content()) == ("true", "Less")
+    assert page.locator(f"#{more.get_attribute('aria-controls')}").get_by_label("Seed").is_visible()
+    page.keyboard.press("Tab")  # the next stop is the first of them
+    assert page.evaluate("() => document.activeElement.type") == "number"
+    seed.fill("7")
+    assert state(page)["seed"] == 7
+    more.click()
+    expect(seed).to_be_hidden()
+    page.evaluate("() => model.set('controls', model.get('controls').filter((spec) => !spec.more))")
+    expect(more).to_be_hidden()
+
+
+def test_help_is_heard_with_its_control_and_seen_while_it_is_pointed_at(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    slider, hint = page.get_by_label("Embedding of [PAD]"), page.locator(".mlab-hint")
+    described = slider.evaluate("(e) => document.getElementById(e.getAttribute('aria-describedby')).textContent")
+    assert described == "Drag it, and watch the words' outputs."
+    expect(hint).to_be_empty()
+    slider.hover()
+    expect(hint).to_have_text(described)
+    page.mouse.move(0, 0)
+    expect(hint).to_be_empty()
+    slider.focus()
+    expect(hint).to_have_text(described)
+
+
+# ---- one screen
+
+FOLDED, OPEN, PROJECTOR = 1186, 934, 683  # as wide as JupyterLab leaves it: 1366×768, and 1024×768 at 150 %
+SCREEN = 647  # as tall as JupyterLab leaves it at 768 pixels
+MARGIN = 20  # for fonts that are a little larger
+
+
+@pytest.mark.parametrize("width", [FOLDED, OPEN])
+@pytest.mark.parametrize("mode", ["columns", "both"])
+def test_the_first_state_fits_on_one_screen(page, width, mode):
+    open_view(page, lab_picture(mode=mode), controls=LAB_CONTROLS, state=LAB_STATE)
+    size = ruler(page, width)
+    assert size["height"] <= SCREEN - MARGIN
+    assert page.locator(".mlab-root").get_attribute("data-tall") is None  # so nothing lies over anything
+    assert (size["outside"], size["scrolled"], size["lines"]) == ([], 0, 2)
+    assert 29 <= size["cell"][0] <= 39 and 22 <= size["cell"][1] <= 26
+    page.screenshot(path=ARTEFACTS / f"view-{width}-{mode}.png", full_page=True)
+
+
+def test_on_a_projector_chips_are_no_slivers(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    page.set_viewport_size({"width": 683, "height": 512})
+    size = ruler(page, PROJECTOR - 16)
+    assert (size["outside"], size["scrolled"], size["cut"]) == ([], 0, 0)
+    assert size["chips"] >= 0.9 * size["width"]  # a line of their own
+    tops = page.locator("[data-shown] .mlab-chip").evaluate_all("all => all.map((c) => c.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    assert ruler(page, 320)["outside"] == []
+
+
+@pytest.mark.parametrize("words", [16, 40])
+def test_the_boxes_and_the_words_stay_in_sight_when_panels_wrap(page, words):
+    open_view(page, lab_picture(words=words - 4, total=words), controls=LAB_CONTROLS, state=LAB_STATE)
+    page.set_viewport_size({"width": FOLDED, "height": SCREEN})
+    assert ruler(page, FOLDED - 16)["height"] > SCREEN
+    for down in (0, 300, 300):
+        page.mouse.wheel(0, down)
+        page.wait_for_timeout(100)
+        for seen in (".mlab-text", ".mlab-status"):
+            box = page.locator(seen).first.bounding_box()
+            assert 0 <= box["y"] <= SCREEN - box["height"]
+    # What has the focus is not under them.
+    page.locator("[data-name=scores]").locator("canvas" if words > 16 else ".mlab-cell").first.focus()
+    page.keyboard.press("ArrowDown")
+    panel = page.evaluate("() => document.activeElement.getBoundingClientRect().top")
+    assert panel >= page.locator(".mlab-top").bounding_box()["height"] - 1
+
+
+def test_what_a_panel_means_is_said_below_when_it_is_pointed_at_or_chosen(page):
+    open_view(page, lab_picture(), controls=LAB_CONTROLS, state=LAB_STATE)
+    hint = page.locator(".mlab-hint")
+    expect(hint).to_be_empty()
+    page.locator("[data-name=masked] figcaption").hover()
+    expect(hint).to_have_text("masked scores: −∞ stays −∞.")
+    cell(page, "weights", 0, 0).click()
+    page.mouse.move(0, 0)
+    expect(hint).to_have_text("weights: Each row sums to 1.")  # it stays chosen
+    page.keyboard.press("Tab")
+    expect(hint).to_contain_text("output: The weighted mean")
+    page.keyboard.press("Escape")
+    expect(hint).to_be_empty()
+    meaning = page.locator("[data-name=weights] table").evaluate(
+        "(e) => e.getAttribute('aria-describedby').split(' ').map((id) => document.getElementById(id).textContent)"
+    )
+    assert meaning == ["Each row sums to 1.", ""]
+
+
+def test_a_panel_without_numbers_keeps_its_legend(page):
+    open_view(page, one_panel(torch.full((20, 20), 0.5), kind="weight"))
+    assert page.locator(".mlab-legend").text_content() == "0 is dark blue, 0.5 is yellow."
+    assert page.locator(".mlab-legend").is_visible()
+
+
+def ink(page, panel, x, y, width, height):
+    """How many pixels of a panel's canvas have anything on them, in CSS pixels from its upper left corner."""
+    return page.locator(f"[data-name={panel}] canvas").evaluate("""(paper, box) => {
+        const { data } = paper.getContext("2d").getImageData(...box);
+        return data.filter((_, i) => i % 4 === 3).reduce((n, alpha) => n + (alpha > 0), 0); }""",
+        [x, y, width, height])  # fmt: skip
+
+
+def test_marks_stacked_high_do_not_cover_the_neighbours(page):
+    zalgo = "Z" + "\u0311\u0315\u031b\u0321" * 10
+    plain, stacked = (one_panel(torch.zeros(3, 3), rows=["a", word, "c"], columns=["a", word, "c"])
+                      for word in ("Z", zalgo))  # fmt: skip
+    counts = []
+    for picture in (plain, stacked):
+        open_view(page, picture)
+        row = cell(page, "one", 1, 0, 3).bounding_box()
+        sheet = page.locator(".mlab-sheet").bounding_box()
+        top = round(row["y"] - sheet["y"])
+        counts.append(ink(page, "one", 0, top - 24, 40, 24) + ink(page, "one", 0, top + 24, 40, 24))
+    assert counts[0] == counts[1] > 0
+    sentence = Sentence(tokens=["a", zalgo], pads=[False, False], below=[zalgo, zalgo], note=zalgo)
+    open_view(page, Picture(panels=stacked.panels, sentences=[sentence], problem=zalgo, summary=zalgo))
+    cell(page, "one", 1, 1, 3).hover()
+    clipped = """all => all.map((node) => getComputedStyle(node).overflowY)"""
+    for part in (".mlab-chip bdi", ".mlab-below", ".mlab-sentence-note", ".mlab-status", ".mlab-problem"):
+        assert set(page.locator(part).evaluate_all(clipped)) <= {"hidden", "clip"}, part
+
+
+def test_a_long_word_scrolls_in_its_own_panel(page):
+    wide = "﷽" * 12
+    panels = [one_panel(torch.zeros(3, 3), name=name, rows=[wide] * 3, columns=[wide] * 3).panels[0] for name in "ab"]
+    open_view(page, Picture(panels=panels))
+    size = ruler(page, PROJECTOR - 16)
+    assert (size["outside"], size["scrolled"]) == ([], 0)
+    size = ruler(page, 320)
+    assert (size["outside"], size["scrolled"]) == ([], 2)
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+
+
 # ---- for every reader
 
 
@@ -495,7 +1046,7 @@ CONTRAST = """() => {
   }
   const probe = document.querySelector(".mlab-probe");
   const colour = (name) => ((probe.style.color = `var(--mlab-${name})`), getComputedStyle(probe).color);
-  for (const [ink, back] of [["ink", "neutral"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
+  for (const [ink, back] of [["ink", "neutral"], ["ink", "hole"], ["ink", "bg"], ["muted", "bg"], ["right", "bg"], ["wrong", "bg"]])
     ratios.push([ratio(rgb([colour("bg"), colour(ink)]), rgb([colour("bg"), colour(back)])), `${ink} on ${back}`]);
   return ratios.sort((x, y) => x[0] - y[0])[0];
 }"""  # noqa: E501

@@ -53,6 +53,21 @@ import ipywidgets
 
 ipywidgets.IntSlider(3)
 ```
+
+```{code-cell}
+class Lab:
+    """What a lab gives to a notebook."""
+
+    def _repr_mimebundle_(self, **_):
+        return {
+            "application/vnd.jupyter.widget-view+json": {"model_id": "0"},
+            "image/png": "AAAA",
+            "text/plain": "a lab",
+        }
+
+
+Lab()
+```
 '''
 
 
@@ -85,23 +100,28 @@ def test_a_build_writes_both_notebooks_the_same_in_every_run(course):
 
     learner = nbformat.read(course / "05_lesson.ipynb", as_version=4)
     nbformat.validate(learner)
-    text, stream, exercise, figure, error, widget = learner.cells
+    text, _, exercise, *_, lab = learner.cells
     assert "](../figures/a.svg)" in text.source
-    assert [output.text for output in stream.outputs] == ["one\ntwo\n"], "the pieces of one stream are joined"
     assert exercise.source.splitlines()[2] == "    ...  # your code here"
-    assert exercise.outputs == []
-    assert [set(output.data) for output in figure.outputs] == [{"text/plain", "image/png"}]
-    assert error.outputs[0].traceback == ["ZeroDivisionError: division by zero"]
-    assert [set(output.data) for output in widget.outputs] == [{"text/plain"}]
-    assert [cell.get("execution_count") for cell in learner.cells] == [None, 1, 2, 3, 4, 5]
+    assert [set(output.data) for output in lab.outputs] == [{"text/plain", "image/png"}]
+    assert [cell.outputs for cell in learner.cells[1:-1]] == [[]] * 5, "nothing is given away, but for the lab"
+    assert [cell.get("execution_count") for cell in learner.cells] == [None] * 6 + [6]
     assert learner.metadata == build.METADATA
 
     solved = nbformat.read(course / "solutions" / "05_lesson.ipynb", as_version=4)
-    assert "](../../figures/a.svg)" in solved.cells[0].source
-    assert "](../06_causal.ipynb#start)" in solved.cells[0].source
-    assert "](https://example.org/a.html)" in solved.cells[0].source
-    assert "SOLUTION" not in solved.cells[2].source
-    assert solved.cells[2].outputs[0].data["text/plain"] == "True"
+    nbformat.validate(solved)
+    text, stream, exercise, figure, error, widget, again = solved.cells
+    assert "](../../figures/a.svg)" in text.source
+    assert "](../06_causal.ipynb#start)" in text.source
+    assert "](https://example.org/a.html)" in text.source
+    assert [output.text for output in stream.outputs] == ["one\ntwo\n"], "the pieces of one stream are joined"
+    assert "SOLUTION" not in exercise.source
+    assert exercise.outputs[0].data["text/plain"] == "True"
+    assert [set(output.data) for output in figure.outputs] == [{"text/plain", "image/png"}]
+    assert error.outputs[0].traceback == ["ZeroDivisionError: division by zero"]
+    assert [set(output.data) for output in widget.outputs] == [{"text/plain"}]
+    assert again.outputs == lab.outputs
+    assert [cell.get("execution_count") for cell in solved.cells] == [None, 1, 2, 3, 4, 5, 6]
     assert [cell.id for cell in solved.cells] == [cell.id for cell in learner.cells]
 
     assert build.problems([source(course)], out=course) == []
@@ -112,7 +132,7 @@ def test_a_build_writes_both_notebooks_the_same_in_every_run(course):
 def stored(course):
     """The same course with notebooks that look as if they had been run; running them is not the point here."""
     for target, notebook in build.targets(source(course), out=course):
-        build.write(target, build.normalise(notebook))
+        build.write(target, build.normalise(notebook) if build.is_solved(target) else notebook)
     return course
 
 
@@ -123,20 +143,59 @@ def test_a_stored_notebook_that_is_what_its_source_gives_is_no_problem(stored):
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("A lesson", "The lesson", "in cell 1 the source differs"),
-        ("your code here", "my code", "in cell 3 the source differs"),
-        ('"exercise"', '"exercises"', "in cell 3 the metadata differs"),
+        ("A lesson", "The lesson", "cell 1 differs in its source"),
+        ("return ids > 0", "return ids", "cell 3 differs in its source"),
+        ('"exercise"', '"exercises"', "cell 3 differs in its metadata"),
         ('"execution_count": 3', '"execution_count": null', "code cell 3 was not run in its turn"),
         ('"execution_count": 3', '"execution_count": 7', "code cell 3 was not run in its turn"),
         ("Python 3 (ipykernel)", "Julia", "its metadata differs"),
     ],
 )
 def test_the_check_says_what_differs(stored, old, new, sentence):
-    target = stored / "05_lesson.ipynb"
+    target = stored / "solutions" / "05_lesson.ipynb"
     target.write_text(target.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     (problem,) = build.problems([source(stored)], out=stored)
-    assert "notebooks/05_lesson.ipynb is not what its source gives" in problem
+    assert "solutions/05_lesson.ipynb is out of date" in problem
     assert sentence in problem
+
+
+PRINTED = nbformat.v4.new_output("stream", text="the answer")
+FIGURE = nbformat.v4.new_output("display_data", data={"image/png": "AAAA", "text/plain": "<Figure size 1x1>"})
+LAB = nbformat.v4.new_output("display_data", data={"image/png": "AAAA", "text/plain": "a lab"}, metadata=build.LAB)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "count", "sentence"),
+    [
+        ([PRINTED], 3, "code cell 3 has an output that is not the picture of a lab"),
+        ([PRINTED], None, "code cell 3 has an output that is not the picture of a lab"),
+        ([FIGURE], 3, "code cell 3 has an output that is not the picture of a lab"),
+        ([LAB, FIGURE], 3, "code cell 3 has an output that is not the picture of a lab"),
+        ([], 3, "code cell 3 must have a count only if it shows a lab, got 3"),
+        ([LAB], None, "code cell 3 must have a count only if it shows a lab, got None"),
+        ([LAB], 7, "code cell 3 must have a count only if it shows a lab, got 7"),
+    ],
+)
+def test_the_check_finds_what_gives_something_away(stored, outputs, count, sentence):
+    target = stored / "05_lesson.ipynb"
+    notebook = nbformat.read(target, as_version=4)
+    notebook.cells[3].update(outputs=outputs, execution_count=count)
+    build.write(target, notebook)
+    (problem,) = build.problems([source(stored)], out=stored)
+    assert problem == f"{stored.name}/05_lesson.ipynb is out of date: {sentence}."
+
+
+def test_the_picture_of_a_lab_gives_nothing_away(stored):
+    notebook = nbformat.read(stored / "05_lesson.ipynb", as_version=4)
+    notebook.cells[3].update(outputs=[LAB], execution_count=3)
+    build.write(stored / "05_lesson.ipynb", notebook)
+    assert build.problems([source(stored)], out=stored) == []
+
+
+def test_a_lab_needs_a_cell_of_its_own():
+    cells = [nbformat.v4.new_code_cell("lab()", outputs=[LAB, PRINTED])]
+    with pytest.raises(build.SourceError, match="05_x.md, code cell 1: a lab and another output; give the lab a cell"):
+        build.without_spoilers(nbformat.v4.new_notebook(cells=cells), name="05_x.md")
 
 
 def test_the_check_counts_cells_and_misses_files(stored):
@@ -145,7 +204,7 @@ def test_the_check_counts_cells_and_misses_files(stored):
     build.write(stored / "05_lesson.ipynb", notebook)
     (stored / "solutions" / "05_lesson.ipynb").unlink()
     fewer, missing = build.problems([source(stored)], out=stored)
-    assert "it has 5 cells, and its source gives 6" in fewer
+    assert "it has 6 cells, its source has 7" in fewer
     assert missing == "solutions/05_lesson.ipynb is missing."
 
 
@@ -160,9 +219,21 @@ def test_pictures_are_compared_by_being_there_only():
         return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[output], id="a")])
 
     one, other, none = map(notebook, ({"image/png": "AAAA"}, {"image/png": "BBBB"}, {"text/plain": "x"}))
-    assert build.difference(build.without_pixels(one), build.without_pixels(other)) is None
-    assert build.difference(build.without_pixels(one), build.without_pixels(none)) == "in cell 1 the outputs differs"
+    assert build.difference(build.comparable(one), build.comparable(other)) is None
+    assert build.difference(build.comparable(one), build.comparable(none)) == "cell 1 differs in its outputs"
     assert one.cells[0].outputs[0].data["image/png"] == "AAAA", "the notebook itself stays as it was"
+
+
+def test_outputs_tagged_as_ignored_are_not_compared():
+    def notebook(text, *tags):
+        output = nbformat.v4.new_output("stream", text=text)
+        return nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell("x", outputs=[output], id="a", metadata={"tags": list(tags)})]
+        )
+
+    for tags, differs in (((), "cell 1 differs in its outputs"), (("nbval-ignore-output",), None)):
+        one, other = (build.comparable(notebook(text, *tags)) for text in ("0.51", "0.52"))
+        assert build.difference(one, other) == differs
 
 
 def test_an_exercise_keeps_what_stands_around_its_solution():
@@ -191,7 +262,7 @@ def test_wrong_markers_are_named_with_file_and_cell(code, exercise, sentence):
 
 def test_code_that_ruff_would_write_otherwise_is_shown(course):
     source(course).write_text(LESSON.replace('print("one")', "print( 'one' )"), encoding="utf-8")
-    with pytest.raises(build.SourceError, match=r'(?s)05_lesson.md: ruff would write.*\+print\("one"\)'):
+    with pytest.raises(build.SourceError, match=r'(?s)05_lesson.md: ruff would format.*\+print\("one"\)'):
         build.prepare(source(course), solved=False)
 
 
@@ -199,3 +270,12 @@ def test_a_cell_that_fails_is_named(course):
     source(course).write_text("# x\n\n```{code-cell}\nundefined_name\n```\n", encoding="utf-8")
     with pytest.raises(build.SourceError, match=r"(?s)05_lesson.md: a cell failed.*undefined_name"):
         build.build([source(course)], out=course)
+
+
+def test_an_unknown_name_is_told_which_there_are(capsys):
+    assert build.main(["99"]) == 1
+    assert "No source's name starts with 99. The sources are: 00_start_here, 05_" in capsys.readouterr().err
+
+
+def test_the_start_page_is_built_last():
+    assert build.all_sources()[-1].name == "00_start_here.md", "it reads the notebooks of the lessons"

@@ -1,4 +1,4 @@
-"""The stored notebooks: they are what their sources give, they were run, and nothing of one machine is in them.
+"""The stored notebooks: up to date, run or giving nothing away, and with nothing of one machine in them.
 
 That their outputs are right is nbval's part; see test_strict.py for what nbval proves.
 """
@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(build.HERE).parent
 SOURCES = sorted((build.HERE / "src").glob("*.md"))
-NOTEBOOKS = sorted([*build.HERE.glob("*.ipynb"), *build.HERE.glob("solutions/*.ipynb")])
+OPEN, SOLVED = sorted(build.HERE.glob("*.ipynb")), sorted(build.HERE.glob("solutions/*.ipynb"))
+NOTEBOOKS = [*OPEN, *SOLVED]
 LINK = re.compile(r"""(?:\]\(|(?:src|href)=["'])(?![a-z]+:|[/#])([^)\s"'#]*\.\w+)""")
 MACHINE = re.compile(
     "|".join(
@@ -26,7 +27,13 @@ MACHINE = re.compile(
     )
 )
 
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[f"{p.parent.name}/{p.stem}" for p in NOTEBOOKS])
+
+def each(paths):
+    """Run a test once for each of these notebooks."""
+    return pytest.mark.parametrize("path", paths, ids=[f"{path.parent.name}/{path.stem}" for path in paths])
+
+
+each_notebook, each_open, each_solved = each(NOTEBOOKS), each(OPEN), each(SOLVED)
 
 
 def code_cells(path):
@@ -49,17 +56,30 @@ def test_every_notebook_is_what_its_source_gives(source):
 
 def test_no_notebook_is_without_a_source():
     assert NOTEBOOKS, "there must be notebooks"
+    assert [path.name for path in OPEN] == [path.name for path in SOLVED]
     assert build.orphans(SOURCES, out=build.HERE) == []
 
 
-@each_notebook
+@each_open
+def test_a_learners_notebook_shows_its_labs_and_gives_nothing_else_away(path):
+    assert build.spoiler(nbformat.read(path, as_version=4)) is None
+
+
+def test_a_lab_is_seen_without_a_kernel():
+    """The picture that GitHub shows, with its text twin for who cannot see it."""
+    labs = [output for path in OPEN for output in outputs(path)]
+    assert labs and all(set(output.data) == {"image/png", "text/plain"} for output in labs)
+    assert all(len(output.data["text/plain"]) > 500 for output in labs), "the text twin is whole"
+
+
+@each_solved
 def test_every_code_cell_was_run_in_its_turn(path):
     """Then nbval compares every cell, those without a stored output too; see test_strict.py."""
     assert build.not_run(nbformat.read(path, as_version=4)) is None
     assert any(cell.outputs for cell in code_cells(path)), "a page whose cells all say nothing was not run"
 
 
-@each_notebook
+@each_solved
 def test_no_cell_ends_in_an_error_that_is_not_meant(path):
     for cell in code_cells(path):
         failed = any(output.output_type == "error" for output in cell.outputs)

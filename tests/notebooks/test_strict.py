@@ -1,34 +1,40 @@
-"""A canary: strict comparison by nbval, as `make test` runs it, must be seen to fail."""
+"""Canaries: what `make test` relies on nbval to find must be seen to fail.
 
-import os
+A cell with an execution count is compared: every cell of a solved notebook, and the labs of a learner's. A cell
+without one must only run, so nbval is strict on the solved notebooks and lax on the open ones in one go.
+"""
+
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-SANITIZE = Path(__file__).with_name("sanitize.cfg")
+from tests.notebooks.nbval_run import nbval
+
 CODE = "import sys\nprint(sys.executable == PYTHON, 6 * 7)"
-STORED = {
-    "right": [new_output("stream", text="True 42\n")],
-    "wrong": [new_output("stream", text="True 43\n")],
-    "empty": [],
+RIGHT, WRONG = ([new_output("stream", text=f"True {answer}\n")] for answer in (42, 43))
+# name → code, execution count, stored outputs
+CANARIES = {
+    "right": (CODE, 1, RIGHT),
+    "wrong": (CODE, 1, WRONG),
+    "empty": (CODE, 1, []),
+    "open": (CODE, None, []),
+    "open_raises": ("1 / 0", None, []),
+    "open_tells": (CODE, None, RIGHT),
 }
 
 
-def write(path, outputs):
+def write(path, code, count, outputs):
     """Write a notebook of one cell that says which Python runs it, with the outputs that are stored for it."""
-    code = CODE.replace("PYTHON", repr(sys.executable))
-    cell = new_code_cell(code, execution_count=1, outputs=outputs, id="a")
+    cell = new_code_cell(code.replace("PYTHON", repr(sys.executable)), execution_count=count, outputs=outputs, id="a")
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(new_notebook(cells=[cell], metadata=kernel), path)
 
 
 def home_with_a_broken_kernel(home):
-    """Lay a `python3` kernel that cannot start into a home folder, where Jupyter looks first as a rule."""
+    """Put a `python3` kernel that cannot start into a home folder, where Jupyter usually looks first."""
     folder = home / ".local" / "share" / "jupyter" / "kernels" / "python3"
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(
@@ -38,22 +44,13 @@ def home_with_a_broken_kernel(home):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """What pytest says of the three notebooks, as one text."""
+    """What pytest says of all canaries, as one text."""
     folder = tmp_path_factory.mktemp("canary")
     home_with_a_broken_kernel(folder / "home")
-    for name, outputs in STORED.items():
-        write(folder / f"{name}.ipynb", outputs)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", "--rootdir", folder, "-c", os.devnull]
-    nbval = ["--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "PYTEST"))}
-    ran = subprocess.run(
-        [*command, *nbval, *(folder / f"{name}.ipynb" for name in STORED)],
-        env=environment | {"HOME": str(folder / "home"), "JUPYTER_PREFER_ENV_PATH": "0"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    return re.sub(r"\x1b\[[0-9;]*m", "", ran.stdout)
+    paths = [folder / f"{name}.ipynb" for name in CANARIES]
+    for path in paths:
+        write(path, *CANARIES[path.stem])
+    return nbval(paths, rootdir=folder, HOME=str(folder / "home"), JUPYTER_PREFER_ENV_PATH="0").stdout
 
 
 def test_a_right_output_passes_in_the_kernel_of_this_environment(report):
@@ -69,3 +66,18 @@ def test_a_missing_output_fails_when_the_cell_counts_as_run(report):
     """So counts 1..n, which test_notebooks.py asks for, and nbval together prove every output."""
     assert re.search(r"FAILED \S*empty.ipynb::Cell 0", report), report
     assert "Unexpected output fields" in report, report
+
+
+def test_an_open_cell_must_run_and_is_not_compared(report):
+    assert re.search(r"PASSED \S*open.ipynb::Cell 0", report), report
+
+
+def test_an_open_cell_that_raises_fails(report):
+    assert re.search(r"FAILED \S*open_raises.ipynb::Cell 0", report), report
+    assert "ZeroDivisionError: division by zero" in report, report
+
+
+def test_an_open_cell_that_stores_an_output_fails(report):
+    """`build.spoiler`, which test_build.py tests, finds it too, and says what is wrong."""
+    assert re.search(r"FAILED \S*open_tells.ipynb::Cell 0", report), report
+    assert "Unrun reference cell has outputs" in report, report

@@ -31,4 +31,4 @@ def taken() -> list:
 
 Lab._update = timed("update", Lab._update)
 attention_padding.draw = timed("draw", attention_padding.draw)
-matrix.wire = timed("wire", matrix.wire)
+matrix.serialize = timed("wire", matrix.serialize)

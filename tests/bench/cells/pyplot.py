@@ -5,11 +5,11 @@ import matplotlib.pyplot as plt
 from IPython.display import clear_output, display
 
 from masklab.figures import WRITTEN
-from masklab.labs.attention_padding import INITIAL, draw
+from masklab.labs.attention_padding import State, draw
 from masklab.panels import number
 
 MAPS = {"signed": "PuOr", "unit": "cividis", "plain": "Greys"}
-boxes = [ipywidgets.Text(value=sentence) for sentence in INITIAL["sentences"]]
+boxes = [ipywidgets.Text(value=sentence) for sentence in State().sentences]
 out = ipywidgets.Output()
 out.add_class("bench-answer")
 
@@ -25,7 +25,7 @@ def resize(sentences: list[str]) -> None:
 
 def redraw(_change=None) -> None:
     """Draw every panel of the lab as a subplot."""
-    panels = draw(INITIAL | {"sentences": [box.value for box in boxes]}).panels
+    panels = draw(State(sentences=tuple(box.value for box in boxes))).panels
     with out:
         clear_output(wait=True)
         _, axes = plt.subplots(2, 3, figsize=(12, 8))

@@ -1,0 +1,88 @@
+"""A wrong answer beside the right one, as panels."""
+
+import torch
+from torch import Tensor
+
+from masklab.panels import MISSED, NOT_MARKED, Panel
+
+
+def compared(
+    answer: Tensor, right: Tensor, *, title: str, meaning: str = "What the definition gives.", **parts
+) -> list[Panel]:
+    """Two panels side by side: what a function gave, with ✗ at each cell that differs, and the right answer.
+
+    Shapes: ``answer``, ``right`` (rows, columns). ``title`` says what it is, ``meaning`` is the right answer's;
+    ``parts`` are for both panels: ``kind``, ``rows``, ``columns``, ``blocked``, ``axes``, ``row_pads`` …
+
+    >>> yours, right = compared(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]),
+    ...                         kind="weight", title="weights", rows=["0"], columns=["0", "1"])
+    >>> yours.title, yours.meaning, right.title
+    ('your weights', '✗ marks 1 cell that differs.', 'the right answer')
+    """
+    differs = different(answer, right)
+    hatched = " Blocked cells are hatched." if parts.get("blocked") is not None else ""
+    count = counted(int(differs.sum()), "cell")
+    marked = f"✗ marks {count} that {'differs' if count == '1 cell' else 'differ'}{_slightly(answer, right)}."
+    marks = torch.where(differs, MISSED, NOT_MARKED).to(torch.uint8)
+    return [
+        Panel(name="yours", title=f"your {title}", meaning=marked + hatched, values=answer, marks=marks,
+              **_blocking(answer) | parts),
+        Panel(name="right", title="the right answer", meaning=meaning + hatched, values=right,
+              **_blocking(right) | parts),
+    ]  # fmt: skip
+
+
+def first_difference(answer: Tensor, right: Tensor) -> int:
+    """The first entry of a batch that differs.
+
+    >>> first_difference(torch.tensor([[1.0], [2.0]]), torch.tensor([[1.0], [3.0]]))
+    1
+    """
+    return int(different(answer, right).flatten(1).any(dim=1).int().argmax())
+
+
+def different(answer: Tensor, right: Tensor) -> Tensor:
+    """Which cells differ by more than rounding; NaN equals NaN. Shape: as both.
+
+    >>> different(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0]))
+    tensor([False,  True])
+    """
+    return ~torch.isclose(answer.double(), right.double(), atol=1e-5, equal_nan=True)
+
+
+def positions(count: int) -> list[str]:
+    """Labels for rows or columns that are counted.
+
+    >>> positions(3)
+    ['0', '1', '2']
+    """
+    return [str(i) for i in range(count)]
+
+
+def tokens(is_word: Tensor) -> list[str]:
+    """Labels for the positions of one padded sentence.
+
+    >>> tokens(torch.tensor([True, True, False]))
+    ['0', '1', '[PAD]']
+    """
+    return [str(i) if word else "[PAD]" for i, word in enumerate(is_word.tolist())]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "word"), counted(2, "word")
+    ('1 word', '2 words')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _slightly(answer: Tensor, right: Tensor) -> str:
+    """By how much cells differ where two decimals may not show it."""
+    largest = (answer.double() - right.double()).abs().max().item()
+    return f", by {largest:.1g} at most" if largest < 0.01 else ""
+
+
+def _blocking(values: Tensor) -> dict:
+    """In a bool mask False is blocked; other values have no blocked cells of their own."""
+    return {"blocked": ~values} if values.dtype == torch.bool else {}

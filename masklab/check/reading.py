@@ -1,0 +1,150 @@
+"""What can be read off a learner's function and its errors: is it a stub, does it use the notebook's variables?"""
+
+import dis
+import inspect
+import linecache
+import re
+from collections.abc import Iterator
+from types import CodeType, TracebackType
+
+from torch import Tensor, nn
+
+from masklab.panels import clean
+
+LENGTH = 300  # of an exception's message: more than that is not read
+STUB = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # what turns a terminal's text red
+HINTS = (  # a part of an error's message, and what helps
+    (r"name '\w+' is not defined", "If it is defined further up, run that cell first."),
+    (r"must match the (existing )?size|not broadcastable",
+     "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
+    (r"Boolean value of Tensor|truth value of an array", "For whole tensors write & | ~ in place of and, or, not."),
+    (r"bitwise_not|~ \(operator.invert\)", "~ needs a bool tensor: .bool() converts zeros and ones."),
+    (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
+)  # fmt: skip
+
+
+def tidy(text: str, *, length: int = LENGTH) -> str:
+    r"""Cut and clean what somebody else's code says, so that it fits in one line of any page.
+
+    >>> tidy("\x1b[31mno\x1b[0m such\nthing"), tidy("x" * 10_000_000, length=5)
+    ('no such thing', 'xxxx…')
+    """
+    text = " ".join(COLOUR.sub("", text[: 4 * length]).split())
+    return clean(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def is_stub(function) -> bool:
+    """Whether the body is still the three dots, `pass`, or nothing but a docstring.
+
+    >>> def stub(lengths, total):
+    ...     ...
+    >>> is_stub(stub), is_stub(lambda lengths, total: print(lengths))
+    (True, False)
+    """
+    code = _code(function)
+    if code is None:
+        return False
+    lines = [line for line in dis.get_instructions(code) if not line.opname.startswith(("COPY_FREE", "CACHE"))]
+    constants = [line.argval for line in lines if line.opname in ("LOAD_CONST", "RETURN_CONST")]
+    return {line.opname for line in lines} <= STUB and set(map(id, constants)) <= {id(None), id(...)}
+
+
+def borrowed(function) -> list[str]:
+    """The notebook's variables that a function uses: integers and collections, not constants or functions.
+
+    They are right for the notebook's own batch, and for no other.
+
+    >>> def uses_a_global(x):
+    ...     return x[:HINTS_AT_MOST]
+    >>> uses_a_global.__globals__["HINTS_AT_MOST"] = 5
+    >>> borrowed(uses_a_global)
+    ['HINTS_AT_MOST']
+    """
+    code = _code(function)
+    names = dict.fromkeys(_globals_of(code)) if code is not None else {}
+    around = getattr(inspect.unwrap(function), "__globals__", {})
+    return [name for name in names if _is_data(around.get(name))]
+
+
+def where(error: BaseException, function) -> str:
+    """The last line of the learner's own code that an error went through: "in line 3, `x[9]`".
+
+    >>> def wrong(x):
+    ...     return x / 0
+    >>> try:
+    ...     wrong(1)
+    ... except ZeroDivisionError as error:
+    ...     where(error, wrong)
+    'in line 2, `return x / 0`'
+    """
+    around = getattr(inspect.unwrap(function), "__globals__", None)
+    steps = [step for step in _steps(error.__traceback__) if step.tb_frame.f_globals is around]
+    if not steps:
+        return ""
+    line = linecache.getline(steps[-1].tb_frame.f_code.co_filename, steps[-1].tb_lineno)
+    return f"in line {steps[-1].tb_lineno}" + (f", `{tidy(line, length=80)}`" if line.strip() else "")
+
+
+def said(error: BaseException) -> str:
+    """An error's type and message in one line, and a hint where we know one.
+
+    >>> said(NameError("name 'torch' is not defined"))
+    "NameError: name 'torch' is not defined. If it is defined further up, run that cell first."
+    """
+    try:
+        message = tidy(str(error))
+    except Exception:  # a message may be code of its own
+        message = ""
+    hint = next((hint for pattern, hint in HINTS if re.search(pattern, message)), "")
+    line = tidy(type(error).__name__, length=60) + (f": {message.rstrip('.')}" if message else "")
+    return f"{line}. {hint}".strip()
+
+
+def described(names: str, arguments: tuple) -> str:
+    """What a function was called with, in words.
+
+    >>> import torch
+    >>> described("lengths, total", (torch.tensor([2, 3]), 6))
+    'lengths of shape (2,) and total = 6'
+    """
+    parts = [_one(name, value) for name, value in zip(names.split(", "), arguments, strict=False)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _one(name: str, value) -> str:
+    """One argument in words."""
+    if isinstance(value, Tensor):
+        return f"{name} of shape {tuple(value.shape)}"
+    if isinstance(value, bool | int | float | str):
+        return f"{name} = {value!r}"
+    return f"{name} (a {type(value).__name__})"
+
+
+def _code(function) -> CodeType | None:
+    """The compiled body of a function, seen through its decorators; None for other things that can be called."""
+    return getattr(inspect.unwrap(function), "__code__", None)
+
+
+def _globals_of(code: CodeType) -> Iterator[str]:
+    """The global names that a body reads, and the functions inside it too."""
+    for line in dis.get_instructions(code):
+        if line.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield line.argval
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _globals_of(inner)
+
+
+def _is_data(value) -> bool:
+    """Whether a variable holds sizes or sentences: what differs from one batch to the next."""
+    if isinstance(value, bool | float | str | nn.Module) or value is None or callable(value):
+        return False
+    return isinstance(value, int | tuple | list | dict | Tensor) or type(value).__name__ in ("Batch", "ndarray", "Size")
+
+
+def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    """A traceback from its first step to its last."""
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next

@@ -1,0 +1,221 @@
+"""Run a learner's function safely: on copies, for a few seconds at most, and its errors become sentences."""
+
+import contextlib
+import inspect
+import io
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from masklab.check.answers import form, same, settled
+from masklab.check.reading import described, is_stub, said, tidy, where
+
+SECONDS = 5.0  # for all calls of one check together: a right answer needs a tenth of one
+IN_PLACE = (
+    "you write into a tensor that the gradient still needs, as `weights[row] = 0` writes into softmax's result: "
+    "the backward pass then raises an error. Make a new tensor instead, with torch.where or masked_fill."
+)
+CUT = "the values are right, but no gradient flows back: remove `detach` or `no_grad`."
+UNRELATED = (
+    "your result has no link to the tensor that was handed over, so no gradient can flow back. "
+    "zeros_like, torch.tensor and .item() start afresh: build the result from the tensor itself."
+)
+PRINTED = 2000  # characters of the first call's print that are shown
+
+
+class Complaint(Exception):
+    """What is wrong with an answer before it can be compared: the learner's sentence, and a name for the fault."""
+
+    def __init__(self, says: str, *, name: str = ""):
+        super().__init__(says)
+        self.says, self.name = says, name
+
+
+class NotAttempted(Exception):
+    """The function is still a stub."""
+
+
+class TooLong(BaseException):
+    """The time is up. Not an Exception, so that a learner's `except Exception` does not catch it."""
+
+
+class Run:
+    """A learner's function, ready to be called again and again; whatever it does wrong is raised as a Complaint.
+
+    ``name`` and ``takes`` say the call in words: "word_mask" and "lengths, total". Afterwards ``edited`` names
+    an argument that the function has changed. Only what the first call prints is shown.
+
+    >>> run = Run(lambda x: x / 0, name="half", takes="x")
+    >>> run(1)
+    Traceback (most recent call last):
+    masklab.check.running.Complaint: your function raised ZeroDivisionError: division by zero. ...
+    """
+
+    def __init__(self, function: Callable, *, name: str, takes: str):
+        if not callable(function):
+            example = f"check.{name}({name})"
+            raise Complaint(f"hand over the function itself, not what it returns: {example}.", name="no function")
+        self.function, self.name, self.takes = function, name, takes
+        self.edited = ""
+        self._calls = 0
+        self._until = time.monotonic() + SECONDS
+
+    def __call__(self, *arguments):
+        """What the function returns."""
+        self._require_arguments(arguments)
+        if is_stub(self.function):
+            raise NotAttempted
+        before = settled(arguments)
+        answer = self._returned(arguments)
+        for name, now, then in zip(self.takes.split(", "), arguments, before, strict=True):
+            if not self.edited and not same(settled(now), then, tolerance=0.0):
+                self.edited = name
+        if answer is ...:
+            raise NotAttempted
+        if answer is None:
+            says = "a print shows a value, but only `return` hands it back."
+            if self._calls > 1:
+                says = "for some inputs. Does every path through it end in a `return`?"
+            raise Complaint(f"your function returned nothing{':' if self._calls == 1 else ''} {says}", name="no return")
+        return answer
+
+    def _returned(self, arguments: tuple):
+        """Call the function; a Complaint for what it raises, and when the time is up."""
+        self._calls += 1
+        try:
+            with _shown_prints() if self._calls == 1 else _no_prints():
+                return limited(self.function, arguments, seconds=self._until - time.monotonic())
+        except TooLong:
+            raise Complaint(
+                f"your function was stopped: it had not finished after {SECONDS:.0f} seconds. "
+                "Is there a loop that never ends?", name="endless",
+            ) from None  # fmt: skip
+        except NotImplementedError as error:
+            if str(error):  # torch has one, too
+                raise self._raised(error, arguments) from None
+            raise NotAttempted from None
+        except (Exception, SystemExit) as error:
+            raise self._raised(error, arguments) from None
+
+    def _raised(self, error: BaseException, arguments: tuple) -> Complaint:
+        """The sentence on an error: what, where, and for which input."""
+        at = where(error, self.function)
+        called = f"The call was {self.name}({self.takes}) with {described(self.takes, arguments)}."
+        return Complaint(f"your function raised {said(error)} {f'It happened {at}. ' if at else ''}{called}")
+
+    def _require_arguments(self, arguments: tuple) -> None:
+        """Raise a Complaint unless the function takes what the check hands over."""
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):  # some built-in functions don't say what they take
+            return
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            theirs = tidy(", ".join(signature.parameters))
+            raise Complaint(
+                f"the check calls {self.name}({self.takes}), but your function takes ({theirs}).", name="arguments"
+            ) from None
+
+
+def limited(function: Callable, arguments: tuple, *, seconds: float):
+    """Call a function; raise TooLong if it has not finished after so many seconds.
+
+    The limit is a timer of the operating system that interrupts the main thread. Where there is none (on Windows,
+    in other threads), and while a debugger looks on, there is no limit.
+
+    >>> limited(max, (1, 2), seconds=5)
+    2
+    """
+    if not _can_be_timed():
+        return function(*arguments)
+    running = True
+
+    def stop(_signal, _frame):
+        if running:  # and never once the function has ended: nothing of ours is interrupted
+            raise TooLong
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    # Again and again, for a bare `except:` in a loop may have swallowed the first.
+    timer = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.05)
+    try:
+        return function(*arguments)
+    finally:
+        running = False
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def gradient(result: Tensor, leaf: Tensor, *, values_right: bool = True) -> Tensor:
+    """The gradient of a learner's result at a leaf; a Complaint for what is no single number, or has no gradient.
+
+    Shape: as ``leaf``. ``values_right`` says which of two complaints is the likely one.
+
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> gradient(x * x, x)
+    tensor(6.)
+    """
+    fault = form(result, leaf.detach().sum())
+    if fault:
+        raise Complaint(fault)
+    try:
+        (found,) = torch.autograd.grad(result, leaf, allow_unused=True) if result.requires_grad else (None,)
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise Complaint(f"the backward pass raised {said(error)}") from None
+        raise Complaint(IN_PLACE, name="written in place") from None
+    if found is None:
+        raise Complaint(CUT if values_right else UNRELATED, name="cut off" if values_right else "unrelated")
+    return found
+
+
+def _can_be_timed() -> bool:
+    """Whether there is a timer for this thread, and nobody steps through the code."""
+    monitoring = getattr(sys, "monitoring", None)  # since Python 3.12 debuggers look on from here
+    debugged = sys.gettrace() or (monitoring and monitoring.get_tool(monitoring.DEBUGGER_ID))
+    here = threading.current_thread() is threading.main_thread()
+    return hasattr(signal, "setitimer") and here and not debugged
+
+
+@contextlib.contextmanager
+def _shown_prints() -> Iterator[None]:
+    """Print afterwards what is printed inside, cut: a loop may print without end."""
+    printed = _Paper()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        text = printed.getvalue().encode("utf-8", "replace").decode()
+        if len(text) >= PRINTED:
+            text += "\n… (what your function prints after that is left out)"
+        print(text, end="\n" if text and not text.endswith("\n") else "")
+
+
+@contextlib.contextmanager
+def _no_prints() -> Iterator[None]:
+    """Drop what is printed or displayed inside: the first call has shown it."""
+    nowhere = _Paper()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), _no_display():
+        yield
+
+
+def _no_display():
+    """In a notebook, drop pictures and tables too."""
+    if "IPython" not in sys.modules:
+        return contextlib.nullcontext()
+    from IPython.utils.capture import capture_output
+
+    return capture_output(stdout=False, stderr=False)
+
+
+class _Paper(io.StringIO):
+    """A page that ends: what is written beyond it is dropped."""
+
+    def write(self, text: str) -> int:
+        super().write(text[: max(0, PRINTED - self.tell())])
+        return len(text)

@@ -1,0 +1,68 @@
+"""Predict first: a learner paints the mask that they expect, then sees what is right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from masklab.panels import EXTRA, MISSED, RIGHT, Edit
+
+NO_GUESS = {"painted": [], "reveal": False}  # another sentence has another mask: a guess starts anew
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """A painted mask beside the right one.
+
+    Shapes: ``painted`` (L, L) bool, True = blocked; ``mask`` (L, L) bool, True = may attend.
+    """
+
+    painted: Tensor
+    mask: Tensor
+    reveal: bool
+
+    @property
+    def used(self) -> Tensor:
+        """The mask that attention uses, True = may attend: the painted one until the right one is revealed."""
+        return self.mask if self.reveal else ~self.painted
+
+    @property
+    def edits(self) -> Edit | None:
+        """What can be painted: every cell, until the right mask is revealed."""
+        return None if self.reveal else Edit("painted", cells=self.painted.nonzero().tolist())
+
+    @property
+    def marks(self) -> Tensor | None:
+        """Each cell judged, once the right mask is revealed. Shape: (L, L) uint8."""
+        if not self.reveal:
+            return None
+        marks = torch.zeros(self.mask.shape, dtype=torch.uint8)
+        marks[self.painted & ~self.mask] = RIGHT
+        marks[~self.painted & ~self.mask] = MISSED
+        marks[self.painted & self.mask] = EXTRA
+        return marks
+
+    @property
+    def summary(self) -> str:
+        """How the guess did, or how to make one."""
+        if not self.reveal:
+            return f"Paint the cells that should be blocked: {int(self.painted.sum())} painted so far. Then reveal."
+        found, extra = int((self.painted & ~self.mask).sum()), int((self.painted & self.mask).sum())
+        missed = int((~self.painted & ~self.mask).sum())
+        right = f"You blocked {found} of the {found + missed} cells to block (✓ {found}, ✗ {missed} missed)"
+        return f"{right}, and {extra} too many (!)."
+
+
+def guess_of(cells: Sequence[tuple[int, int]], *, mask: Tensor, reveal: bool) -> Guess:
+    """What a person painted, cells of a longer sentence left out. Shape: ``mask`` (L, L) bool, True = may attend.
+
+    >>> guess_of([(0, 1), (7, 7)], mask=torch.ones(2, 2, dtype=torch.bool), reveal=False).painted.int()
+    tensor([[0, 1],
+            [0, 0]], dtype=torch.int32)
+    """
+    painted = torch.zeros_like(mask)
+    places = torch.tensor(cells, dtype=torch.int64).reshape(-1, 2)
+    inside = ((places >= 0) & (places < len(mask))).all(dim=1)
+    painted[tuple(places[inside].T)] = True
+    return Guess(painted=painted, mask=mask, reveal=reveal)

@@ -1,0 +1,52 @@
+"""The sentence boxes: from typed text to a padded batch, and the chips with their ids and notes."""
+
+from collections.abc import Sequence
+
+from masklab.labs.controls import BadInput
+from masklab.panels import Sentence
+from masklab.text import PAD, Batch, make_batch, tokenize
+
+MAX_TOKENS = 256
+SENTENCES = ("The cat ate", "The cat ate fish pie", "The cat ate fish")
+
+
+def batch_of(sentences: Sequence[str], *, side: str = "right") -> Batch:
+    """The typed sentences as a padded batch; raises BadInput when there is no word, or too many.
+
+    >>> batch_of(["The cat", "The"]).ids.tolist()
+    [[1, 2], [1, 0]]
+    """
+    counts = [len(tokenize(sentence)) for sentence in sentences]  # first, since a long text takes its time
+    if not any(counts):
+        raise BadInput("There is no word yet: type at least one to see the picture again.")
+    if max(counts) > MAX_TOKENS:
+        raise BadInput(
+            f"Sentence {counts.index(max(counts)) + 1} has {max(counts):,} words and the lab draws up to {MAX_TOKENS}: "
+            "your text is kept, shorten it to see it."
+        )
+    return make_batch(sentences, side=side)
+
+
+def chips(batch: Batch) -> list[Sentence]:
+    """The sentences as chips, each word's id below it, each with a note on how much of it is words.
+
+    >>> first, second = chips(batch_of(["The cat", "The"]))
+    >>> second.tokens, second.below, second.note
+    (('The', '[PAD]'), ['1', '0'], '1 of 2 are words')
+    """
+    rows = zip(batch.tokens, batch.is_word.tolist(), batch.ids.tolist(), strict=True)
+    return [
+        Sentence(
+            tokens=tokens, pads=[not one for one in is_word], below=[str(i) for i in ids], note=_note(tokens, is_word)
+        )
+        for tokens, is_word, ids in rows
+    ]
+
+
+def _note(tokens: Sequence[str], is_word: Sequence[bool]) -> str:
+    """What to say beside a sentence's chips."""
+    if not any(is_word):
+        return "no word yet: all padding"
+    typed = any(word and token == PAD for token, word in zip(tokens, is_word, strict=True))
+    note = f"{sum(is_word)} of {len(tokens)} are words"
+    return note + ("; a [PAD] that you type is a word, too" if typed else "")

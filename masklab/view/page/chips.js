@@ -1,0 +1,96 @@
+/* The words of one sentence, as chips: they choose a word, and where the lab says so they can be toggled. */
+
+import { attributes, clamp, isolated, make, newId, setFlag, setText } from "./dom.js";
+import { toggled } from "./edit.js";
+import { setState } from "./link.js";
+import { turnedPlaces } from "./picture.js";
+import { select } from "./selection.js";
+
+/** @type {Sentence} */
+export const NO_SENTENCE = { labels: [], words: [], pads: [], note: "", below: [], pressed: [], edits: null };
+
+/** @returns {Chips} */
+export const newChips = (node) => ({ node, buttons: [], active: 0, drawn: "", sentence: NO_SENTENCE, pressed: "" });
+
+/** @param {Chips} chips @param {Sentence} sentence @param {boolean} isShown */
+export function drawChips(chips, sentence, isShown) {
+  const { labels, words, pads, below } = sentence;
+  chips.sentence = sentence;
+  const drawn = JSON.stringify([labels, words, pads, below]);
+  if (drawn === chips.drawn) return;
+  chips.drawn = drawn;
+  setFlag(chips.node, "data-below", below.length);
+  while (chips.buttons.length > labels.length) chips.buttons.pop().parentElement.remove();
+  while (chips.buttons.length < labels.length) addChip(chips);
+  chips.buttons.forEach((chip, i) => {
+    setText(chip.firstChild, labels[i]);
+    chip.title = words[i] === labels[i] ? "" : words[i];
+    setFlag(chip, "data-pad", pads[i]);
+    setText(chip.nextSibling, below[i] ?? "");
+  });
+  moveStop(chips, clamp(chips.active, 0, Math.max(labels.length - 1, 0)), isShown);
+}
+
+/* A chip, and the small line under it. */
+function addChip(chips) {
+  const below = make("small", "mlab-below", { id: newId() });
+  const chip = make("button", "mlab-chip", { type: "button", tabIndex: -1 }, isolated(""));
+  attributes(chip, { "aria-describedby": below.id, "data-i": String(chips.buttons.length) });
+  chips.buttons.push(chip);
+  chips.node.append(make("span", "mlab-chip-box", {}, chip, below));
+}
+
+/** Which chips are on, at once, before the kernel answers.
+ * @param {Chips} chips @param {number} row @param {State} state */
+export function pressChips(chips, row, state) {
+  const { edits, pressed } = chips.sentence;
+  const now = JSON.stringify([edits, pressed, edits && state[edits.key]]);
+  if (now === chips.pressed) return;
+  chips.pressed = now;
+  const turned = edits && turnedPlaces(edits.cells, state[edits.key] ?? [], ([r, c]) => (r === row ? c : -1));
+  chips.buttons.forEach((chip, i) => {
+    if (edits) chip.setAttribute("aria-pressed", String(Boolean(pressed[i]) !== turned.has(i)));
+    else chip.removeAttribute("aria-pressed");
+  });
+}
+
+/** Tab comes in at one chip of the shown sentence.
+ * @param {Chips} chips @param {number} i @param {boolean} isShown */
+export function moveStop(chips, i, isShown) {
+  if (chips.buttons[chips.active]) chips.buttons[chips.active].tabIndex = -1;
+  chips.active = i;
+  if (chips.buttons[i]) chips.buttons[i].tabIndex = isShown ? 0 : -1;
+}
+
+/** Chips of the shown sentence choose a word as query and as key; any other shows its sentence.
+ * Where chips can be toggled, a click does that, too.
+ * @param {View} view @param {Chips} chips @param {number} row @param {(changes?: State) => void} show */
+export function listenToChips(view, chips, row, show) {
+  const chipOf = (event) => event.target.closest(".mlab-chip");
+  const indexOf = (event) => Number(chipOf(event).dataset.i);
+  const choose = (how, i) => select(view, how, { query: i, key: i, sentence: row, position: i });
+  const isShown = () => view.shown === row;
+  view.on(chips.node, "pointerover", (event) => chipOf(event) && isShown() && choose("pointed", indexOf(event)));
+  view.on(chips.node, "pointerleave", () => select(view, "pointed", null));
+  view.on(chips.node, "focusin", (event) => {
+    if (!chipOf(event) || !isShown()) return;
+    moveStop(chips, indexOf(event), true);
+    choose("chosen", chips.active);
+  });
+  view.on(chips.node, "click", (event) => {
+    if (!chipOf(event)) return;
+    const { edits } = chips.sentence;
+    const change = edits && { [edits.key]: toggled(view.link.state()[edits.key] ?? [], [row, indexOf(event)]) };
+    if (!isShown()) return show(change ?? {});
+    if (change) setState(view, change);
+    choose("chosen", indexOf(event));
+  });
+  view.on(chips.node, "keydown", (event) => {
+    const last = chips.buttons.length - 1;
+    const to = { ArrowLeft: chips.active - 1, ArrowRight: chips.active + 1, Home: 0, End: last }[event.key];
+    if (to === undefined || !isShown()) return;
+    view.pointed = null; // the keyboard spoke last
+    chips.buttons[clamp(to, 0, last)].focus();
+    event.preventDefault();
+  });
+}

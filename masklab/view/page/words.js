@@ -1,0 +1,27 @@
+/* A cell in words. */
+
+import { number } from "./numbers.js";
+import { isPair } from "./picture.js";
+
+/** One cell: "query ate → key [PAD]: blocked, score 0.41 → −∞, weight 0.00".
+ * A cell of a query and a key takes its parts from every panel that has both.
+ * @param {PanelData[]} all @param {PanelData} data @param {number} row @param {number} column
+ * @param {Sentence[]} [sentences] */
+export function cellWords(all, data, row, column, sentences = []) {
+  const at = (one) => row * one.columnCount + column;
+  const speaking = isPair(data) ? all.filter((one) => isPair(one) && one.say) : [data];
+  const parts = speaking.map((one) => one.say.replace("{}", () => number(one.values[at(one)], one.kind)));
+  const isBlocked = isPair(data) && all.some((one) => isPair(one) && one.blocked[at(one)]);
+  const body = (isBlocked ? "blocked, " : "") + parts.join("").replace(/^[\s,;]+/, "");
+  const first = `${data.axes[0]} ${data.row_words[row]}`;
+  const second = `${data.axes[1]} ${columnWord(data, row, column, sentences)}`;
+  return `${first}${isPair(data) ? " → " : ", "}${second}${body && ": " + body}`;
+}
+
+/* Where rows are sentences, a column is a position, and its word is that of the sentence. */
+function columnWord(data, row, column, sentences) {
+  const word = data.column_words[column];
+  if (data.axes[0] !== "sentence") return word;
+  const place = /^\d+$/.test(word) ? word : column + 1;
+  return `${place} ${sentences[row]?.words[column] ?? ""}`.trim();
+}

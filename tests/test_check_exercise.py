@@ -1,0 +1,148 @@
+"""An exercise may ask for anything: numbers, tuples, dicts, a gradient, draws from a generator, work on a module."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from masklab.check import cases
+from masklab.check.answers import form, same
+from masklab.check.exercise import Exercise
+from masklab.check.misconceptions import Misconception, Note
+from masklab.check.running import gradient
+
+
+def loss_and_gradient(function, logits, labels):
+    leaf = logits.clone().requires_grad_()
+    loss = function(leaf, labels)
+    return {"loss": loss, "gradient": gradient(loss, leaf)}
+
+
+def masked_mean(logits, labels):
+    total, count = 0.0, 0
+    for row, label in zip(logits, labels.tolist(), strict=True):
+        if label >= 0:
+            total, count = total - row.log_softmax(-1)[label], count + 1
+    return total / count
+
+
+def with_softmax_rule(logits, labels):
+    """The loss, and (p − onehot)/n at counted positions."""
+    counted = labels >= 0
+    rows = (logits.softmax(-1) - F.one_hot(labels.clamp(min=0), logits.shape[-1])) * counted[:, None]
+    return {"loss": masked_mean(logits, labels).item(), "gradient": rows / counted.sum()}
+
+
+mean_loss = Exercise(
+    name="mean_loss",
+    asks="the mean loss over labels that are not −100",
+    takes="logits, labels",
+    cases=[(torch.randn(5, 3, generator=cases.generator(i)), torch.tensor([0, 2, -100, 1, -100])) for i in range(3)],
+    definition=with_softmax_rule,
+    observed=loss_and_gradient,
+    wrong=[
+        Misconception(
+            "pads counted",
+            "you divide by all positions.",
+            gives=lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum") / len(labels),
+        )
+    ],
+)
+
+pairs = Exercise(
+    name="pairs",
+    asks="a batch of two, drawn from a generator, and what is left",
+    takes="ids, generator",
+    cases=[([3, 1, 2], torch.Generator().manual_seed(i)) for i in range(3)],
+    definition=lambda ids, generator: (torch.randperm(3, generator=generator)[:2], {"left": [1], "name": "x"}),
+)
+
+smallest = Exercise(
+    name="smallest", asks="the smallest parameter", takes="layer", cases=[(cases.filled(nn.Linear, 2, 3),)],
+    definition=lambda layer: min(p.min().item() for p in layer.parameters()),
+    notes=[Note("infinite", "It is −∞ here.", case=(nn.Linear(1, 1),), shows=lambda answer: answer == -math.inf)],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("answer", [F.cross_entropy, masked_mean])
+def test_a_number_and_its_gradient_are_judged_together(answer):
+    assert mean_loss(answer).state == "right"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x, y: F.cross_entropy(x, y, reduction="sum") / len(y), "you divide by all positions"),
+        (lambda x, y: F.cross_entropy(x, y, reduction="none"), "your answer must be a single number, got shape (5,)."),
+        (lambda x, y: F.cross_entropy(x, y).detach(), "no gradient flows back"),
+        (lambda x, y: F.cross_entropy(x, y) * 2, "some cells differ for 3 of 3 inputs."),
+        (lambda x, y: F.cross_entropy(x, y).item(), "must be a tensor, got a float"),
+    ],
+)
+def test_a_wrong_number_gets_a_sentence(answer, words):
+    assert words in mean_loss(answer).message
+
+
+def test_every_call_gets_the_generator_as_it_was():
+    assert pairs(lambda ids, g: (torch.randperm(3, generator=g)[:2], {"left": [1], "name": "x"})).state == "right"
+    assert pairs(lambda ids, g: (torch.rand(2), {"left": [1], "name": "x"})).misconception == "random"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((torch.ones(2), {"left": [1], "name": "y"}), "some cells differ"),
+        ((torch.ones(2), {"left": [1]}), "part 1 of your answer must be a dict with the keys 'left', 'name'."),
+        ((torch.ones(2), {"left": [1, 2], "name": "x"}), "must be a list of 1, got a list"),
+        ((torch.ones(2), {"left": [1], "name": 3}), "'name' of part 1 of your answer must be a string"),
+        (torch.ones(2), "your answer must be a tuple of 2, got a Tensor"),
+        (({"left": [1], "name": "x"}, torch.ones(2)), "part 0 of your answer must be a tensor, got a dict"),
+    ],
+)
+def test_the_part_that_does_not_fit_is_named(answer, words):
+    assert words in pairs(lambda ids, generator: answer).message
+
+
+def test_lists_and_generators_that_are_used_up_are_no_edits_but_changed_lists_are():
+    assert pairs(lambda ids, g: (ids.sort(), torch.ones(2))).misconception == "edits"
+
+
+def test_a_module_may_be_handed_over_and_numbers_come_back():
+    assert smallest(lambda layer: min(layer.weight.min(), layer.bias.min()).item()).state == "right"
+    assert smallest(lambda layer: torch.cat([p.flatten() for p in layer.parameters()]).min()).state == "right"
+    assert smallest(lambda layer: layer.weight).message.startswith(
+        "your answer must be a single number, got shape (3, 2)"
+    )
+
+
+def test_a_note_looks_at_right_answers_only():
+    half = Exercise(
+        name="half", asks="x/2", takes="x", cases=[(torch.ones(1),)], definition=lambda x: x / 2,
+        notes=[Note("large", "But 1e39 is too much.", case=(1e39,), shows=lambda answer: answer > 1)],
+    )  # fmt: skip
+    assert half(lambda x: x / 2).message == "right, on 1 random input. But 1e39 is too much."
+    assert half(lambda x: x / 2 if isinstance(x, torch.Tensor) else 1 / 0).note == ""
+    assert half(lambda x: x).note == ""
+
+
+def test_odd_tensors_get_a_form_not_an_error():
+    right = torch.ones(2)
+    odd = [
+        torch.ones(2).to_sparse(),
+        torch.ones(2, dtype=torch.complex64),
+        torch.empty(2, device="meta"),
+        torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+    ]
+    assert all("plain tensor" in form(one, right) and not same(one, right) for one in odd)
+    exercise = Exercise(name="one", asks="", takes="x", cases=[(right,)], definition=lambda x: x)
+    assert all("plain tensor" in exercise(lambda x, one=one: one).message for one in odd)
+
+
+def test_cases_are_drawn_from_private_generators_and_are_always_the_same():
+    before = torch.get_rng_state()
+    first, second = (cases.filled(nn.MultiheadAttention, 8, 2, batch_first=True) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same(first, second, tolerance=0) and not same(first, cases.filled(nn.MultiheadAttention, 8, 2, seed=6))
+    assert 0.3 < first.in_proj_weight.std() < 0.5

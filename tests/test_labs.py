@@ -1,0 +1,318 @@
+"""What all labs share: controls are declared once, a page may send anything, and a lab never dies."""
+
+import json
+import math
+import time
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from masklab.labs import attention_padding as lesson
+from masklab.labs import controls
+from masklab.labs.controls import BadInput, Cells, Choice, Control, Number, Position, Sentences, Slider, Toggle, control
+from masklab.labs.guess import guess_of
+from masklab.labs.lab import Lab
+from masklab.labs.sentences import batch_of, chips
+from masklab.panels import Panel, Picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class State(controls.State):
+    """One control of each kind."""
+
+    side: str = control("right", Choice(label="Side", options={"left": "on the left", "right": "on the right"}))
+    layers: int = control(1, Choice(label="Layers", options={1: "1", 2: "2"}))
+    pad: float = control(1.0, Slider(label="Pad", low=-3, high=3, step=0.1, help="Drag it."))
+    seed: int = control(1, Number(label="Seed", low=0, high=999, more=True))
+    predict: bool = control(False, Toggle(label="Predict", sets={"painted": []}))
+    reveal: bool = control(False, Toggle(label="Reveal", when="predict"))
+    sentences: tuple[str, ...] = control(("a b",), Sentences(label="Sentences"))
+    shown: int = control(0, Position())
+    painted: tuple = control((), Cells())
+    losses: tuple = control((), Cells(low=0, high=5))
+
+
+def draw(state: State) -> Picture:
+    """A picture that shows its state."""
+    values = torch.full((1, 1), state.pad)
+    names = ("one", "two") if state.layers == 2 else ("one",)
+    return Picture(panels=[
+        Panel(name=name, kind="score", values=values, rows="q", columns="k", title=name, meaning="", sign="→")
+        for name in names
+    ])  # fmt: skip
+
+
+def lab(**options) -> Lab:
+    return Lab(draw, state=State(), label="a lab", **options)
+
+
+# What a page can send
+
+
+DEEP = json.loads("[" * 500 + "]" * 500)
+# (key, value, what is said). JSON from a page may hold any of these; so may a person's call.
+WRONG = [
+    ("side", "up", "side must be left or right, got 'up'."),
+    ("side", None, "side must be left or right, got None."),
+    ("side", ["left"], "side must be left or right, got ['left']."),
+    ("layers", True, "layers must be 1 or 2, got True."),
+    ("layers", 1.0, "layers must be 1 or 2, got 1.0."),
+    ("layers", "2", "layers must be 1 or 2, got '2'."),
+    ("layers", math.nan, "layers must be 1 or 2, got nan."),
+    ("pad", math.nan, "pad must be a number from −3 to 3, got nan."),
+    ("pad", math.inf, "pad must be a number from −3 to 3, got inf."),
+    ("pad", "1", "pad must be a number from −3 to 3, got '1'."),
+    ("pad", True, "pad must be a number from −3 to 3, got True."),
+    ("pad", 3.1, "pad must be a number from −3 to 3, got 3.1."),
+    ("pad", 10**400, "pad must be a number from −3 to 3, got 1000"),
+    ("pad", 10**5000, "pad must be a number from −3 to 3, got int."),
+    ("seed", 1.5, "seed must be an integer from 0 to 999, got 1.5."),
+    ("seed", True, "seed must be an integer from 0 to 999, got True."),
+    ("seed", -1, "seed must be an integer from 0 to 999, got -1."),
+    ("seed", 10**18, "seed must be an integer from 0 to 999, got 1000000000000000000."),
+    ("predict", 1, "predict must be True or False, got 1."),
+    ("predict", {}, "predict must be True or False, got {}."),
+    ("text", "yes", "text must be True or False, got 'yes'."),
+    ("sentences", "abc", "sentences must be a list of texts, got 'abc'."),
+    ("sentences", None, "sentences must be a list of texts, got None."),
+    ("sentences", {"0": "a"}, "sentences must be a list of texts, got {'0': 'a'}."),
+    ("sentences", ["a", 1], "sentences must be a list of texts, got ['a', 1]."),
+    ("sentences", [["a"]], "sentences must be a list of texts, got [['a']]."),
+    ("sentences", DEEP, "sentences must be a list of texts, got [[[[[[[...]]]]]]]."),
+    ("sentences", ["x", "y" * 100_001], "Sentence 2 has 100,001 characters and the lab reads up to 100,000:"),
+    ("shown", None, "shown must be an integer, got None."),
+    ("shown", 0.5, "shown must be an integer, got 0.5."),
+    ("painted", "abc", "painted must be a list of [row, column], got 'abc'."),
+    ("painted", [1, 2], "painted must be a list of [row, column], got [1, 2]."),
+    ("painted", [[1, 2, 3]], "painted must be a list of [row, column], got [[1, 2, 3]]."),
+    ("painted", [[1, 2], [3]], "painted must be a list of [row, column], got [[1, 2], [3]]."),
+    ("painted", [["1", "2"]], "painted must be a list of [row, column], got [['1', '2']]."),
+    ("painted", [[0.5, 1]], "painted must be a list of [row, column], got [[0.5, 1]]."),
+    ("painted", [[None, 1]], "painted must be a list of [row, column], got [[None, 1]]."),
+    ("painted", [[1, {"a": 1}]], "painted must be a list of [row, column], got [[1, {'a': 1}]]."),
+    ("painted", [[0, 1], None], "painted must be a list of [row, column], got [[0, 1], None]."),
+    ("painted", [[10**30, 1]], "painted must be a list of [row, column], got [[1000"),
+    ("painted", DEEP, "painted must be a list of [row, column], got [[[[[[[...]]]]]]]."),
+    ("painted", [[0, 0]] * 100_000, "painted must have at most 20,000 cells, got 100,000."),
+    ("losses", [[0, 0]], "losses must be a list of [row, column, number], got [[0, 0]]."),
+    ("losses", [[0, 0, 9.0]], "each number in losses must be from 0 to 5, got [[0, 0, 9.0]]."),
+    ("losses", [[0, 0, math.nan]], "losses must be a list of [row, column, number], got [[0, 0, nan]]."),
+    ("losses", [[0.5, 0, 1.0]], "losses must be a list of [row, column, number], got [[0.5, 0, 1.0]]."),
+    ("losses", [[math.inf, 0, 1.0]], "losses must be a list of [row, column, number], got [[inf, 0, 1.0]]."),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "said"), WRONG, ids=lambda x: repr(x)[:30] if not isinstance(x, int) else "n")
+def test_a_wrong_value_is_one_sentence_and_the_last_picture_stays(key, value, said):
+    one = lab()
+    before = one.picture
+    start = time.thread_time()
+    one.state = one.state | {"nobody": "knows", key: value}  # a new key, since True == 1 would be no change
+    assert time.thread_time() - start < 0.5
+    assert one.picture["problem"].startswith(said) and len(one.picture["problem"]) < 200
+    assert all(one.picture[part] == before[part] for part in ("panels", "lines", "values"))
+    one.state = State().raw() | {"pad": 2.0}  # Reset
+    assert one.picture["problem"] == "" and one.picture["values"] != before["values"]
+
+
+@pytest.mark.parametrize(("key", "value", "read"), [
+    ("side", "left", "left"), ("layers", 2, 2), ("pad", -3, -3.0), ("pad", 0.1, 0.1), ("seed", 999, 999),
+    ("predict", True, True), ("sentences", ["", "\ud800"], ("", "\ud800")), ("sentences", [], ()),
+    ("sentences", [str(i) for i in range(9)], ("0", "1", "2", "3", "4", "5")), ("shown", -(10**30), -(10**30)),
+    ("painted", [[0, 1], [-1, 7]], ((0, 1), (-1, 7))), ("painted", (), ()), ("losses", [[0, 1, 2]], ((0, 1, 2.0),)),
+    ("losses", [[3, 1, 0.5]], ((3, 1, 0.5),)),
+])  # fmt: skip
+def test_a_right_value_is_read_with_its_type(key, value, read):
+    state = State().changed({key: value})
+    assert getattr(state, key) == read and type(getattr(state, key)) is type(read)
+    assert json.loads(json.dumps(state.raw()))[key] == state.raw()[key]  # it can travel to the page
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+LAB = lab()
+
+
+@settings(max_examples=500)
+@given(st.dictionaries(st.sampled_from([*State().raw(), "unknown", ""]), junk, max_size=6))
+def test_no_state_kills_a_lab(raw):
+    LAB.state = raw
+    problem = LAB.picture["problem"]
+    assert "could not draw" not in problem and len(problem) < 300
+    assert LAB.picture["panels"]
+    json.dumps(problem, ensure_ascii=False).encode("utf-8")
+
+
+def test_what_a_page_does_not_send_is_as_at_first_sight():
+    one = Lab(draw, state=State(pad=2.0), label="a lab")
+    one.state = {"side": "left", "nobody": "knows"}
+    assert one.picture["problem"] == "" and one.picture["values"] == lab_values(2.0)
+
+
+def lab_values(pad: float) -> bytes:
+    return Lab(draw, state=State(pad=pad), label="a lab").picture["values"]
+
+
+@pytest.mark.parametrize("cells", [100_000, 20_000])
+def test_many_painted_cells_take_bounded_work(cells):
+    one = lesson.lab(predict=True)
+    state = one.state | {"painted": [[i % 300, i % 7] for i in range(cells)]}
+    times = []
+    for _ in range(5):
+        start = time.thread_time()  # the work alone, whatever else the machine does
+        one._picture(state)
+        times.append(time.thread_time() - start)
+    assert min(times) < 0.05  # it was 4.7 s
+    one.state = state
+    assert len(one.picture["panels"]) == 5
+
+
+def test_the_longest_texts_take_bounded_work():
+    one = lesson.lab()
+    state = one.state | {"sentences": ["a " * 50_000] * 6}
+    times = []
+    for _ in range(5):
+        start = time.thread_time()
+        problem = one._picture(state).problem
+        times.append(time.thread_time() - start)
+    assert problem.startswith("Sentence 1 has 50,000 words and the lab draws up to 256") and min(times) < 0.05
+
+
+def test_text_that_was_asked_for_comes_with_a_problem_too():
+    one = lesson.lab()
+    one.state = one.state | {"text": True, "sentences": [""]}
+    assert one.picture["text"].endswith("There is no word yet: type at least one to see the picture again.")
+    one.state = one.state | {"side": "up"}
+    assert one.picture["text"].endswith("side must be left or right, got 'up'.")
+
+
+def test_a_fault_of_ours_is_said_and_logged_and_the_lab_lives_on(caplog):
+    def draw_or_fail(state):
+        return draw(state) if state.side == "right" else {}["a fault"]
+
+    one = Lab(draw_or_fail, state=State(), label="a lab")
+    one.state = one.state | {"side": "left"}
+    assert one.picture["problem"].startswith("The lab could not draw this (KeyError).") and caplog.records
+    assert len(one.picture["panels"]) == 1
+    one.state = one.state | {"side": "right"}
+    assert one.picture["problem"] == ""
+
+
+# Controls, declared once
+
+
+def test_the_page_gets_every_control_with_all_it_needs():
+    assert lab().controls == [
+        {"type": "button", "name": "reset", "label": "Reset", "sets": State().raw()},
+        {"type": "choice", "name": "side", "label": "Side",
+         "options": [["left", "on the left"], ["right", "on the right"]]},
+        {"type": "choice", "name": "layers", "label": "Layers", "options": [[1, "1"], [2, "2"]]},
+        {"type": "slider", "name": "pad", "label": "Pad", "help": "Drag it.", "min": -3, "max": 3, "step": 0.1},
+        {"type": "toggle", "name": "predict", "label": "Predict", "sets": {"painted": []}},
+        {"type": "toggle", "name": "reveal", "label": "Reveal", "when": "predict"},
+        {"type": "sentences", "name": "sentences", "label": "Sentences", "max": 6, "max_length": 100_000},
+        {"type": "number", "name": "seed", "label": "Seed", "more": True, "min": 0, "max": 999, "step": 1},
+        {"type": "toggle", "name": "text", "label": "Show as text", "more": True},
+    ]  # fmt: skip
+    json.dumps(lab().controls)
+
+
+def test_a_states_own_controls_come_before_those_it_shares():
+    @dataclass(frozen=True, kw_only=True)
+    class More(State):
+        mask: str = control("on", Choice(label="Mask", options={"on": "on"}))
+
+    assert list(controls.controls_of(More))[:2] == ["mask", "side"]
+
+
+@pytest.mark.parametrize("default", [
+    field(default=1), field(default=1, metadata={"control": "slider"}), control(1, {"type": "slider"}),
+])  # fmt: skip
+def test_a_field_without_a_control_is_refused(default):
+    @dataclass(frozen=True, kw_only=True)
+    class Wrong(controls.State):
+        dial: int = default
+
+    with pytest.raises(TypeError, match="dial of Wrong must have a control of type sentences, choice"):
+        Wrong()
+
+
+def test_a_control_that_the_page_cannot_show_is_refused():
+    @dataclass(frozen=True, kw_only=True)
+    class Dial(Control):
+        type = "dial"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Wrong(controls.State):
+        dial: int = control(1, Dial())
+
+    with pytest.raises(TypeError, match="dial of Wrong must have a control of type .*, got .*Dial"):
+        Wrong()
+
+
+def test_a_state_is_right_or_does_not_exist():
+    with pytest.raises(BadInput, match="side must be left or right, got 'up'"):
+        State(side="up")
+    with pytest.raises(BadInput, match="pad must be a number"):
+        replace(State(), pad=None)
+
+
+# A small lab
+
+
+def test_a_small_lab_has_some_panels_and_some_controls():
+    small = lesson.lab(panels=["output", "weights"], controls=["pad", "mask"], mask="none")
+    assert [panel["name"] for panel in small.picture["panels"]] == ["weights", "output"]
+    assert [spec["name"] for spec in small.controls] == ["mask", "pad"]
+    assert small.picture["panels"][0]["sign"] == ""  # nothing stands before it
+    before = small.picture["values"]
+    small.state = small.state | {"pad": 3.0}
+    assert small.picture["values"] != before and len(small.picture["panels"]) == 2
+    assert "scores" not in repr(small)
+
+
+def test_names_that_the_lab_does_not_have_are_refused():
+    with pytest.raises(
+        ValueError, match="the lab has no panel 'wieghts'; it has scores, mask, masked, weights, output"
+    ):
+        lesson.lab(panels=["wieghts"])
+    with pytest.raises(ValueError, match="the lab has no control 'colour'; it has reset, mask"):
+        lesson.lab(controls=["colour"])
+
+
+def test_a_panel_that_comes_later_is_not_there_until_then():
+    small = lab(panels=["one"])
+    small.state = small.state | {"layers": 2}
+    assert [panel["name"] for panel in small.picture["panels"]] == ["one"]
+
+
+def test_a_small_lab_may_begin_with_nothing_to_draw():
+    small = lesson.lab(panels=["output"], sentences=[""])
+    assert small.picture["problem"].startswith("There is no word yet")
+    small.state = small.state | {"sentences": ["The cat"]}
+    assert [panel["name"] for panel in small.picture["panels"]] == ["output"]
+
+
+# Sentences and guesses
+
+
+def test_each_chip_has_its_id_below():
+    batch = batch_of(["The cat ate", "The cat ate fish pie"], side="left")
+    assert [one.below for one in chips(batch)] == [["0", "0", "1", "2", "3"], ["1", "2", "3", "4", "5"]]
+
+
+def test_painted_cells_of_a_longer_sentence_are_kept_not_drawn():
+    guess = guess_of([(7, 7), (-1, 0), (1, 0)], mask=torch.ones(2, 2, dtype=torch.bool), reveal=False)
+    assert guess.painted.nonzero().tolist() == [[1, 0]]
+    assert guess.edits.cells == [[1, 0]] and guess.edits.how == "toggle"
+
+
+def test_a_revealed_guess_can_no_longer_be_painted():
+    guess = guess_of([], mask=torch.ones(2, 2, dtype=torch.bool), reveal=True)
+    assert guess.edits is None and guess.marks is not None
