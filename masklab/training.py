@@ -40,15 +40,15 @@ def train(
     >>> len(losses), losses[-1] < 0.1
     (10, True)
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)  # one kernel for all weights: a quarter faster
-    kept = []
+    weights, kept = list(model.parameters()), []
+    optimizer = torch.optim.Adam(weights, lr=lr, fused=True)  # one kernel for all weights: a quarter faster
     model.train()
     with one_thread():
         for step in progress_bar(range(steps), label="training steps") if progress else range(steps):
             optimizer.zero_grad()
             loss = loss_of(step)
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             if step % keep_every == 0:
                 kept.append(loss.item())

@@ -29,6 +29,8 @@ def roll_rows(x: Tensor, steps: Tensor) -> Tensor:
     tensor([[7, 8, 0, 0],
             [5, 6, 7, 8]])
     """
+    if not steps.any():  # as with all padding on the right: nothing moves
+        return x
     B, L = x.shape[:2]
     where = (torch.arange(L, device=steps.device) + steps[:, None]) % L  # (B, L)
     return x[torch.arange(B, device=steps.device)[:, None], where]  # (B, L, …)
