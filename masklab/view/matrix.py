@@ -48,6 +48,7 @@ class MatrixView(anywidget.AnyWidget):
     def __init__(self, **traits):
         self._lock = threading.RLock()  # messages come on a thread of their own
         super().__init__(**traits)
+        _stay_awake(self.comm)
         self.on_msg(self._hear)
 
     def show(self, picture: Picture, *, text: str = "") -> None:
@@ -93,6 +94,23 @@ class MatrixView(anywidget.AnyWidget):
 
             data["image/png"] = figures.png(self._shown)
         return data, metadata
+
+
+def _stay_awake(comm) -> None:
+    """Let messages come while a cell runs, and after a restart.
+
+    JupyterLab sends them to a subshell, apart from the cells. ipykernel 7.4 gives them to the shell that the widget
+    last spoke from: that of the cell that made it, busy perhaps for minutes. And after a restart in another page,
+    JupyterLab still names the subshell of the kernel before, which answers nothing: then the main shell does.
+    """
+    if not hasattr(comm, "_reply_subshell_for"):
+        return
+
+    def shell_for(_data, subshell_id):
+        known = comm.kernel.shell_channel_thread.manager.list_subshell()
+        return subshell_id if subshell_id in known else None
+
+    comm._reply_subshell_for = shell_for
 
 
 def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
