@@ -16,7 +16,7 @@ def test_every_experiment_has_a_name_and_takes_seeds_and_steps():
         module, function = name.split(".")
         found = getattr(import_module(f"masklab.experiments.{module}"), function)
         assert {"seeds", "steps"} <= set(signature(found).parameters)
-    with pytest.raises(ValueError, match="an experiment must be one of 'padding.read_state'.* got 'padding.none'"):
+    with pytest.raises(ValueError, match="name must be 'padding.read_state'.* got 'padding.none'"):
         experiments.run("padding.none")
 
 

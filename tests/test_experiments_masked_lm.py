@@ -257,7 +257,7 @@ def test_a_probe_finds_what_features_know_and_nothing_else(measure, labels_of, c
 
 def test_an_unknown_choice_is_refused_by_name():
     for experiment in (share, replacement):
-        with pytest.raises(ValueError, match="measure must be one of 'hidden words'.* got 'luck'"):
+        with pytest.raises(ValueError, match="measure must be 'hidden words'.* got 'luck'"):
             experiment(measure="luck", steps=1)
-    with pytest.raises(ValueError, match="equal must be one of 'steps', 'words', got 'time'"):
+    with pytest.raises(ValueError, match="equal must be 'steps' or 'words', got 'time'"):
         share(equal="time")

@@ -148,7 +148,7 @@ def test_the_most_common_tag():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="'words', 'positions', got 'all'"):
+    with pytest.raises(ValueError, match="'words' or 'positions', got 'all'"):
         padding.tag_loss_mask(over="all")
     with pytest.raises(ValueError, match="at least 14, the longest sentence, got 13"):
         padding.read_state(padded_to=13)
