@@ -11,12 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from masklab import corpus
+from masklab import corpus, validate
 from masklab.corpus import TAGS, TOPICS, VOCABULARY, LabelledBatch
 from masklab.experiments.language import LR
 from masklab.losses import reduce, token_losses
 from masklab.models import Classifier, Tagger
-from masklab.models.inputs import one_of
 from masklab.text import PAD_ID
 from masklab.training import Result, Run, collect, draws, rows, train
 
@@ -147,7 +146,7 @@ def tag_loss_mask(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 40, over: st
     >>> list(tag_loss_mask(seeds=[0], steps=2).scores)
     ['with mask', 'without mask']
     """
-    one_of("over", over, ("words", "positions"))
+    validate.one_of(("words", "positions"), over=over)
     _, new = labelled(PADDED_TO)
     return Result(
         question="What does a tagger lose that also learns the tag of padding?",

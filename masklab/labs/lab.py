@@ -43,7 +43,7 @@ class Lab(MatrixView):
 
     def _update(self, _change) -> None:
         """Draw the present state."""
-        with self._lock, torch.no_grad(), one_thread():  # each holds for this thread only, so it is entered here
+        with self._lock, torch.no_grad(), one_thread():  # no_grad holds for this thread only, so it is entered here
             picture = self._picture(self.state)
             self.show(picture, text=picture_text(picture) if self._text else "")
 
