@@ -8,7 +8,7 @@ from tests.browser.page import open_view, packed, state
 
 PLACE = "http://masklab.test/lab"  # answered by the test: a page of its own, for the browser's storage
 SILENT = "⚠ The kernel doesn't answer."
-GONE = "⚠ The kernel of this lab was restarted or has ended"
+GONE = "⚠ The kernel was restarted or has ended"
 OFFER = "Bring back what you typed"
 
 

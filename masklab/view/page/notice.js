@@ -4,14 +4,14 @@ import { attributes, make, setText } from "./dom.js";
 import { setState } from "./link.js";
 
 const KEPT = "What you type is kept";
-const AGAIN = "run this cell again; then you can bring back what you typed";
+const AGAIN = "run this cell again, then bring back what you typed";
 
 /** @type {Record<import("./link.js").Trouble, string>} */
 const SENTENCES = {
   "": "",
   cut: `The connection to the kernel is lost. ${KEPT}, and goes there when it is back.`,
   busy: `The kernel is busy with another cell. ${KEPT}; the lab answers when the cell is done.`,
-  gone: `The kernel of this lab was restarted or has ended: ${AGAIN}.`,
+  gone: `The kernel was restarted or has ended: ${AGAIN}.`,
   silent: `The kernel doesn't answer. If it is busy, wait; if it was restarted, ${AGAIN}.`,
   large: "That is too much to send to the kernel (at most 1 MB): shorten it.",
 };
@@ -21,7 +21,8 @@ export function makeNotice(view) {
   const sentence = attributes(make("p", "mlab-trouble"), { role: "status" });
   const take = make("button", "mlab-button", { type: "button", textContent: "Bring back what you typed" });
   const decline = make("button", "mlab-button mlab-remove", { type: "button", textContent: "×" });
-  const offer = make("div", "mlab-offer", { hidden: true }, take, attributes(decline, { "aria-label": "don't bring back" }));
+  attributes(decline, { "aria-label": "don't bring back" });
+  const offer = make("div", "mlab-offer", { hidden: true }, take, decline);
   view.on(take, "click", () => {
     const typed = view.memory.offer();
     view.memory.settle();
