@@ -9,7 +9,7 @@ from masklab import panels
 from masklab.labs.attention_padding import State, draw
 from tests.browser.page import LIT as PANEL_LIT
 
-ROOT = ".mlab-root"
+ROOT = ".mlab-root:has(.mlab-text)"  # the whole lab: a small one before it has no boxes to type in
 WAIT_MS = 20_000  # nothing takes so long but on a machine with much else to do
 # What is shown, as `shown_by` describes a Picture. A cell is written as in the text twin.
 READ = """(root) => {
