@@ -126,8 +126,9 @@ def test_a_box_that_has_the_focus_follows_once_nobody_types_in_it(lab):
 def test_an_answer_that_says_the_same_draws_nothing_again(lab):
     lab.evaluate("""() => {
       const { set, get } = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "checked");
+      const counted = function (on) { syncs += 1; set.call(this, on); };
       window.syncs = 0;
-      Object.defineProperty(HTMLInputElement.prototype, "checked", { get, set(on) { syncs += 1; set.call(this, on); } });
+      Object.defineProperty(HTMLInputElement.prototype, "checked", { get, set: counted });
     }""")
     mute(lab)
     type_in(lab, "x")
@@ -357,7 +358,8 @@ def test_another_lab_is_offered_nothing(place, other):
 
 
 DAMAGED = ["", "{", "null", "3", '"text"', "[]", "{}", '{"unheard of": 1}', '{"__proto__": {"seed": 1}}',
-           '{"sentences": "abc", "shown": "1", "painted": {}, "pad": null}', '{"sentences": [1, ["a"], null]}']  # fmt: skip
+           '{"sentences": "abc", "shown": "1", "painted": {}, "pad": null}',
+           '{"sentences": [1, ["a"], null]}']  # fmt: skip
 
 
 @pytest.mark.parametrize("stored", DAMAGED)
