@@ -13,7 +13,7 @@ from torch import nn
 from masklab.check import running
 from masklab.check.exercise import Exercise
 from masklab.check.reading import borrowed, is_stub, said, tidy
-from masklab.check.running import Complaint, Run, TooLong, limited
+from masklab.check.running import Complaint, Limit, Run, TooLong
 
 double = Exercise(
     name="double",
@@ -301,7 +301,25 @@ def test_time_that_is_up_is_no_exception_that_a_learner_catches():
             counts(x)
 
     with pytest.raises(TooLong):
-        limited(answer, (1,), seconds=0.2)
+        Limit(0.2).call(answer, (1,))
+
+
+SLOW = "import time\nuntil = time.monotonic() + 1.5\nwhile time.monotonic() < until:\n    pass\ndone = True\n"
+
+
+@pytest.mark.skipif(not running._can_be_timed(), reason="no timer here, or a tracer looks on")
+def test_a_module_that_is_being_loaded_is_loaded_to_its_end(monkeypatch, tmp_path):
+    monkeypatch.setattr(running, "SECONDS", 0.3)
+    (tmp_path / "loaded_slowly.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def answer(x):
+        import loaded_slowly
+
+        return 2 * x * loaded_slowly.done
+
+    assert judged(answer).state == "right"
+    assert judged(lambda x: (answer(x), counts(x))).misconception == "endless"
 
 
 def test_the_learners_own_interrupt_still_works(monkeypatch):

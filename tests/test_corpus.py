@@ -433,11 +433,13 @@ def test_difficulty_is_what_a_curriculum_wants():
 def test_any_text_becomes_a_batch(texts, side, ends):
     found = batch_text(texts, side=side, ends=ends)
     around = (["[BOS]"], ["[EOS]"]) if ends else ([], [])
-    for row, ids, mask, text in zip(found.tokens, found.ids, found.is_word, texts, strict=True):
-        assert [token for token, word in zip(row, mask, strict=True) if word] == around[0] + words_of(text) + around[1]
-        assert (ids[mask] != 0).all() and (ids[~mask] == 0).all()  # padding comes from the lengths alone
+    for row, ids, is_word, text in zip(found.tokens, found.ids, found.is_word, texts, strict=True):
+        assert [token for token, word in zip(row, is_word, strict=True) if word] == around[0] + words_of(text) + around[
+            1
+        ]
+        assert (ids[is_word] != 0).all() and (ids[~is_word] == 0).all()  # padding comes from the lengths alone
         if ends:
-            assert ids[mask][[0, -1]].tolist() == [3, 4] and not {3, 4} & set(ids[mask][1:-1].tolist())
+            assert ids[is_word][[0, -1]].tolist() == [3, 4] and not {3, 4} & set(ids[is_word][1:-1].tolist())
     assert found.ids.shape == (len(texts), max((len(words_of(t)) + 2 * ends for t in texts), default=0))
 
 

@@ -21,10 +21,10 @@ def test_the_source_batch():
 def test_any_text_becomes_a_batch(sentences, side):
     batch = make_batch(sentences, side=side)
     assert batch.is_word.sum(dim=1).tolist() == [len(tokenize(s)) for s in sentences]
-    for tokens, ids, mask, sentence in zip(batch.tokens, batch.ids, batch.is_word, sentences, strict=True):
-        assert [t for t, word in zip(tokens, mask, strict=True) if word] == tokenize(sentence)
-        assert all(t == PAD and i == PAD_ID for t, i, word in zip(tokens, ids, mask, strict=True) if not word)
-        assert (ids[mask] != PAD_ID).all()
+    for tokens, ids, is_word, sentence in zip(batch.tokens, batch.ids, batch.is_word, sentences, strict=True):
+        assert [t for t, word in zip(tokens, is_word, strict=True) if word] == tokenize(sentence)
+        assert all(t == PAD and i == PAD_ID for t, i, word in zip(tokens, ids, is_word, strict=True) if not word)
+        assert (ids[is_word] != PAD_ID).all()
 
 
 def test_a_typed_pad_is_a_word():
@@ -35,10 +35,10 @@ def test_a_typed_pad_is_a_word():
 @given(lengths(), sides)
 def test_word_positions_by_a_slow_loop(case, side):
     found, total = case
-    mask = word_positions(found, total=total, side=side)
+    is_word = word_positions(found, total=total, side=side)
     for i, length in enumerate(found.tolist()):
         for j in range(total):
-            assert mask[i, j] == (j < length if side == "right" else j >= total - length)
+            assert is_word[i, j] == (j < length if side == "right" else j >= total - length)
 
 
 def test_bad_arguments_say_what_came():

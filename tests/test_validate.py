@@ -75,7 +75,7 @@ def test_integers_may_have_any_width(dtype):
     [
         (lambda: validate.integers("ids", IDS[0], axes=("batch", "length")), TypeError,
          "ids must be a tensor of integers with axes (batch, length), got torch.int64 of shape (2,). "
-         "A single row becomes ids[None]."),
+         "A single one becomes ids[None]."),
         (lambda: validate.bool_mask("mask", IDS), TypeError,
          "mask must be bool, True = may attend, got torch.int64 of shape (1, 2). Use mask.bool() if 1 = may attend. "
          "If it holds 0 and −∞, use masklab.dialects.from_bias(mask)."),

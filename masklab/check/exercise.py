@@ -112,18 +112,25 @@ class Exercise:
         """The first misconception that explains the answers."""
         fits = not any(map(form, answers, rights))
         for one in (*self.wrong, *SHARED):
-            if one.gives and self._given(one, answers) or one.shows and fits and self._shown(one, answers, rights):
+            if (
+                one.gives
+                and self._given(one.gives, answers)
+                or one.shows
+                and fits
+                and self._seen(one.shows, answers, rights)
+            ):
                 return one
         return None
 
-    def _given(self, one: Misconception, answers: list) -> bool:
+    def _given(self, gives: Callable, answers: list) -> bool:
         """Whether the answers are what a wrong answer gives, in every case."""
-        pairs = zip(answers, self.cases, strict=True)
-        return all(self._same(answer, self._answer(one.gives, case)) for answer, case in pairs)
+        return all(
+            self._same(answer, self._answer(gives, case)) for answer, case in zip(answers, self.cases, strict=True)
+        )
 
-    def _shown(self, one: Misconception, answers: list, rights: list) -> bool:
-        """Whether the symptom of a misconception is seen in some case."""
-        return any(one.shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
+    def _seen(self, shows: Callable, answers: list, rights: list) -> bool:
+        """Whether a symptom is seen in some case."""
+        return any(shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
 
     def _wrong_form(self, run: Run, answers: list, rights: list) -> Complaint | None:
         """The wrong type, shape or dtype."""

@@ -336,16 +336,8 @@ def global_tokens(positions: Tensor) -> Rule:
     # A look-up, not an `any` over the positions: FlexAttention cannot compile a reduction.
     is_global = torch.isin(torch.arange(beyond + 1, device=positions.device), positions)
 
-    def query_is_global(b, h, q, k):
-        return is_global[q.clamp(max=beyond)]
-
-    def key_is_global(b, h, q, k):
-        return is_global[k.clamp(max=beyond)]
-
-    device = positions.device
-    return Rule(query_is_global, "the query is global", device=device) | Rule(
-        key_is_global, "the key is global", device=device
-    )
+    query = Rule(lambda b, h, q, k: is_global[q.clamp(max=beyond)], "the query is global", device=is_global.device)
+    return query | Rule(lambda b, h, q, k: is_global[k.clamp(max=beyond)], "the key is global")
 
 
 def special_tokens(special: Tensor, *, role: str = "hidden") -> Rule:
@@ -367,15 +359,8 @@ def special_tokens(special: Tensor, *, role: str = "hidden") -> Rule:
     """
     validate.one_of(("hidden", "global"), role=role)
     special = validate.bool_mask("special", special, true="special", axes=("batch", "length")).clone()
-
-    def key_is_special(b, h, q, k):
-        return special[b, k]
-
-    def query_is_special(b, h, q, k):
-        return special[b, q]
-
-    key = _of_sentences(key_is_special, "the key is special", special)
-    query = _of_sentences(query_is_special, "the query is special", special)
+    key = _of_sentences(lambda b, h, q, k: special[b, k], "the key is special", special)
+    query = _of_sentences(lambda b, h, q, k: special[b, q], "the query is special", special)
     return ~key if role == "hidden" else query | key
 
 

@@ -29,11 +29,9 @@ def dropout(
             [0, 1, 1, 0]], dtype=torch.int32)
     """
     kept = _kept(rate, seed, device, batch=batch, heads=heads, queries=queries, keys=keys)
-
-    def pair_is_kept(b, h, q, k):
-        return kept[b, h, q, k]
-
-    return Rule(pair_is_kept, "the pair is not dropped", batch=batch, heads=heads, device=kept.device)
+    return Rule(
+        lambda b, h, q, k: kept[b, h, q, k], "the pair is not dropped", batch=batch, heads=heads, device=kept.device
+    )
 
 
 def key_dropout(rate: float, *, batch: int, keys: int, seed: int, device: Device = None) -> Rule:
@@ -46,11 +44,7 @@ def key_dropout(rate: float, *, batch: int, keys: int, seed: int, device: Device
             [0, 1, 0, 0]], dtype=torch.int32)
     """
     kept = _kept(rate, seed, device, batch=batch, keys=keys)
-
-    def key_is_kept(b, h, q, k):
-        return kept[b, k]
-
-    return Rule(key_is_kept, "the key is not dropped", batch=batch, device=kept.device)
+    return Rule(lambda b, h, q, k: kept[b, k], "the key is not dropped", batch=batch, device=kept.device)
 
 
 def head_dropout(rate: float, *, batch: int, heads: int, seed: int, device: Device = None) -> Rule:
@@ -65,11 +59,7 @@ def head_dropout(rate: float, *, batch: int, heads: int, seed: int, device: Devi
             [0, 0]], dtype=torch.int32)
     """
     kept = _kept(rate, seed, device, batch=batch, heads=heads)
-
-    def head_is_kept(b, h, q, k):
-        return kept[b, h]
-
-    return Rule(head_is_kept, "the head is not dropped", batch=batch, heads=heads, device=kept.device)
+    return Rule(lambda b, h, q, k: kept[b, h], "the head is not dropped", batch=batch, heads=heads, device=kept.device)
 
 
 def block_dropout(
@@ -89,12 +79,10 @@ def block_dropout(
     validate.at_least(0, queries=queries, keys=keys)
     rows, columns = -(-queries // size), -(-keys // size)  # rounded up
     kept = _kept(rate, seed, device, batch=batch, heads=heads, rows=rows, columns=columns)
-
-    def block_is_kept(b, h, q, k):
-        return kept[b, h, q // size, k // size]
-
     meaning = "the block of the pair is not dropped"
-    return Rule(block_is_kept, meaning, batch=batch, heads=heads, device=kept.device)
+    return Rule(
+        lambda b, h, q, k: kept[b, h, q // size, k // size], meaning, batch=batch, heads=heads, device=kept.device
+    )
 
 
 def _kept(rate: float, seed: int, device: Device, **sizes: int) -> Tensor:
