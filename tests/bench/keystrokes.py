@@ -118,7 +118,7 @@ def turned(kinds: Sequence[str], by: int) -> list[str]:
 
 
 def resize(page: Page, tokens: int) -> None:
-    """Show sentences of so many tokens, set from the kernel, at the window's top, and wait until they are drawn."""
+    """Show sentences of this many tokens, set from the kernel, at the top of the window; wait until they are drawn."""
     page.evaluate("() => document.activeElement.blur()")  # the lab never overwrites a box that has the focus
     page.evaluate(KERNEL, [f"resize({sentences(tokens)!r})", "'0'"])
     page.evaluate("() => bench.toTop()")

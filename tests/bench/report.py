@@ -24,7 +24,7 @@ class Table:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent don't exceed, interpolated linearly.
+    """The value that this many percent don't exceed, interpolated linearly.
 
     >>> percentile([4.0, 1.0, 2.0, 3.0, 5.0], 95)
     4.8
