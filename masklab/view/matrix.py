@@ -1,7 +1,7 @@
 """The live view: a row of linked heatmaps and the controls above them, in one widget."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 
@@ -71,9 +71,14 @@ class MatrixView(anywidget.AnyWidget):
             with self.hold_sync():
                 changes = message.changes if link.is_new(self.answered, message) else {}
                 self.answered = link.answer(self.answered, message)
-                self.state = link.merge(self.state, changes)
+                if changes:
+                    self.state = self._merged(changes)
             if is_behind:
                 self.send_state(["answered", "state", "picture"])
+
+    def _merged(self, changes: Mapping) -> dict:
+        """The state with what a page changed."""
+        return link.merge(self.state, changes)
 
     def __repr__(self) -> str:
         """The text twin of the last picture: stable, so that stored notebooks compare equal."""
