@@ -13,6 +13,7 @@
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,11 @@ def _minus_zero(lengths: Tensor, total: int) -> Tensor:
     return oracles.word_positions(torch.where(lengths == 0, total, lengths), total)
 
 
+def _only_the_first(lengths: Tensor, total: int) -> Tensor:
+    """What a `return` inside the loop over the sentences gives."""
+    return oracles.word_positions(lengths, total) & (torch.arange(len(lengths)) == 0)[:, None]
+
+
 def _draw_word_mask(answer: Tensor, right: Tensor, lengths: Tensor, total: int):
     rows = [counted(length, "word") for length in lengths.tolist()]
     axes = ("sentence", "position")
@@ -48,8 +54,13 @@ word_mask = Exercise(
     name="word_mask",
     asks="which positions are words, with the padding on the left: (batch, total) bool, True = a word",
     takes="lengths, total",
-    # A batch of one, and a sentence without a word.
-    cases=[*cases.lengths_and_total(18), (torch.tensor([4]), 5), (torch.tensor([0, 3]), 5)],
+    # A batch of one, a sentence without a word, and a wide batch.
+    cases=[
+        *cases.lengths_and_total(17),
+        (torch.tensor([4]), 5),
+        (torch.tensor([0, 3]), 5),
+        (torch.tensor([9, 5]), 12),
+    ],
     definition=oracles.word_positions,
     picture=_draw_word_mask,
     wrong=[
@@ -95,6 +106,11 @@ word_mask = Exercise(
             "count from the front, at total - length.",
             gives=_minus_zero,
         ),
+        Misconception(
+            "only the first sentence",
+            "only the first sentence is filled. Is the `return` inside the loop?",
+            gives=_only_the_first,
+        ),
     ],
 )
 
@@ -129,7 +145,12 @@ attention_mask = Exercise(
     name="attention_mask",
     asks="which query may attend to which key: (batch, query, key) bool, True = may attend",
     takes="is_word",
-    cases=[(is_word,) for is_word in cases.padded_batches(20)],
+    # A batch of one, and words in the middle.
+    cases=[
+        *((is_word,) for is_word in cases.padded_batches(18)),
+        (torch.tensor([[True, True, False, False, False]]),),
+        (torch.tensor([[False, True, True, False, False], [True, True, False, True, True]]),),
+    ],
     definition=oracles.padding_mask,
     picture=_draw_attention_mask,
     wrong=[
@@ -203,11 +224,13 @@ def _fill(scores: Tensor, mask: Tensor) -> Tensor:
     return scores.masked_fill(~mask, -math.inf)
 
 
-_NOT_ZERO = "blocked keys still get a little weight. Even exp(−20) is not zero: only −∞ takes all of it."
+_NOT_ZERO = (
+    "blocked keys still get some weight. It must be exactly zero, and exp of a finite number never is: mask with −∞."
+)
 
 
 def _leaks(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor) -> bool:
-    """Whether blocked keys get a little weight, while the allowed ones share the rest as they should."""
+    """Whether blocked keys get some weight, while the allowed ones share the rest as they should."""
     allowed = answer.masked_fill(~mask, 0.0)
     shares = allowed / allowed.sum(dim=-1, keepdim=True)
     return bool((answer[~mask] != 0).any()) and same(shares, right, tolerance=1e-3)
@@ -384,13 +407,14 @@ def _draw_output(answer: Tensor, right: Tensor, layer: nn.Module, x: Tensor, is_
 
 
 with private_seed(cases.SEED):
-    _LAYER = nn.MultiheadAttention(8, 2, batch_first=True).eval()
+    _LAYERS = [nn.MultiheadAttention(width, heads, batch_first=True).eval() for width, heads in ((8, 2), (12, 4))]
 
 
 def _layer_case(seed: int, is_word: Tensor) -> tuple[nn.Module, Tensor, Tensor]:
     """Random vectors; those of the padding are long, so that even a small leak shows."""
-    x = torch.randn(*is_word.shape, 8, generator=cases.generator(seed))
-    return _LAYER, torch.where(is_word[:, :, None], x, 8 * x), is_word
+    layer = _LAYERS[seed // 4 % 2]
+    x = torch.randn(*is_word.shape, layer.embed_dim, generator=cases.generator(seed))
+    return layer, torch.where(is_word[:, :, None], x, 8 * x), is_word
 
 
 run_layer = Exercise(
@@ -490,8 +514,30 @@ def _without_keepdim(scores: Tensor, bias: Tensor) -> Tensor:
     return (scores + bias.masked_fill(empty, 0.0)).softmax(dim=-1).masked_fill(empty, 0.0)
 
 
+def _empty_columns(scores: Tensor, bias: Tensor) -> Tensor:
+    empty = (bias < 0).all(dim=0, keepdim=True)
+    return (scores + bias.masked_fill(empty, 0.0)).softmax(dim=-1).masked_fill(empty, 0.0)
+
+
+def _where_each_row_has_a_key(gives: Callable) -> Callable[..., bool]:
+    """The symptom of a wrong answer of exercise 3: without a fully masked row, the task is the same."""
+
+    def shows(answer: dict, right: dict, scores: Tensor, bias: Tensor) -> bool:
+        weights = answer["weights"]
+        wrong = not _empty(bias).any() and not same(weights, right["weights"])
+        return wrong and same(weights, gives(scores, bias == 0))
+
+    return shows
+
+
+def _as_in_exercise_3(name: str, says: str = "") -> Misconception:
+    known = next(one for one in masked_weights.wrong if one.name == name)
+    return Misconception(name, says or known.says, shows=_where_each_row_has_a_key(known.gives))
+
+
 def _nan_in_empty_rows(answer: dict, right: dict, scores: Tensor, bias: Tensor) -> bool:
-    return bool(answer["weights"][_empty(bias)[:, 0]].isnan().any())
+    nan = bool(answer["weights"][_empty(bias)[:, 0]].isnan().any())
+    return nan and _only_empty_rows_differ(answer, right, scores, bias)
 
 
 def _only_empty_rows_differ(answer: dict, right: dict, scores: Tensor, bias: Tensor) -> bool:
@@ -524,25 +570,40 @@ safe_weights = Exercise(
     name="safe_weights",
     asks="softmax under a bias of 0 and −∞: zeros in a fully masked row, and no NaN in the gradient",
     takes="scores, bias",
-    cases=[(scores, to_bias(mask)) for scores, mask in cases.scores_and_masks(20, empty_row=True)],
+    cases=[(scores, to_bias(mask)) for scores, mask in cases.scores_and_masks(20, empty_rows=True)],
     definition=_safe_weights_and_gradient,
     observed=_weights_and_gradient,
     picture=_draw_safe_weights,
     wrong=[
         Misconception(
-            "NaN in the fully masked row",
-            "still NaN. A fully masked row is 0/0: give such a row weights of zero.",
-            shows=_nan_in_empty_rows,
+            "empty columns",
+            "you look for empty *columns*. A fully masked row has no key: all(dim=-1), over the keys.",
+            gives=_empty_columns,
         ),
         Misconception(
-            "no mask",
-            "the bias is not used: blocked keys still get weight.",
-            gives=lambda scores, bias: scores.softmax(dim=-1),
+            "NaN in the fully masked row",
+            "still NaN. A fully masked row is 0/0: give each such row weights of zero.",
+            shows=_nan_in_empty_rows,
+        ),
+        _as_in_exercise_3(
+            "no mask", "the bias is not used: in rows that have a key, blocked keys still get their full share."
+        ),
+        _as_in_exercise_3("+∞", "you subtract the bias, but minus −∞ is +∞, and ∞/∞ is NaN: add it."),
+        Misconception(
+            "multiplied",
+            "you multiply by the bias. It is *added*: 0 leaves a score as it is, and −∞ blocks it.",
+            shows=_where_each_row_has_a_key(lambda scores, mask: (scores * to_bias(mask)).softmax(dim=-1)),
+        ),
+        *map(_as_in_exercise_3, ("wrong axis", "mask after the softmax", "no softmax")),
+        Misconception(
+            "−∞ too late",
+            "you put −∞ into the weights. It belongs in the scores; the weights of a fully masked row are zero.",
+            shows=lambda answer, *_case: bool((answer["weights"] == -math.inf).any()),
         ),
         Misconception(
             "uniform",
-            "uniform. Your fully masked row spreads its weight evenly over blocked keys, as a large finite number in "
-            "place of −∞ makes it do. It should be zero.",
+            "uniform. Your fully masked row spreads its weight evenly over blocked keys, as a row of equal scores "
+            "does. Set it to zero after the softmax.",
             gives=lambda scores, bias: (scores + bias.clamp(min=torch.finfo(scores.dtype).min)).softmax(dim=-1),
         ),
         Misconception(
@@ -552,8 +613,7 @@ safe_weights = Exercise(
         ),
         Misconception(
             "large number",
-            "only the fully masked row is wrong: it still gives weight to blocked keys. A large number in place of −∞ "
-            "does that. The row should be zero.",
+            "only the fully masked row is wrong: it still gives weight to blocked keys. Set it to zero at the end.",
             shows=_only_empty_rows_differ,
         ),
         Misconception(
@@ -582,6 +642,15 @@ safe_weights = Exercise(
             "the weights are right, but their gradient is not: part of it never gets back to the scores. "
             "Is something in your computation detached?",
             shows=_wrong_gradient,
+        ),
+    ],
+    notes=[
+        Note(
+            "exp by hand",
+            "One thing to know: a score of 200 makes your weights NaN, because exp(200) is too large for a float32. "
+            "torch's softmax has no such limit: it subtracts each row's largest score first.",
+            case=(_FAR_APART, torch.zeros(3, 3)),
+            shows=lambda answer: bool(answer["weights"].isnan().any()),
         ),
     ],
 )

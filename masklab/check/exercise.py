@@ -151,14 +151,14 @@ class Exercise:
         return self._unnamed(run, f"some cells differ for {differ} of {counted(len(answers), 'input')}{see}.")
 
     def _unnamed(self, run: Run, says: str) -> Complaint:
-        """A fault without a name; if the function uses variables of the notebook, that is the likely cause."""
+        """A fault without a name; if the function uses variables of the notebook, that may be the cause."""
         names = borrowed(run.function)
         if not names:
             return Complaint(says)
         listed = " and ".join(f"`{name}`" for name in names)
         return Complaint(
-            f"your function uses {listed} from the notebook, but the check calls it with other inputs. "
-            f"Take what you need from the arguments ({self.takes}). As it is, {says}",
+            f"your function uses {listed} from the notebook. If that depends on the batch, take it from the "
+            f"arguments ({self.takes}): the check calls your function with other inputs. As it is, {says}",
             name="notebook's variable",
         )
 

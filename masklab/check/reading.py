@@ -18,6 +18,8 @@ HINTS = (  # a part of an error's message, and what helps
     (r"name '\w+' is not defined", "If it is defined further up, run that cell first."),
     (r"must match the (existing )?size|not broadcastable",
      "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
+    (r"D attn_mask is", "attn_mask is (L, L) for all sentences, or (batch · heads, L, L) with layer.num_heads heads; "
+     "a mask of (batch, L) is the key_padding_mask."),
     (r"Boolean value of Tensor|truth value of an array", "For whole tensors write & | ~ in place of and, or, not."),
     (r"bitwise_not|~ \(operator.invert\)", "~ needs a bool tensor: .bool() converts zeros and ones."),
     (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
