@@ -31,7 +31,7 @@ ignored = $(strip $(if $(module),$(foreach file,$(heavy),$(if $(findstring $(mod
 
 # The modules of the live view, and how TypeScript checks the types that their comments declare.
 page := $(wildcard masklab/view/page/*.js masklab/view/page/*.d.ts)
-tsc := --noEmit --allowJs --checkJs --strict false --target es2022 --module esnext --lib es2023,dom,dom.iterable
+tsc := --noEmit --allowJs --checkJs --strict false --target es2022 --module esnext --lib es2024,dom,dom.iterable
 
 # What can go wrong on the way, one sentence each. $(call stop,sentence) says it and ends with an error.
 stop = { echo "$(1)" >&2; exit 1; }

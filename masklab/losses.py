@@ -69,7 +69,7 @@ def label_weights(labels: Tensor, mask: Tensor, class_weights: Tensor) -> Tensor
     tensor([[1., 3., 0.]])
     """
     validate.int64("labels", labels)
-    class_weights = _one_a_class(class_weights, class_weights.numel())
+    class_weights = _one_a_class(class_weights, validate.tensor("class_weights", class_weights).numel())
     mask = _mask_of_labels(labels, mask, len(class_weights))
     exact = torch.promote_types(class_weights.dtype, torch.float32)
     return class_weights.to(exact)[labels.masked_fill(~mask, 0)].masked_fill(~mask, 0.0)

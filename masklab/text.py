@@ -146,13 +146,14 @@ def vectors(ids: Tensor, *, dim: int, seed: int) -> Tensor:
     (torch.Size([3, 2]), True, False)
     """
     validate.at_least(0, dim=dim)
+    validate.at_least(None, seed=seed)
     unique, where = validate.integers("ids", ids).unique(return_inverse=True)
-    rows = [_vector(one, dim, seed) for one in unique.tolist()]
+    rows = [_vector(one, int(dim), int(seed)) for one in unique.tolist()]
     table = torch.stack(rows) if rows else torch.zeros(0, dim)
     return table.to(ids.device)[where]
 
 
-@lru_cache(maxsize=4096)  # the same few words come at every keystroke; nobody edits the one that is kept
+@lru_cache(maxsize=4096)  # the same few words come at every keystroke; the kept tensor is never edited
 def _vector(one: int, dim: int, seed: int) -> Tensor:
     """The vector of one id: the same on every device, whatever torch's default dtype is."""
     g = torch.Generator().manual_seed(seed * VOCAB_SIZE + one)

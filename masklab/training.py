@@ -5,17 +5,19 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import isnan
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from masklab.models.inputs import one_of
+from masklab import validate
+from masklab.models.private import seeded
 from masklab.progress_bar import progress_bar
 from masklab.text import Batch
 from masklab.threads import one_thread
 
 DIGITS = 4
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 # --- Training --------------------------------------------------------------------------------------------------------
 
@@ -40,15 +42,17 @@ def train(
     >>> len(losses), losses[-1] < 0.1
     (10, True)
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)  # one kernel for all weights: a quarter faster
-    kept = []
+    validate.at_least(0, steps=steps)
+    validate.at_least(1, keep_every=keep_every)
+    weights, kept = list(model.parameters()), []
+    optimizer = torch.optim.Adam(weights, lr=lr, fused=True)  # one kernel for all weights: a quarter faster
     model.train()
     with one_thread():
         for step in progress_bar(range(steps), label="training steps") if progress else range(steps):
             optimizer.zero_grad()
             loss = loss_of(step)
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             if step % keep_every == 0:
                 kept.append(loss.item())
@@ -67,21 +71,21 @@ def draws(examples: Sequence, *, size: int, seed: int) -> Callable[[int], list]:
     """
 
     def batch_of(step: int) -> list:
-        generator = torch.Generator().manual_seed(1_000_003 * seed + step)
+        generator = seeded(1_000_003 * int(seed) + step)
         return [examples[i] for i in torch.randint(len(examples), (size,), generator=generator).tolist()]
 
     return batch_of
 
 
-def rows(batch: Batch, chosen: Sequence[int]) -> Batch:
+def rows(batch: AnyBatch, chosen: Sequence[int]) -> AnyBatch:
     """Some rows of a batch, with their labels, in the order in which they are named.
 
     >>> from masklab.text import make_batch
     >>> rows(make_batch(["The cat ate", "The cat"]), [1]).tokens
     (('The', 'cat', '[PAD]'),)
     """
-    tensors = {name: values[chosen] for name, values in vars(batch).items() if isinstance(values, Tensor)}
-    return replace(batch, tokens=tuple(batch.tokens[i] for i in chosen), **tensors)
+    changed: dict[str, Any] = {name: one[chosen] for name, one in vars(batch).items() if isinstance(one, Tensor)}
+    return replace(batch, tokens=tuple(batch.tokens[i] for i in chosen), **changed)
 
 
 # --- Comparing -------------------------------------------------------------------------------------------------------
@@ -97,7 +101,7 @@ class Run(NamedTuple):
 
 def collect(
     run: Callable[[str, int], Run], variants: Iterable[str], seeds: Sequence[int], *, progress: bool = False
-) -> dict[str, dict]:
+) -> dict[str, Any]:
     """Run each variant with each seed: ``scores``, ``curves`` and ``samples`` (of the first seed) for a `Result`.
 
     ``progress`` shows a bar under the cell of a notebook.
@@ -152,15 +156,15 @@ class Result:
     level_name: str = ""
 
     def __post_init__(self):
-        one_of("better", self.better, ("higher", "lower"))
-        one_of("right", self.right, self.scores)
+        validate.one_of(("higher", "lower"), better=self.better)
+        validate.one_of(tuple(self.scores), right=self.right)
         seeds = [len(values) for values in self.scores.values()]
         if len(set(seeds)) != 1 or not seeds[0]:
             raise ValueError(f"every variant must have the same number of seeds, at least one, got {seeds}.")
 
     def table(self) -> str:
         """The mean of each variant and its spread over the seeds, as text."""
-        lines = [[name, mean(values), min(values), max(values)] for name, values in self.scores.items()]
+        lines: list[list] = [[name, mean(one), min(one), max(one)] for name, one in self.scores.items()]
         if self.level is not None:
             lines.append([self.level_name, self.level, "", ""])
         cells = [["variant", self.measure, "lowest", "highest"]] + [[_text(cell) for cell in line] for line in lines]

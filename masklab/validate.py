@@ -47,9 +47,7 @@ def tensor(name: str, value: Tensor) -> Tensor:
     return _typed(name, value, "a tensor")
 
 
-def integers(
-    name: str, values: Tensor, *, axes: Sequence[str] | None = None, least: int | None = None
-) -> Tensor:  # fmt: skip
+def integers(name: str, values: Tensor, *, axes: Sequence[str] | None = None, least: int | None = None) -> Tensor:
     """A tensor of integers of any width, with these axes. Raises TypeError; ValueError for a number below ``least``.
 
     >>> integers("lengths", torch.tensor([2, 3]), axes=("batch",), least=0)
@@ -112,7 +110,7 @@ def _typed(
     elif dtypes is None or values.dtype in dtypes:
         if axes is None or values.ndim == len(axes):
             return values
-        fix = f"A single row becomes {name}[None]." if values.ndim == len(axes) - 1 else ""
+        fix = f"A single one becomes {name}[None]." if values.ndim == len(axes) - 1 else ""
     wanted = expected if axes is None else f"{expected} with axes ({', '.join(axes)})"
     raise TypeError(f"{name} must be {wanted}, got {got(values)}. {fix}".rstrip())
 
@@ -240,9 +238,9 @@ def lengths(values: Tensor, *, total: int) -> Tensor:
     ValueError: lengths must be between 0 and total=3, got [2, 4].
     """
     at_least(0, total=total)
-    integers("lengths", values, axes=("batch",))
-    if values.numel() and not 0 <= values.min().item() <= values.max().item() <= total:
-        raise ValueError(f"lengths must be between 0 and total={total}, got {shortened(values.tolist())}.")
+    found = integers("lengths", values, axes=("batch",)).tolist()
+    if found and not 0 <= min(found) <= max(found) <= total:
+        raise ValueError(f"lengths must be between 0 and total={total}, got {shortened(found)}.")
     return values
 
 

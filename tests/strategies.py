@@ -1,5 +1,8 @@
 """What random tests draw from: shapes, lengths, masks, and strings that nobody would type."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 from hypothesis import strategies as st
 
@@ -28,7 +31,7 @@ def lengths(draw, *, most: int = 6):
 
 @st.composite
 def attention_inputs(draw, *, dtypes=tuple(DTYPES)):
-    """q, k, v and a bool mask (B, H, L, S), in which rows with no key are likely."""
+    """q, k, v and a bool mask (B, H, L, S), in which fully masked rows are likely."""
     batch, heads, queries, keys, dim = (draw(st.integers(1, n)) for n in (3, 3, 6, 6, 8))
     g = torch.Generator().manual_seed(draw(seeds))
     dtype = draw(st.sampled_from(dtypes))
@@ -37,3 +40,25 @@ def attention_inputs(draw, *, dtypes=tuple(DTYPES)):
     share = draw(st.sampled_from([0.0, 0.3, 0.7, 1.0]))
     shape = tuple(draw(st.sampled_from([1, n])) for n in (batch, heads)) + (queries, keys)
     return q, k, v, torch.rand(shape, generator=g) < share
+
+
+def in_threads(make, *, count=40):
+    """What ``make(seed)`` gives for many seeds in four threads at once, while a fifth draws from the global generators.
+
+    What the fifth draws must not depend on the others.
+    """
+
+    def draw(times):
+        return [torch.rand(3).sum().item() + random.random() for _ in range(times)]
+
+    def seed_all():
+        torch.manual_seed(0)
+        random.seed(0)
+
+    seed_all()
+    expected = draw(500)
+    seed_all()
+    with ThreadPoolExecutor(5) as pool:
+        drawn, made = pool.submit(draw, 500), list(pool.map(make, range(count)))
+        assert drawn.result() == expected
+    return made

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from masklab import dialects
+from masklab import dialects, masks
 from masklab.attention import attend
 from tests.strategies import DTYPES, attention_inputs, seeds
 
@@ -26,7 +27,7 @@ def test_attend_equals_scaled_dot_product_attention(case):
 
 
 @given(attention_inputs())
-def test_a_row_with_no_key_is_zeros_in_the_library_and_nan_in_the_formula(case):
+def test_a_fully_masked_row_is_zeros_in_the_library_and_nan_in_the_formula(case):
     q, k, v, mask = case
     empty = ~mask.expand(*q.shape[:-1], k.shape[-2]).any(dim=-1)
     zeros, nans = attend(q, k, v, mask), attend(q, k, v, mask, on_empty="nan")
@@ -88,14 +89,14 @@ def layer_inputs(draw):
 def test_attend_equals_multihead_attention(case):
     heads, x, words, pairs = case
     layer = nn.MultiheadAttention(x.shape[-1], heads, batch_first=True, dtype=x.dtype)
-    masks = {
+    both = {
         "key_padding_mask": dialects.to_key_padding_mask(words),
         "attn_mask": dialects.to_mha_attn_mask(pairs, heads=heads),
     }
     mask = words[:, None, None, :] & pairs
-    close(layer(x, x, x, **masks, need_weights=True)[0], by_hand(layer, x, mask, empty="nan"), x.dtype)
-    # Without the weights, in train mode, the fused kernel runs: an empty row is finite there.
-    close(layer(x, x, x, **masks, need_weights=False)[0], by_hand(layer, x, mask, empty="zeros"), x.dtype)
+    close(layer(x, x, x, **both, need_weights=True)[0], by_hand(layer, x, mask, empty="nan"), x.dtype)
+    # Without the weights, in train mode, the fused kernel runs: a fully masked row is finite there.
+    close(layer(x, x, x, **both, need_weights=False)[0], by_hand(layer, x, mask, empty="zeros"), x.dtype)
 
 
 @given(layer_inputs(), st.booleans())
@@ -143,6 +144,43 @@ def test_a_mask_that_does_not_fit_is_refused_in_one_sentence(mask, error, words)
     q = torch.zeros(2, 1, 4, 8)
     with pytest.raises(error, match=words):
         attend(q, q, q, mask)
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(torch.float16, 60.0), (torch.bfloat16, 4e18)])
+def test_half_precision_scales_before_the_product_as_the_library_does(dtype, large):
+    """64·60² is more than float16 has room for, and 64·60²/√64 is not."""
+    g = torch.Generator().manual_seed(0)
+    q, v = torch.full((1, 1, 4, 64), large, dtype=dtype), torch.randn(1, 1, 4, 64, generator=g).to(dtype)
+    mask = torch.ones(1, 1, 4, 4, dtype=torch.bool).tril()
+    assert (q @ q.mT).isinf().all()
+    stages = attend(q, q, v, mask)
+    assert stages.scores.isfinite().all()
+    with sdpa_kernel(SDPBackend.MATH):  # the fused kernel scales in float32, after the product: too late in bfloat16
+        theirs = F.scaled_dot_product_attention(q, q, v, attn_mask=mask)
+    torch.testing.assert_close(stages.output, theirs, atol=DTYPES[torch.bfloat16], rtol=DTYPES[torch.bfloat16])
+
+
+Q, K, ONES = torch.zeros(2, 1, 4, 8), torch.zeros(2, 1, 3, 8), torch.ones(2, 1, 4, 3, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "words"),
+    [
+        ((Q, K, K, ONES.numpy()), TypeError, r"mask must be a tensor .*NumPy array of bool and .*from_numpy\(mask\)"),
+        ((Q, K, K, ONES.tolist()), TypeError, r"mask must be a tensor .*got \[\[\[\[True.*torch.tensor\(mask\)"),
+        ((Q, K, K, masks.causal()), TypeError, r"mask must be a tensor .*got a rule\. Use rule.tensor"),
+        ((Q.tolist(), K, K), TypeError, r"q must be a tensor \(floating-point\).*Use torch.tensor\(q\)"),
+        ((Q, K.long(), K), TypeError, "k must be floating-point"),
+        ((Q[:, 0], K[:, 0], K[:, 0]), TypeError, r"q must .* axes \(batch, head, position, feature\).*\(2, 4, 8\)"),
+        ((Q, K[:1], K[:1]), ValueError, r"got \(2, 1, 4, 8\), \(1, 1, 3, 8\) and"),  # torch would use it for both
+        ((Q, K, Q), ValueError, r"got \(2, 1, 4, 8\), \(2, 1, 3, 8\) and \(2, 1, 4, 8\)"),
+        ((Q, K[..., :4], K), ValueError, r"got \(2, 1, 4, 8\), \(2, 1, 3, 4\) and"),
+    ],
+)
+def test_what_is_no_attention_is_refused_in_one_sentence(inputs, error, words):
+    attend(Q, K, K, ONES)
+    with pytest.raises(error, match=words):
+        attend(*inputs)
 
 
 def test_a_square_batch_is_never_taken_for_a_matrix_silently():

@@ -295,7 +295,7 @@ WRONG = {
             lambda scores, mask: scores.softmax(-1) * mask,
             lambda scores, mask: fill(scores.softmax(-1), mask, 0),
         ],
-        "shared out along the wrong axis": [
+        "normalised along the wrong axis": [
             lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1)
         ],
         "−∞ too late": [lambda scores, mask: fill(scores.softmax(-1), mask)],
@@ -315,7 +315,7 @@ WRONG = {
         "wrong axis": [lambda scores, mask: fill(scores, mask).softmax(0)],
         "one softmax for all rows": [lambda scores, mask: fill(scores, mask).flatten().softmax(0).view_as(scores)],
         "logarithms": [lambda scores, mask: F.log_softmax(fill(scores, mask), -1)],
-        "exp, not shared out": [
+        "exp, not normalised": [
             lambda scores, mask: fill(scores, mask).exp(),
             lambda scores, mask: scores.exp() * mask,
         ],
@@ -465,13 +465,13 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
         (
             "word_mask",
             lambda lengths, total: torch.arange(total)[:, None] >= total - lengths,
-            "its last two axes are exchanged",
+            "its last two axes are swapped",
         ),
         ("attention_mask", lambda words: words[:, None, None].expand(-1, 1, words.shape[1], -1), "size 1 is too many"),
         ("attention_mask", lambda words: keys(words)[0], "the first axis is missing"),
         ("attention_mask", lambda words: keys(torch.where(words, 0.0, -1e9)), "this is the additive form"),
         ("masked_weights", lambda scores, mask: fill(scores, mask).half().softmax(-1), "some cells differ"),
-        ("masked_weights", lambda scores, mask: scores.masked_fill(mask.float(), NONE), r"\.bool\(\) makes it"),
+        ("masked_weights", lambda scores, mask: scores.masked_fill(mask.float(), NONE), r"\.bool\(\) converts"),
         ("masked_weights", lambda scores, mask: fill(scores, mask.T).softmax(-1), "some numbers are NaN"),
         ("run_layer", lambda layer, x, words: layer(x, x, x, attn_mask=~words)[0], r"is_word of shape \(2, 6\)"),
     ],
@@ -524,7 +524,7 @@ def test_weights_that_do_not_come_from_the_scores_are_not_told_about_detach(answ
 )
 def test_masking_after_the_softmax_and_sharing_out_again_is_right_with_a_note(answer):
     verdict = check.masked_weights(answer)
-    assert (verdict.state, verdict.note) == ("right", "shares out twice")
+    assert (verdict.state, verdict.note) == ("right", "mask after the softmax, normalised")
     assert "200 apart" in verdict.message
     far = torch.tensor([[0.0, 200.0]])
     assert not answer(far, torch.tensor([[True, False]])).isfinite().all()  # the note is true
@@ -548,12 +548,20 @@ def test_the_usual_answers_need_no_note(answer):
 @pytest.mark.parametrize(
     ("name", "answer", "named"),
     [
-        ("word_mask", lambda lengths, total: torch.arange(L) >= L - lengths[:, None], "`L` of the notebook"),
-        ("attention_mask", lambda is_word: is_word[:, None, :].expand(-1, L, -1), "`L` of the notebook"),
-        ("attention_mask", lambda is_word: keys(words), "`words` of the notebook"),
-        ("masked_weights", lambda s, m: fill(s, words[0].expand(L, L)).softmax(-1), "`words` and `L` of the notebook"),
-        ("run_layer", lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~words)[0], "`words` of the notebook"),
-        ("safe_weights", lambda s, b: opened(s, b).masked_fill(empty(b).expand(L, L), 0), "`L` of the notebook"),
+        ("word_mask", lambda lengths, total: torch.arange(L) >= L - lengths[:, None], "`L` from the notebook"),
+        ("attention_mask", lambda is_word: is_word[:, None, :].expand(-1, L, -1), "`L` from the notebook"),
+        ("attention_mask", lambda is_word: keys(words), "`words` from the notebook"),
+        (
+            "masked_weights",
+            lambda s, m: fill(s, words[0].expand(L, L)).softmax(-1),
+            "`words` and `L` from the notebook",
+        ),
+        (
+            "run_layer",
+            lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~words)[0],
+            "`words` from the notebook",
+        ),
+        ("safe_weights", lambda s, b: opened(s, b).masked_fill(empty(b).expand(L, L), 0), "`L` from the notebook"),
     ],
 )
 def test_a_variable_of_the_notebook_gets_a_sentence_of_its_own(name, answer, named):
@@ -597,7 +605,7 @@ def test_a_check_leaves_the_learners_random_numbers_alone():
 
 def test_an_answer_drawn_at_random_is_told_apart():
     verdict = check.word_mask(lambda lengths, total: torch.rand(len(lengths), total) < 0.5)
-    assert verdict.misconception == "random" and "another answer each time" in verdict.message
+    assert verdict.misconception == "random" and "a different answer each time" in verdict.message
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ pairs = Exercise(
 )
 
 smallest = Exercise(
-    name="smallest", asks="the smallest parameter", takes="layer", cases=[(cases.filled(nn.Linear, 2, 3),)],
+    name="smallest", asks="the smallest parameter", takes="layer", cases=[(nn.Linear(2, 3),)],
     definition=lambda layer: min(p.min().item() for p in layer.parameters()),
     notes=[Note("infinite", "It is −∞ here.", case=(nn.Linear(1, 1),), shows=lambda answer: answer == -math.inf)],
 )  # fmt: skip
@@ -77,7 +77,7 @@ def test_a_number_and_its_gradient_are_judged_together(answer):
         (lambda x, y: F.cross_entropy(x, y, reduction="sum") / len(y), "you divide by all positions"),
         (lambda x, y: F.cross_entropy(x, y, reduction="none"), "your answer must be a single number, got shape (5,)."),
         (lambda x, y: F.cross_entropy(x, y).detach(), "no gradient flows back"),
-        (lambda x, y: F.cross_entropy(x, y) * 2, "some cells differ, for 3 of 3 inputs."),
+        (lambda x, y: F.cross_entropy(x, y) * 2, "some cells differ for 3 of 3 inputs."),
         (lambda x, y: F.cross_entropy(x, y).item(), "must be a tensor, got a float"),
     ],
 )
@@ -142,7 +142,6 @@ def test_odd_tensors_get_a_form_not_an_error():
 
 def test_cases_are_drawn_from_private_generators_and_are_always_the_same():
     before = torch.get_rng_state()
-    first, second = (cases.filled(nn.MultiheadAttention, 8, 2, batch_first=True) for _ in range(2))
+    first, second = ((cases.lengths_and_total(3), cases.scores_and_masks(3, empty_row=True)) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
-    assert same(first, second, tolerance=0) and not same(first, cases.filled(nn.MultiheadAttention, 8, 2, seed=6))
-    assert 0.3 < first.in_proj_weight.std() < 0.5
+    assert same(first, second, tolerance=0) and not first[1][0][1][0].any()

@@ -5,6 +5,7 @@ import re
 from collections import Counter, defaultdict
 from zlib import crc32
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from masklab import corpus
 from masklab.corpus import AMBIGUOUS, TAGS, TOPICS, VOCABULARY, batch, batch_text, sentences, split, words_of
 from masklab.losses import curriculum_weights
 from masklab.text import PAD, Batch
-from tests.strategies import hostile, seeds, sides
+from tests.strategies import hostile, in_threads, seeds, sides
 
 UNIVERSAL = set(re.findall(r"\w+", "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X"))
 ALL = sentences(n=8000)
@@ -65,7 +66,19 @@ def test_any_n_and_seed(n, seed):
     assert random.getstate() == before[0] and torch.equal(torch.get_rng_state(), before[1])
 
 
+def test_seeds_hold_in_threads():
+    assert in_threads(lambda seed: sentences(n=9, seed=seed)) == [sentences(n=9, seed=seed) for seed in range(40)]
+    found = in_threads(lambda seed: split(EXAMPLES[:20], seed=seed))
+    assert found == [split(EXAMPLES[:20], seed=seed) for seed in range(40)]
+
+
 def test_what_cannot_be_had_is_said():
+    with pytest.raises(ValueError, match="n must be an integer, got 2.5"):
+        sentences(n=2.5)
+    with pytest.raises(ValueError, match="seed must be an integer, got 0.5"):
+        split(EXAMPLES, seed=0.5)
+    assert sentences(n=np.int64(9), seed=np.int64(1)) == sentences(n=9, seed=1)
+    assert split(EXAMPLES[:9], seed=np.int64(1)) == split(EXAMPLES[:9], seed=1)
     with pytest.raises(ValueError, match="between 0 and 100000, got -1"):
         sentences(n=-1)
     with pytest.raises(ValueError, match="got 100001"):
@@ -181,6 +194,11 @@ def test_what_is_no_vocabulary_is_refused():
     for words in (("a", "a"), ("[MASK]", "a")):
         with pytest.raises(ValueError, match="every word must come once"):
             corpus.Vocabulary(words)
+    with pytest.raises(
+        TypeError, match=r"words must be a list of words, got the text 'Thecat'\. Write tokenize\(text\)"
+    ):
+        corpus.Vocabulary("Thecat")  # no letter comes twice
+    assert corpus.Vocabulary(["ate"]).tokens[-1] == "ate"
 
 
 def test_another_vocabulary_gives_its_own_ids():
@@ -415,11 +433,13 @@ def test_difficulty_is_what_a_curriculum_wants():
 def test_any_text_becomes_a_batch(texts, side, ends):
     found = batch_text(texts, side=side, ends=ends)
     around = (["[BOS]"], ["[EOS]"]) if ends else ([], [])
-    for row, ids, mask, text in zip(found.tokens, found.ids, found.is_word, texts, strict=True):
-        assert [token for token, word in zip(row, mask, strict=True) if word] == around[0] + words_of(text) + around[1]
-        assert (ids[mask] != 0).all() and (ids[~mask] == 0).all()  # padding comes from the lengths alone
+    for row, ids, is_word, text in zip(found.tokens, found.ids, found.is_word, texts, strict=True):
+        assert [token for token, word in zip(row, is_word, strict=True) if word] == around[0] + words_of(text) + around[
+            1
+        ]
+        assert (ids[is_word] != 0).all() and (ids[~is_word] == 0).all()  # padding comes from the lengths alone
         if ends:
-            assert ids[mask][[0, -1]].tolist() == [3, 4] and not {3, 4} & set(ids[mask][1:-1].tolist())
+            assert ids[is_word][[0, -1]].tolist() == [3, 4] and not {3, 4} & set(ids[is_word][1:-1].tolist())
     assert found.ids.shape == (len(texts), max((len(words_of(t)) + 2 * ends for t in texts), default=0))
 
 

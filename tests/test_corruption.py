@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from masklab import corruption
 from masklab.dialects import IGNORED
 from masklab.text import tokenize
-from tests.strategies import seeds
+from tests.strategies import in_threads, seeds
 
 MASK, WORDS = 4, range(1000, 2000)  # random tokens are told from the texts of these tests, whose ids are below 100
 SENTINELS = range(199, 99, -1)
@@ -147,7 +147,7 @@ def test_what_all_text_methods_keep(case, probability, shares, seed):
 
     global_state = torch.get_rng_state()
     first, second = methods(generator(seed)), methods(generator(seed))
-    assert torch.equal(global_state, torch.get_rng_state())  # nobody's dice but the caller's
+    assert torch.equal(global_state, torch.get_rng_state())  # only the caller's generator moved
     assert all(torch.equal(one, copy) for one, copy in zip(before, copies, strict=True))
     for new, again in zip(first, second, strict=True):
         assert torch.equal(new.ids, again.ids) and torch.equal(new.chosen, again.chosen)
@@ -200,7 +200,7 @@ def test_no_function_that_draws_is_forgotten():
 
 
 @each_that_draws
-def test_all_dice_are_those_of_the_caller(draw):
+def test_all_draws_come_from_the_callers_generator(draw):
     global_state = torch.get_rng_state()
     g = generator()
     first, second = draw(g), draw(g)
@@ -212,10 +212,27 @@ def test_all_dice_are_those_of_the_caller(draw):
 
 
 @each_that_draws
-@pytest.mark.parametrize("nobody", [None, 0])
-def test_no_dice_but_the_callers_are_taken(draw, nobody):
-    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator, got {nobody}\. .*manual_seed"):
-        draw(nobody)
+def test_seeds_hold_in_threads(draw):
+    made = in_threads(lambda seed: draw(generator(seed)))
+    assert all(same(one, draw(generator(seed))) for seed, one in enumerate(made))
+
+
+@each_that_draws
+def test_draws_are_those_of_the_generator_whatever_the_default_device_and_dtype_are(draw):
+    with torch.device("meta"):
+        torch.set_default_dtype(torch.float64)
+        try:
+            made = draw(generator())
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert same(made, draw(generator()))
+
+
+@each_that_draws
+@pytest.mark.parametrize("wrong", [None, 0])
+def test_another_generator_is_refused(draw, wrong):
+    with pytest.raises(TypeError, match=rf"generator must be a torch.Generator, got {wrong}\. .*manual_seed"):
+        draw(wrong)
 
 
 @each_that_draws
@@ -582,6 +599,14 @@ def replaced(g, **options):
     [
         (lambda g: corruption.choose_tokens(TWO.float(), generator=g), TypeError,
          r"may_choose must be bool, True = yes, got torch.float32 of shape \(1, 2\). Use may_choose.bool\(\)"),
+        (lambda g: corruption.choose_tokens(TWO.numpy(), generator=g), TypeError,
+         r"may_choose must be a tensor .*got a NumPy array of bool.*torch.from_numpy\(may_choose\)"),
+        (lambda g: corruption.choose_spans([[True]], generator=g), TypeError, r"may_choose .*got \[\[True\]\]"),
+        (lambda g: corruption.word_starts(torch.rand(1, 2)), TypeError, "word_ids must be .* got torch.float32"),
+        (lambda g: corruption.time_spans(TWO, length=2.5, generator=g), ValueError, "length must be .* got 2.5"),
+        (lambda g: corruption.patches(images=1, count=2.5, generator=g), ValueError, "count must be .* got 2.5"),
+        (lambda g: corruption.static(list, masks=1.5), ValueError, "masks must be .* got 1.5"),
+        (lambda g: corruption.span_length_shares(max_len=2.5), ValueError, "max_len must be .* got 2.5"),
         (lambda g: corruption.choose_tokens(TWO[0], generator=g), ValueError, r"the shape \(batch, length\).*\(2,\)"),
         (lambda g: corruption.choose_tokens(TWO, probability=15, generator=g), ValueError, "got 15.*by 100"),
         (lambda g: corruption.choose_tokens(TWO, probability=float("nan"), generator=g), ValueError, "got nan"),

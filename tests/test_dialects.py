@@ -4,6 +4,7 @@ import math
 import re
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,7 @@ def test_flex_attention_there_and_back(case, block_size):
 
 
 def test_any_view_of_a_mask_will_do():
-    """Turned round and spread out: the memory is not as the axes say."""
+    """Transposed and expanded: the memory is not as the axes say."""
     turned = (torch.rand(3, 2, 4, 5, generator=torch.Generator().manual_seed(0)) < 0.5).transpose(0, 1).mT
     mask = turned[:, :1].expand(-1, 3, -1, -1)
     assert mask.shape == (2, 3, 5, 4) and not mask.is_contiguous()
@@ -99,6 +100,9 @@ def test_masks_stay_on_their_device():
     mask = torch.ones(1, 1, 4, 4, dtype=torch.bool, device="meta")
     assert dialects.to_bias(mask).device.type == dialects.to_transformers_4d_bias(mask).device.type == "meta"
     assert dialects.to_block_mask(mask, queries=4, keys=4).kv_num_blocks.device.type == "meta"
+    rule = masks.causal() & masks.key_dropout(0.5, batch=1, keys=4, seed=0, device="meta")
+    assert dialects.to_block_mask(rule, queries=4, keys=4).kv_num_blocks.device.type == "meta"
+    assert dialects.to_block_mask(masks.causal(), queries=4, keys=4, device="meta").kv_num_blocks.device.type == "meta"
 
 
 def test_a_rule_becomes_a_block_mask():
@@ -150,7 +154,7 @@ def test_both_forms_give_sdpa_the_same_attention(case):
     close(ours, by_bias, q.dtype)
 
 
-def test_sdpa_takes_a_padding_mask_for_pairs_in_silence():
+def test_sdpa_takes_a_padding_mask_for_pairs_silently():
     """As many sentences as queries: (batch, key) is read as (query, key). So `to_sdpa` wants all four axes."""
     words = torch.tensor([[True, True, False], [True, False, False], [True, True, True]])  # (B, S), and B = L = 3
     q, k, v = torch.randn(3, 3, 2, 3, 4, generator=torch.Generator().manual_seed(0))
@@ -365,7 +369,7 @@ def test_what_true_means_in_each_library():
 
 
 def table():
-    """Lines of the table: call → (keep, block, row with no key)."""
+    """Lines of the table: call → (keep, block, fully masked row)."""
     lines = dialects.__doc__.split("\n===")[2].splitlines()[1:]
     return {name: tuple(rest) for name, *rest in (re.split(r"\s{2,}", line.strip()) for line in lines)}
 
@@ -379,8 +383,8 @@ def as_the_table_says(mask, call, dtype):
     return torch.where(mask, keep, block)
 
 
-def row_with_no_key(output, q, k, v, mask):
-    """Which word of the table describes the rows of an attention that have no key; the others must be right."""
+def fully_masked_row(output, q, k, v, mask):
+    """Which word of the table describes the fully masked rows of an attention; the others must be right."""
     empty = ~mask.expand(*q.shape[:-1], k.shape[-2]).any(dim=-1)
     assert empty.any() and not empty.all()
     close(attend(q, k, v, mask).output[~empty], output[~empty], q.dtype)
@@ -490,13 +494,13 @@ def test_each_line_of_the_table(call):
     for dtype in [torch.float32] if once else [half] if half == torch.float16 else [torch.float32, half]:
         x = torch.randn(2, 2, 4, 8, generator=torch.Generator().manual_seed(0)).to(dtype)
         x = split(F.layer_norm(merged(x), (16,), eps=0.0), 2)  # so that an encoder layer's norm changes nothing
-        mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 has no key
+        mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 is fully masked
         output = RUNS[call](x, x, x, as_the_table_says(mask, call, dtype))
-        assert row_with_no_key(output.detach(), x, x, x, mask) == table()[call][2]
+        assert fully_masked_row(output.detach(), x, x, x, mask) == table()[call][2]
 
 
 def test_the_nan_of_a_row_is_in_all_gradients_even_if_no_loss_reads_it():
-    mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 has no key
+    mask = masks.causal().tensor(queries=4, keys=4) & (torch.arange(4) != 2)[:, None]  # row 2 is fully masked
     x = torch.randn(1, 4, 4, generator=torch.Generator().manual_seed(0))
     for need_weights in (True, False):
         layer = plain_layer(2, 2, torch.float32)
@@ -531,7 +535,7 @@ SIZES = {"batch": 2, "heads": 4, "queries": 3, "keys": 5}
 
 @given(st.tuples(*[st.integers(1, 4)] * 4), st.integers(1, 4), seeds)
 def test_a_shape_is_read_only_if_it_can_mean_one_thing(sizes, ndim, seed):
-    """Against a slow search: put the axes into every place the house has, and see which masks come out."""
+    """Against a slow search: put the axes into every place there are, and see which masks come out."""
     size = dict(zip(("batch", "heads", "queries", "keys"), sizes, strict=True))
     g = torch.Generator().manual_seed(seed)
     places = {1: [(3,)], 2: [(0, 3), (2, 3)], 3: [(0, 2, 3), (1, 2, 3)], 4: [(0, 1, 2, 3)]}[ndim]
@@ -710,12 +714,14 @@ def test_a_rule_in_place_of_a_tensor_is_refused(name):
         convert(masks.causal(), **options)
     with pytest.raises(TypeError, match=r"must be a tensor.*, got \[\[True\]\]\. Use torch.tensor"):
         convert([[True]], **options)
+    with pytest.raises(TypeError, match=r"must be a tensor.*, got a NumPy array of bool and .*torch.from_numpy"):
+        convert(np.array([[True]]), **options)
 
 
 @pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.complex64])
 @pytest.mark.parametrize("convert", [dialects.to_bias, dialects.to_transformers_4d_bias])
 def test_a_bias_of_another_dtype_is_refused(convert, dtype):
-    """As a bool 0 and −∞ would be False and True: the mask turned round."""
+    """As a bool 0 and −∞ would be False and True: the mask inverted."""
     with pytest.raises(TypeError, match=f"dtype must be floating-point, .* got {dtype}"):
         convert(torch.ones(1, 1, 2, 2, dtype=torch.bool), dtype=dtype)
 
@@ -785,6 +791,14 @@ def test_shapes_that_do_not_fit_are_refused():
             convert(four[0, 0])
 
 
+def test_sizes_may_be_integers_of_numpy():
+    n, rule = np.int64, masks.causal()
+    block_mask = dialects.to_block_mask(rule, batch=n(2), heads=n(1), queries=n(4), keys=n(4), block_size=n(2))
+    assert torch.equal(dialects.from_block_mask(block_mask), rule.tensor(batch=2, queries=4, keys=4))
+    mask = rule.tensor(batch=2, queries=3, keys=3)
+    assert torch.equal(dialects.from_mha_attn_mask(dialects.to_mha_attn_mask(mask, heads=n(1)), heads=n(1)), mask)
+
+
 def test_a_block_mask_of_another_size_is_refused():
     mask = torch.ones(2, 1, 3, 3, dtype=torch.bool)
     with pytest.raises(ValueError, match="must fit"):
@@ -811,6 +825,8 @@ def test_a_block_mask_of_another_size_is_refused():
         ({"queries": 0, "keys": 3}, "queries must be an integer, at least 1, got 0"),
         ({"queries": 3, "keys": 0}, "keys must be an integer, at least 1, got 0"),
         ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be an integer, at least 1, got 0"),
+        ({"queries": 3, "keys": 3, "batch": 1.5}, "batch must be an integer, at least 1, got 1.5"),
+        ({"queries": 3, "keys": 3, "heads": 0}, "heads must be an integer, at least 1, got 0"),
         ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be an integer, at least 1, got 0"),
     ],
 )

@@ -1,7 +1,7 @@
 """The dialects of Transformers through whole models of it, tiny and with random weights.
 
 The oracle is the same model with our `attend` registered as its attention: it is given the
-mask of the house as it is. Everything else in the model is the library's.
+mask as it is. Everything else in the model is the library's.
 """
 
 from copy import deepcopy
@@ -32,8 +32,8 @@ def our_attention(*, empty):
     def run(module, query, key, value, attention_mask, **kwargs):
         output = attend(query, key, value, attention_mask).output
         if empty == "uniform":
-            no_key = ~attention_mask.any(dim=-1, keepdim=True)
-            output = torch.where(no_key, value.mean(dim=-2, keepdim=True), output)
+            fully_masked = ~attention_mask.any(dim=-1, keepdim=True)
+            output = torch.where(fully_masked, value.mean(dim=-2, keepdim=True), output)
         return output.transpose(1, 2), None
 
     return run
@@ -82,7 +82,7 @@ def batches(draw):
 
 
 def house_mask(name, words):
-    """What the model shall do: BERT sees all words, Llama those that are not in the future."""
+    """What the model should do: BERT sees all words, Llama those that are not in the future."""
     batch, total = words.shape
     columns = words[:, None, None, :].expand(-1, 1, total, -1)
     return columns & masks.causal().tensor(queries=total, keys=total) if name == "llama" else columns
@@ -148,7 +148,7 @@ def test_eager_adds_a_bool_4d_mask_and_blocks_nothing(models):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("call", [call for call in table() if call.startswith("Transformers")])
 def test_each_line_of_the_table(models, call, dtype):
-    """A sentence of no words in BERT, whose attention we listen to: its values, and what it makes of them."""
+    """A sentence of no words in BERT, with hooks on its attention: its values, and what it makes of them."""
     bert, heard = models["bert", dtype], {}
     attention = bert.encoder.layer[0].attention.self
     words = torch.tensor([[True, True, True, False], [False] * 4])

@@ -16,6 +16,7 @@ from masklab.training import rows
 from tests.comparisons import apart
 
 RIGHT = masks.causal()
+SEEDS = (0, 1)  # `make bench` takes three
 
 
 # --- What is claimed -------------------------------------------------------------------------------------------------
@@ -23,7 +24,7 @@ RIGHT = masks.causal()
 
 @pytest.fixture(scope="module")
 def seen_future():
-    return causal_mask()
+    return causal_mask(seeds=SEEDS)
 
 
 @pytest.mark.parametrize("bug", ["one token too far", "no mask"])
@@ -54,7 +55,7 @@ def test_one_token_too_far_is_triu_with_diagonal_2():
 
 @pytest.fixture(scope="module")
 def shifts():
-    return label_shift()
+    return label_shift(seeds=SEEDS)
 
 
 def test_labels_are_shifted_once(shifts):
@@ -74,7 +75,7 @@ def test_labels_are_shifted_once(shifts):
 def test_variants_differ_in_the_entry_of_their_table_and_in_nothing_else(monkeypatch, experiment, table):
     entries = getattr(causal, table)
     monkeypatch.setattr(causal, table, dict.fromkeys(entries, next(iter(entries.values()))))
-    result = experiment(seeds=[0, 1], steps=4)
+    result = experiment(seeds=[0, 1], steps=2)
     assert len({str(scores) for scores in result.scores.values()}) == 1
     assert len({str(curves) for curves in result.curves.values()}) == 1
     assert len(set(result.samples.values())) == 1
@@ -96,7 +97,7 @@ def test_shifted_labels_by_a_slow_loop(shift):
 
 
 class Oracle(torch.nn.Module):
-    """Gives the token that stands ``ahead`` of each one."""
+    """Predicts the token that is ``ahead`` places later."""
 
     def __init__(self, ahead):
         super().__init__()

@@ -15,11 +15,11 @@ RIGHT = masks.causal()
 
 @pytest.fixture(scope="module")
 def canaries():
-    return canary()
+    return canary(seeds=(0, 1))  # `make bench` takes three
 
 
 def test_the_canary_finds_every_leak_but_one(canaries):
-    assert canaries.scores["correct"] == [0, 0, 0]
+    assert canaries.scores["correct"] == [0, 0]
     for leak in ("no mask", "one token too far", "a bias of −2"):
         assert apart(canaries, leak) and min(canaries.scores[leak]) > 3.2  # it knows nearly all of 3.466
     assert apart(canaries, "mean over all positions") and 0.03 < min(canaries.scores["mean over all positions"]) < 1

@@ -89,7 +89,7 @@ def test_votes_without_noise_are_true_and_pads_have_none(seed):
 @given(seeds)
 @settings(max_examples=10)
 def test_votes_are_as_noisy_as_they_should_be(seed):
-    """At a clear word 5 % guess, one in 11 of them right; at an unclear one hardly two agree by chance."""
+    """At a clear word 5 % guess, one in 11 of them right; at an unclear one hardly two agree at random."""
     seen, _ = texts()
     said = votes(seen, seed=seed)
     right = (said == seen.tags[..., None]).float().mean(dim=-1)  # (B, L)
@@ -229,7 +229,7 @@ def test_accuracy_is_the_share_of_true_tags_of_those_words(monkeypatch, measure,
 
 def test_an_unknown_choice_is_refused_by_name():
     for experiment in (annotator_noise, curriculum):
-        with pytest.raises(ValueError, match="measure must be one of 'ambiguous words'.* got 'luck'"):
+        with pytest.raises(ValueError, match="measure must be 'ambiguous words'.* got 'luck'"):
             experiment(measure="luck", steps=1)
-    with pytest.raises(ValueError, match="guess must be one of 'any tag', 'usual tag', got 'none'"):
+    with pytest.raises(ValueError, match="guess must be 'any tag' or 'usual tag', got 'none'"):
         annotator_noise(guess="none")

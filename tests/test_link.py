@@ -144,6 +144,7 @@ def test_no_value_kills_the_lab_or_holds_it(wire, key, name, caplog):
     assert held < HELD_SECONDS
     assert wire.lab.answered == {"a": 1}
     assert can_be_sent(wire.lab.state)
+    assert lesson.State().changed(wire.lab.state).raw() == wire.lab.state  # nothing is in it that a page can't show
     wire.say(2, INITIAL)
     assert wire.lab.picture["problem"] == "" and repr(wire.lab) == repr(lesson.lab())
 
@@ -156,6 +157,22 @@ def can_be_sent(value):
 def test_values_of_another_kind_are_left_out(wire):
     wire.say(1, {"sentences": "abc", "shown": "1", "pad": [1], "predict": 1, "painted": True, "mask": 3})
     assert wire.lab.state == INITIAL
+
+
+def test_what_a_control_does_not_take_is_said_and_not_kept(wire):
+    assert wire.say(1, {"sentences": ["a", None], "mask": "none"}) == [["answered", "picture"]]
+    assert wire.lab.picture["problem"].startswith("sentences must be a list of texts")
+    assert wire.lab.state == INITIAL
+    wire.say(2, {"seed": 7})
+    assert wire.lab.picture["problem"] == ""
+
+
+def test_what_python_set_wrongly_does_not_lock_the_controls(wire):
+    wire.lab.state = INITIAL | {"side": "up"}
+    assert wire.lab.picture["problem"].startswith("side must be")
+    wire.say(1, {"seed": 7})
+    wire.say(2, {"side": "left"})
+    assert wire.lab.picture["problem"] == "" and wire.lab.state == INITIAL | {"side": "left", "seed": 7}
 
 
 @pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: str(changes)[:30])

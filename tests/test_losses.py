@@ -339,15 +339,15 @@ def test_a_forbidden_class_costs_nothing_where_it_is_not_the_label():
 def test_next_token_labels_by_a_slow_loop(case, side, seed, packed, chosen):
     found, total = case
     g = torch.Generator().manual_seed(seed)
-    mask = word_positions(found, total=total, side=side)
-    ids = torch.randint(9, mask.shape, generator=g)  # 0 among the words and under the padding
-    documents = torch.randint(2, mask.shape, generator=g).cumsum(dim=1) if packed else None
-    learn = torch.rand(mask.shape, generator=g) < 0.5 if chosen else None
-    labels, supervised = next_token_labels(ids, mask, documents=documents, learn=learn)
+    is_word = word_positions(found, total=total, side=side)
+    ids = torch.randint(9, is_word.shape, generator=g)  # 0 among the words and under the padding
+    documents = torch.randint(2, is_word.shape, generator=g).cumsum(dim=1) if packed else None
+    learn = torch.rand(is_word.shape, generator=g) < 0.5 if chosen else None
+    labels, supervised = next_token_labels(ids, is_word, documents=documents, learn=learn)
     assert labels.shape == supervised.shape == ids.shape and supervised.dtype == torch.bool
     for b in range(len(found)):
         for i in range(total):
-            counts = i + 1 < total and bool(mask[b, i]) and bool(mask[b, i + 1])
+            counts = i + 1 < total and bool(is_word[b, i]) and bool(is_word[b, i + 1])
             counts = counts and (documents is None or bool(documents[b, i] == documents[b, i + 1]))
             counts = counts and (learn is None or bool(learn[b, i + 1]))
             assert supervised[b, i] == counts
@@ -357,8 +357,8 @@ def test_next_token_labels_by_a_slow_loop(case, side, seed, packed, chosen):
 @given(lengths(), sides)
 def test_each_sentence_has_one_label_less_than_words(case, side):
     found, total = case
-    mask = word_positions(found, total=total, side=side)
-    supervised = next_token_labels(torch.ones_like(mask, dtype=torch.int64), mask)[1]
+    is_word = word_positions(found, total=total, side=side)
+    supervised = next_token_labels(torch.ones_like(is_word, dtype=torch.int64), is_word)[1]
     assert torch.equal(supervised.sum(dim=1), (found - 1).clamp(min=0))
 
 
@@ -477,6 +477,16 @@ LOGITS, LABELS, MASK, LOSSES = torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), t
     [
         (lambda: token_losses(LOGITS.long(), LABELS),
          TypeError, r"logits must be floating-point, got torch.int64 of shape \(2, 3, 4\)"),
+        (lambda: token_losses(LOGITS.numpy(), LABELS), TypeError,
+         r"logits .*NumPy array of float32.*from_numpy\(logits\)"),
+        (lambda: token_losses(LOGITS, LABELS, MASK.tolist()), TypeError, r"mask must be a tensor .*got \[\[True"),
+        (lambda: reduce(LOSSES, MASK.numpy()), TypeError, "weights must be a tensor.*NumPy array of bool"),
+        (lambda: reduce([[1.0]], MASK), TypeError, r"losses must be a tensor .*got \[\[1.0\]\]"),
+        (lambda: label_weights(LABELS, MASK, [1.0] * 4), TypeError, "class_weights must be a tensor, got"),
+        (lambda: next_token_labels(LABELS, MASK, documents=LOSSES), TypeError, "documents must be .* integers"),
+        (lambda: shift_left([[1, 2]]), TypeError, "values must be a tensor"),
+        (lambda: agreement_weights([[[1]]]), TypeError, r"votes must be a tensor \(int64\)"),
+        (lambda: curriculum_weights([[1.0]], stage=1), TypeError, "difficulty must be a tensor"),
         (lambda: token_losses(LOGITS, LOSSES), TypeError, r"labels must be int64, got torch.float32 of shape \(2, 3\)"),
         (lambda: token_losses(LOGITS.mT, LABELS), ValueError, r"\(2, 4, 3\).*\(2, 3\).*transpose\(1, 2\)"),
         (lambda: token_losses(LOGITS[0], LABELS[0]), ValueError,

@@ -2,16 +2,21 @@
 
 import itertools
 import pickle
+import shutil
+import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.autograd.profiler import profile
+from torch.nn.attention.flex_attention import flex_attention
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from masklab import masks
+from masklab import dialects, masks
 from masklab.attention import attend
-from tests.strategies import lengths, seeds, sides
+from tests.strategies import in_threads, lengths, seeds, sides
 
 sizes = st.integers(1, 7)
 
@@ -38,7 +43,7 @@ def same(mask, allowed, **size):
 
 
 @given(sizes, sizes)
-def test_itself_and_everything_by_a_slow_loop(queries, keys):
+def test_diagonal_and_everything_by_a_slow_loop(queries, keys):
     same(masks.diagonal(), lambda b, h, q, k: q == k, queries=queries, keys=keys)
     same(masks.everything(), lambda b, h, q, k: True, queries=queries, keys=keys)
 
@@ -185,7 +190,7 @@ def every_rule():
     all_four = {"batch": 2, "heads": 2, "queries": 4, "keys": 4}
     return {
         "everything": masks.everything(),
-        "itself": masks.diagonal(),
+        "diagonal": masks.diagonal(),
         "padding": masks.padding(ints(4, 3), total=4),
         "padding_queries": masks.padding_queries(ints(4, 3), total=4, side="left"),
         "between": masks.between(ints(0, 1), ints(4, 3)),
@@ -297,6 +302,170 @@ def test_queries_behind_a_cache_are_the_last_rows(past, new):
     assert masks.describe(late) == masks.describe(rule).removesuffix(".") + where
 
 
+IDS = torch.tensor([[0, 0, 1, 1, 1, 2]])
+DOCUMENTS = masks.documents(IDS)
+LATE = {"causal": masks.causal(offset=5), "window": masks.sliding_window(2, offset=5),
+        "any rule": masks.offset_queries(masks.diagonal() | masks.padding(ints(6), total=6), offset=5)}  # fmt: skip
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+@pytest.mark.parametrize("other", [DOCUMENTS, masks.causal(), masks.causal(offset=4), ~DOCUMENTS | masks.diagonal()])
+def test_two_parts_of_a_rule_never_mean_different_queries(late, other):
+    """Query 0 is position 5 for one part, and another one for the other: `causal(offset=5) & documents(…)`."""
+    for compose in (lambda: late & other, lambda: other | late, lambda: ~late & (other & masks.everything())):
+        with pytest.raises(
+            ValueError, match=r"query 0 must be at one position, got .* offset_queries\(rule, offset=…\)"
+        ):
+            compose()
+
+
+@given(st.integers(0, 5), sizes)
+def test_one_offset_for_all_parts_is_right(past, new):
+    """Parts that do not look at the query, and parts of the same offset, compose as they are."""
+    total = past + new
+    words, ids = masks.padding(ints(total - 1), total=total), torch.arange(total)[None] // 2
+    late = masks.offset_queries(masks.documents(ids), offset=past)
+    rule = words & masks.causal(offset=past) & (masks.everything() & late | masks.key_dropout(0.5, **ONE_ROW, seed=0))
+    kept = masks.key_dropout(0.5, **ONE_ROW, seed=0).tensor(queries=1, keys=20)[0, 0, 0]
+
+    def allowed(b, h, q, k):
+        q = q + past
+        return k < total - 1 and k <= q and (ids[0, q] == ids[0, k] or kept[k])
+
+    same(rule, allowed, queries=new, keys=total)
+    assert rule.offset == past
+
+
+ONE_ROW = {"batch": 1, "keys": 20}
+
+
+def test_what_does_not_look_at_the_query_has_no_offset():
+    assert masks.offset_queries(WORDS, offset=2).offset == 0
+    assert masks.describe(masks.offset_queries(WORDS, offset=2)) == masks.describe(WORDS)
+    assert masks.offset_queries(masks.offset_queries(masks.causal(), offset=2), offset=3).offset == 5
+    short = masks.documents(torch.zeros(1, 1, dtype=torch.int64))  # a table of one query
+    assert masks.offset_queries(short, offset=1).offset == 1
+
+
+@pytest.mark.parametrize("lose", [
+    lambda a, b: a and b,
+    lambda a, b: a or b,
+    lambda a, b: not a,
+    lambda a, b: a if b else b,
+    lambda a, b: all([a, b]),
+])  # fmt: skip
+def test_python_words_do_not_lose_a_rule(lose):
+    with pytest.raises(TypeError, match="no truth value: write & for and, | for or, ~ for not"):
+        lose(masks.causal(), WORDS)
+
+
+def test_a_rule_stays_where_its_tables_are():
+    """With another default device every tensor whose place is not said would come out on it: on "meta" here."""
+    cpu = torch.device("cpu")
+    tables = ints(4, 3), ints(0, 1), torch.tensor([[0, 0, 1, 1], [0, 1, 1, -1]]), torch.tensor([[True, False] * 2] * 2)
+    with torch.device("meta"):
+        lengths, starts, ids, special = tables
+        rules = [
+            masks.padding(lengths, total=4, side="left") & masks.causal(),
+            masks.causal() | masks.padding_queries(lengths, total=4),
+            masks.between(starts, lengths) & masks.everything(),
+            masks.sliding_window(2) | masks.global_tokens(starts),
+            masks.chunks(3, starts=starts),
+            masks.prefix_lm(starts),
+            ~masks.documents(ids),
+            masks.special_tokens(special, role="global") | masks.diagonal(),
+            masks.offset_queries(masks.causal() & masks.documents(ids), offset=1) & masks.padding(lengths, total=4),
+            masks.encoder_decoder(lengths, lengths, source_total=4, target_total=4).target,
+            masks.block_dropout(0.5, batch=2, heads=2, queries=4, keys=4, size=3, seed=0, device=cpu) & masks.causal(),
+        ]
+        found = [rule.tensor(queries=3, keys=4) for rule in rules]
+        assert masks.causal().tensor(queries=2, keys=2).is_meta  # no table: torch's default device
+        assert masks.causal().tensor(queries=2, keys=2, device="cpu").device == cpu
+    for rule, mask in zip(rules, found, strict=True):
+        assert rule.device == mask.device == cpu
+        assert torch.equal(mask, rule.tensor(queries=3, keys=4))
+    assert rules[0].tensor(queries=2, keys=4, device="meta").is_meta
+
+
+def test_a_large_rule_stays_where_its_tables_are(monkeypatch):
+    monkeypatch.setattr(masks.rule, "CELLS_AT_ONCE", 20)
+    rule = DOCUMENTS & masks.causal()
+    with torch.device("meta"):
+        mask = rule.tensor(queries=6, keys=6)
+    assert torch.equal(mask, rule.tensor(queries=6, keys=6))
+
+
+def test_dropout_is_the_same_on_every_device_and_tables_of_two_devices_do_not_compose():
+    away = masks.key_dropout(0.5, batch=1, keys=6, seed=0, device="meta")
+    assert away.tensor(queries=2, keys=6).is_meta
+    with pytest.raises(ValueError, match="on one device, got meta and cpu"):
+        away & DOCUMENTS
+
+
+def test_seeds_hold_in_threads():
+    def make(seed):
+        return [
+            rule.tensor(queries=26, keys=30)
+            for rule in (
+                masks.dropout(0.5, **BIG, seed=seed),
+                masks.key_dropout(0.5, batch=20, keys=30, seed=seed),
+                masks.head_dropout(0.5, batch=20, heads=6, seed=seed),
+                masks.block_dropout(0.5, **BIG, size=3, seed=seed),
+            )
+        ]
+
+    for seed, made in enumerate(in_threads(make)):
+        assert all(torch.equal(one, other) for one, other in zip(made, make(seed), strict=True))
+
+
+class Listed(TorchDispatchMode):
+    """Keep the operations that torch is asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        self.operations.append(operation)
+        return operation(*args, **(kwargs or {}))
+
+
+# Besides pointwise operations FlexAttention's compiler takes these; it has no code for sums or `any` along an axis.
+LOOKED_UP = {"aten.index.Tensor", "aten.ones_like.default", "aten.floor_divide.default"}
+
+
+@pytest.mark.parametrize("name", every_rule())
+def test_every_rule_is_made_of_what_flex_attention_compiles(name):
+    rule, index = every_rule()[name], torch.arange(2)
+    with Listed() as listed:
+        rule.mask_mod(index, index, index, index)
+    assert {str(one) for one in listed.operations if torch.Tag.pointwise not in one.tags} <= LOOKED_UP
+    assert listed.operations
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_flex_attention_compiles_global_tokens():
+    q, k, v = torch.randn(3, 1, 2, 32, 16, generator=torch.Generator().manual_seed(0))
+    rule = masks.sliding_window(8) | masks.global_tokens(ints(0, 3))
+    block_mask = dialects.to_block_mask(rule, heads=2, queries=32, keys=32, block_size=16)
+    output = torch.compile(flex_attention)(q, k, v, block_mask=block_mask)
+    expected = attend(q, k, v, rule.tensor(heads=2, queries=32, keys=32)).output
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_sizes_may_be_integers_of_numpy():
+    n = np.int64
+    for rule, plain in (
+        (masks.causal(offset=n(1)), masks.causal(offset=1)),
+        (masks.sliding_window(n(2)), masks.sliding_window(2)),
+        (masks.blocks(n(2)) & masks.dilated(n(2)), masks.blocks(2) & masks.dilated(2)),
+        (masks.padding(ints(2), total=n(4)), masks.padding(ints(2), total=4)),
+        (masks.key_dropout(0.5, batch=n(1), keys=n(4), seed=n(0)), masks.key_dropout(0.5, batch=1, keys=4, seed=0)),
+    ):
+        assert torch.equal(rule.tensor(batch=n(1), queries=n(3), keys=n(4)), plain.tensor(queries=3, keys=4))
+    assert torch.equal(masks.document_ids([[2]], total=n(3)), masks.document_ids([[2]], total=3))
+
+
 def test_a_rule_keeps_its_own_table():
     ids, special = torch.tensor([[0, 0, 1, -1]]), torch.tensor([[True, False, False, False]])
     starts, ends, prefix, positions = ints(0), ints(3), ints(2), ints(1)
@@ -397,7 +566,7 @@ def test_a_query_never_loses_its_own_key_when_it_is_kept(seed, rate, case):
 @given(
     seeds, st.integers(1, 5), st.lists(st.sampled_from([0.0, 0.2, 0.5, 1.0]), min_size=1, max_size=3), st.integers(0, 2)
 )
-def test_reach_is_what_gradients_find(seed, length, shares, layers):
+def test_the_receptive_field_is_what_gradients_find(seed, length, shares, layers):
     """Random masks, empty rows and blocked diagonals among them; one a layer, the stack repeated."""
     g = torch.Generator().manual_seed(seed)
     stack = [torch.rand(length, length, generator=g) < share for share in shares]
@@ -413,27 +582,27 @@ def test_reach_is_what_gradients_find(seed, length, shares, layers):
 
 
 @given(st.integers(1, 5), st.integers(0, 4))
-def test_the_reach_of_a_window(size, layers):
+def test_the_receptive_field_of_a_window(size, layers):
     window = masks.sliding_window(size).tensor(queries=20, keys=20)
     wider = masks.sliding_window(layers * (size - 1) + 1).tensor(queries=20, keys=20)
     assert torch.equal(masks.receptive_field(window, layers=layers).expand_as(wider), wider)
     assert masks.receptive_field(window, layers=layers)[..., 19, :].sum() == layers * (size - 1) + 1
 
 
-def test_the_reach_of_no_layer_is_each_position_itself():
+def test_the_receptive_field_of_no_layer_is_each_position_itself():
     two = torch.ones(2, 1, 3, 3, dtype=torch.bool)
     assert torch.equal(masks.receptive_field(two, layers=0), torch.eye(3, dtype=torch.bool).expand(2, 1, 3, 3))
     assert masks.receptive_field(two[0, 0], two, layers=0).shape == (2, 1, 3, 3)  # as with layers
 
 
-def test_reach_stays_where_the_masks_are():
+def test_the_receptive_field_stays_where_the_masks_are():
     away = torch.ones(3, 3, dtype=torch.bool, device="meta")
     assert (
         masks.receptive_field(away, layers=2).device.type == masks.receptive_field(away, layers=0).device.type == "meta"
     )
 
 
-def test_reach_across_chunks_needs_another_rule():
+def test_the_receptive_field_across_chunks_needs_another_rule():
     chunks = masks.chunks(4).tensor(queries=12, keys=12)
     assert torch.equal(masks.receptive_field(chunks, layers=9), chunks)  # the same wall in every layer
     full = masks.causal().tensor(queries=12, keys=12)
@@ -482,6 +651,13 @@ WORDS = masks.padding(ints(2), total=3)
     (masks.causal() | masks.everything(), "A query may attend to every key."),
     (masks.everything() & masks.everything(), "A query may attend to every key."),
     (masks.offset_queries(masks.everything(), offset=2), "A query may attend to every key."),
+    (masks.causal(offset=1),
+     "A query may attend to a key if the key is not after the query, where query 0 is at position 1."),
+    (~masks.causal(offset=-2) | WORDS,
+     "A query may attend to a key if it is not true that (the key is not after the query) or the key is a word, "
+     "where query 0 is at position -2."),
+    (masks.offset_queries(masks.causal() & masks.everything(), offset=5),
+     "A query may attend to a key if the key is not after the query, where query 0 is at position 5."),
     (masks.Rule(masks.diagonal().mask_mod, masks.everything().meaning),
      "A query may attend to a key if every key is allowed."),
     (masks.prefix_lm(ints(2)) & WORDS,
@@ -505,7 +681,7 @@ def test_a_rule_says_what_it_means():
 
 
 def test_a_rule_is_itself_alone_and_is_not_pickled():
-    """Two rules of the same parts may still differ, for functions cannot be compared."""
+    """Two rules of the same parts may still differ, because functions cannot be compared."""
     rule = masks.causal()
     again = masks.Rule(rule.mask_mod, rule.meaning)
     assert rule == rule and rule != again and len({rule, again, rule}) == 2
@@ -613,6 +789,15 @@ RULE = r"must be a tensor .*, got a rule\. Use rule.tensor\(queries=…, keys=�
     (lambda: masks.causal().tensor(queries=2, keys=-1), ValueError, "keys must be .* at least 0, got -1"),
     (lambda: masks.causal().tensor(queries=2, keys=2.0), ValueError, "keys must be .* got 2.0"),
     (lambda: masks.causal().tensor(batch=-1, queries=2, keys=2), ValueError, "batch must be .* got -1"),
+    (lambda: masks.padding(ints(2), total=2.5), ValueError, "total must be an integer, at least 0, got 2.5"),
+    (lambda: masks.padding(ints(0), total=-1), ValueError, "total must be .* got -1"),
+    (lambda: masks.document_ids([[2]], total=2.5), ValueError, "total must be .* got 2.5"),
+    (lambda: masks.dropout(0.5, **BIG | {"keys": 3.0}, seed=0), ValueError, "keys must be .* got 3.0"),
+    (lambda: masks.block_dropout(0.5, **BIG | {"keys": 3.0}, size=2, seed=0), ValueError, "keys must be .* got 3.0"),
+    (lambda: masks.padding(np.array([2]), total=3), TypeError,
+     r"got a NumPy array of int64 and shape \(1,\)\. Use torch.from_numpy\(lengths\)"),
+    (lambda: masks.documents(masks.causal()), TypeError, r"got a rule\. Use rule.tensor"),
+    (lambda: masks.special_tokens(np.array([[True]])), TypeError, "must be a tensor .* got a NumPy array of bool"),
     (lambda: WORDS.tensor(queries=3, keys=4), ValueError, "the rule does not know all of 3 queries and 4 keys"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said(wrong, error, words):

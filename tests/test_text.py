@@ -1,13 +1,14 @@
 """Sentences become one padded batch, and the batch knows which positions are words."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masklab.text import PAD, PAD_ID, make_batch, tokenize, vectors, word_id, word_positions
+from masklab.text import PAD, PAD_ID, batch_of_words, make_batch, tokenize, vectors, word_id, word_positions
 from masklab.validate import INTEGERS
-from tests.strategies import hostile, lengths, sides
+from tests.strategies import hostile, in_threads, lengths, sides
 
 
 def test_the_source_batch():
@@ -20,10 +21,10 @@ def test_the_source_batch():
 def test_any_text_becomes_a_batch(sentences, side):
     batch = make_batch(sentences, side=side)
     assert batch.is_word.sum(dim=1).tolist() == [len(tokenize(s)) for s in sentences]
-    for tokens, ids, mask, sentence in zip(batch.tokens, batch.ids, batch.is_word, sentences, strict=True):
-        assert [t for t, word in zip(tokens, mask, strict=True) if word] == tokenize(sentence)
-        assert all(t == PAD and i == PAD_ID for t, i, word in zip(tokens, ids, mask, strict=True) if not word)
-        assert (ids[mask] != PAD_ID).all()
+    for tokens, ids, is_word, sentence in zip(batch.tokens, batch.ids, batch.is_word, sentences, strict=True):
+        assert [t for t, word in zip(tokens, is_word, strict=True) if word] == tokenize(sentence)
+        assert all(t == PAD and i == PAD_ID for t, i, word in zip(tokens, ids, is_word, strict=True) if not word)
+        assert (ids[is_word] != PAD_ID).all()
 
 
 def test_a_typed_pad_is_a_word():
@@ -34,10 +35,10 @@ def test_a_typed_pad_is_a_word():
 @given(lengths(), sides)
 def test_word_positions_by_a_slow_loop(case, side):
     found, total = case
-    mask = word_positions(found, total=total, side=side)
+    is_word = word_positions(found, total=total, side=side)
     for i, length in enumerate(found.tolist()):
         for j in range(total):
-            assert mask[i, j] == (j < length if side == "right" else j >= total - length)
+            assert is_word[i, j] == (j < length if side == "right" else j >= total - length)
 
 
 def test_bad_arguments_say_what_came():
@@ -87,3 +88,55 @@ def test_a_vector_depends_on_the_word_and_the_seed_alone(seed, text):
     assert torch.equal(table[0], table[2])
     assert torch.equal(table[0], vectors(torch.tensor([2]), dim=4, seed=seed)[0])
     assert torch.equal(torch.rand(1), before)  # the learner's own random numbers stay as they were
+
+
+def test_a_sentence_is_not_taken_for_its_letters():
+    with pytest.raises(TypeError, match=r"list of sentences, got the text 'The cat ate'\. Write \['The cat ate'\]\."):
+        make_batch("The cat ate")
+    for rows in (["The", "cat"], "The cat"):
+        with pytest.raises(TypeError, match=r"each row must be a list of words, got the text .*Write tokenize\(text\)"):
+            batch_of_words(rows)
+    assert make_batch(sentence for sentence in ["The cat"]).ids.tolist() == [[1, 2]]  # any iterable of sentences
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: vectors([1, 2], dim=4, seed=0), TypeError, r"ids must be a tensor of integers, got \[1, 2\]"),
+        (
+            lambda: vectors(torch.rand(2), dim=4, seed=0),
+            TypeError,
+            "ids must be a tensor of integers, got torch.float32",
+        ),
+        (
+            lambda: vectors(torch.tensor([1]), dim=2.5, seed=0),
+            ValueError,
+            "dim must be an integer, at least 0, got 2.5",
+        ),
+        (lambda: word_positions(torch.tensor([1]), total=2.5), ValueError, "total must be .* got 2.5"),
+    ],
+)
+def test_what_has_no_vector_is_said(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_words_and_vectors_stay_where_their_tensors_are_and_one_seed_is_one_vector():
+    """Whatever torch's default device and dtype are."""
+    lengths, ids = torch.tensor([1, 2]), torch.tensor([[40], [41]])  # ids that no other test has asked for
+    with torch.device("meta"):
+        torch.set_default_dtype(torch.float64)
+        try:
+            found = vectors(ids, dim=3, seed=9), word_positions(lengths, total=3, side="left")
+        finally:
+            torch.set_default_dtype(torch.float32)
+    expected = torch.randn(3, generator=torch.Generator().manual_seed(9 * 30_522 + 41))
+    assert torch.equal(found[0][1, 0], expected)
+    assert torch.equal(found[1], word_positions(lengths, total=3, side="left"))
+
+
+def test_seeds_hold_in_threads():
+    ids = torch.arange(5)
+    assert torch.equal(vectors(ids, dim=np.int64(3), seed=np.int64(7)), vectors(ids, dim=3, seed=7))
+    made = in_threads(lambda seed: vectors(ids, dim=3, seed=1000 + seed))
+    assert all(torch.equal(one, vectors(ids, dim=3, seed=1000 + seed)) for seed, one in enumerate(made))

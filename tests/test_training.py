@@ -3,6 +3,7 @@
 import random
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 from jupyter_client.kernelspec import KernelSpecManager
@@ -106,8 +107,8 @@ def test_the_table_has_the_level_to_compare_with():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"better": "more"}, "'higher', 'lower', got 'more'"),
-        ({"right": "c"}, "right must be one of 'a', 'b', got 'c'"),
+        ({"better": "more"}, "'higher' or 'lower', got 'more'"),
+        ({"right": "c"}, "right must be 'a' or 'b', got 'c'"),
         ({"scores": {"a": [1.0], "b": [1.0, 2.0]}}, r"at least one, got \[1, 2\]"),
         ({"scores": {"a": [], "b": []}}, r"same number of seeds, at least one, got \[0, 0\]"),
     ],
@@ -137,6 +138,20 @@ def test_training_learns_repeats_and_leaves_everything_else_alone():
     assert losses == again and len(losses) == 6 and losses[-1] < losses[0] / 2
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"steps": -1}, "steps must be an integer, at least 0, got -1"),
+        ({"steps": 1.5}, "steps must be"),
+        ({"steps": 2, "keep_every": 0}, "keep_every must be an integer, at least 1, got 0"),
+    ],
+)
+def test_training_takes_whole_steps(options, words):
+    model = nn.Linear(1, 1)
+    with pytest.raises(ValueError, match=words):
+        train(model, lambda step: model(torch.ones(1, 1)).sum(), **options)
+
+
 def test_one_wild_batch_spoils_nothing():
     """Without clipping, Adam's memory of one gradient of 1e6 would freeze the steps that follow."""
     model = nn.Linear(1, 1, bias=False)
@@ -154,6 +169,7 @@ def test_every_variant_sees_the_same_batches_and_every_seed_others():
     assert [one(step) for step in range(5)] == [same(step) for step in reversed(range(5))][::-1]
     assert [one(step) for step in range(5)] != [other(step) for step in range(5)]
     assert one(0) != one(1) and set(one(0)) <= set(letters)
+    assert draws(letters, size=np.int64(8), seed=np.int64(1))(np.int64(2)) == other(2)
 
 
 def test_rows_keep_everything_that_belongs_to_them():

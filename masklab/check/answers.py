@@ -1,4 +1,4 @@
-"""Answers side by side: is it the right kind of thing, and are the values the same?
+"""Answers side by side: is the form right, and are the values the same?
 
 An answer is a tensor of any shape, a number, or a tuple, list or dict of such.
 """
@@ -60,9 +60,9 @@ def form(answer, right, *, what: str = "your answer") -> str:
     """Say what is wrong with an answer's type, shape or dtype, and how to fix it; nothing when they fit.
 
     >>> form([1, 0], torch.ones(2))
-    'your answer must be a tensor, got a list: torch.tensor or torch.stack makes a tensor of it.'
+    'your answer must be a tensor, got a list: torch.tensor or torch.stack turns it into a tensor.'
     >>> form(torch.tensor([1, 0]), torch.tensor([True, False]))
-    'your answer must be bool, got int64: a comparison gives bool, and .bool() makes it of zeros and ones.'
+    'your answer must be bool, got int64: a comparison gives bool, and .bool() converts zeros and ones.'
     """
     if isinstance(right, Tensor):
         return _type(answer, what) or _shape(answer, right, what) or _dtype(answer, right, what)
@@ -105,8 +105,8 @@ def _type(answer, what: str) -> str:
     if isinstance(answer, Tensor):
         return "" if plain(answer) else f"{what} must be a plain tensor, got {_kind(answer)}."
     ways_out = {
-        "tuple": "return only the one tensor that is asked for.",
-        "list": "torch.tensor or torch.stack makes a tensor of it.",
+        "tuple": "return only the tensor that is asked for.",
+        "list": "torch.tensor or torch.stack turns it into a tensor.",
         "ndarray": "stay in torch, or wrap it in torch.from_numpy.",
     }
     way_out = ways_out.get("tuple" if isinstance(answer, tuple) else type(answer).__name__)
@@ -122,7 +122,7 @@ def _shape(answer: Tensor, right: Tensor, what: str) -> str:
     got = tuple(answer.shape) if answer.ndim else "a single number"
     said = f"{what} must have shape {tuple(right.shape)}, got {got}"
     if answer.ndim > 1 and answer.mT.shape == right.shape:
-        return f"{said}: its last two axes are exchanged."
+        return f"{said}: its last two axes are swapped."
     if answer.squeeze().shape == right.squeeze().shape:
         return f"{said}: an axis of size 1 is {'too many' if answer.ndim > right.ndim else 'missing'}."
     first_missing = answer.ndim and answer.shape == right.shape[1:]
@@ -139,7 +139,7 @@ def _dtype(answer: Tensor, right: Tensor, what: str) -> str:
     if bool(((answer == 0) | (answer <= LOW)).all()) and bool((answer <= LOW).any()):
         return f"{said}: this is the additive form, 0 and −∞; here True and False are asked for."
     zeros_and_ones = bool(((answer == 0) | (answer == 1)).all())
-    return f"{said}: a comparison gives bool{', and .bool() makes it of zeros and ones' if zeros_and_ones else ''}."
+    return f"{said}: a comparison gives bool{', and .bool() converts zeros and ones' if zeros_and_ones else ''}."
 
 
 def _kind(tensor: Tensor) -> str:

@@ -24,6 +24,7 @@ from masklab.check.misconceptions import Misconception, Note
 from masklab.check.pictures import compared, counted, first_difference, positions, tokens
 from masklab.check.running import Complaint, gradient
 from masklab.dialects import to_bias
+from masklab.models.private import private_seed
 
 # --- 1 · Which positions are words? ---------------------------------------------------------------------------------
 
@@ -90,7 +91,7 @@ word_mask = Exercise(
         ),
         Misconception(
             "minus zero",
-            "right, except for a sentence without words. -0 is 0, so `mask[i, -0:]` is the whole row: "
+            "only a sentence without words goes wrong. -0 is 0, so `mask[i, -0:]` is the whole row: "
             "count from the front, at total - length.",
             gives=_minus_zero,
         ),
@@ -118,8 +119,10 @@ def _first_ones(is_word: Tensor) -> Tensor:
 def _draw_attention_mask(answer: Tensor, right: Tensor, is_word: Tensor):
     i = first_difference(answer, right)
     names, pads = tokens(is_word[i]), (~is_word[i]).tolist()
-    labels = {"rows": names, "columns": names, "row_pads": pads, "column_pads": pads}
-    return compared(answer[i], right[i], kind="mask", title=f"mask of sentence {i}", **labels)
+    return compared(
+        answer[i], right[i], kind="mask", title=f"mask of sentence {i}", rows=names, columns=names, row_pads=pads,
+        column_pads=pads,
+    )  # fmt: skip
 
 
 attention_mask = Exercise(
@@ -171,7 +174,7 @@ attention_mask = Exercise(
         ),
         Misconception(
             "causal as well",
-            "you block the future, too. That is another mask (lesson 06): here a word may attend to every word.",
+            "you block the future as well. That is another mask (lesson 06); here a word may attend to every word.",
             gives=lambda is_word: _keys(is_word).tril(),
         ),
         Misconception(
@@ -181,7 +184,7 @@ attention_mask = Exercise(
         ),
         Misconception(
             "one row",
-            "one row per sentence. It would broadcast, but one L×L matrix each is asked for: expand the query axis.",
+            "one row per sentence. It would broadcast, but an L×L matrix each is the task: expand the query axis.",
             gives=lambda is_word: is_word[:, None, :],
         ),
         Misconception(
@@ -221,8 +224,8 @@ def _not_a_share(answer: Tensor) -> bool:
 
 
 def _draw_weights(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor):
-    labels = {"rows": positions(len(mask)), "columns": positions(len(mask)), "blocked": ~mask}
-    return compared(answer, right, kind="weight", title="weights", **labels)
+    names = positions(len(mask))
+    return compared(answer, right, kind="weight", title="weights", rows=names, columns=names, blocked=~mask)
 
 
 _FAR_APART = torch.tensor([[0.0, 1.0, 200.0], [1.0, 0.0, 200.0], [0.0, 0.0, 200.0]])
@@ -253,8 +256,8 @@ masked_weights = Exercise(
         ),
         Misconception(
             "blocked scores of 0",
-            "your blocked scores become 0, by multiplying or by filling in. But a score of 0 still gets exp(0) = 1 "
-            "before softmax shares out: a blocked score must become −∞.",
+            "your blocked scores become 0, by multiplying or by filling in. But exp(0) = 1, so a score of 0 still "
+            "takes its share: a blocked score must become −∞.",
             gives=lambda scores, mask: scores.masked_fill(~mask, 0.0).softmax(dim=-1),
         ),
         Misconception(
@@ -263,7 +266,7 @@ masked_weights = Exercise(
             gives=lambda scores, mask: scores.softmax(dim=-1) * mask,
         ),
         Misconception(
-            "shared out along the wrong axis",
+            "normalised along the wrong axis",
             "you mask after the softmax, and then divide by the wrong sums: sum(dim=-1) has shape (L,) and lies along "
             "the keys. keepdim=True fixes it; masking the scores first needs no repair.",
             gives=_divided_without_keepdim,
@@ -311,8 +314,8 @@ masked_weights = Exercise(
             gives=lambda scores, mask: _fill(scores, mask).log_softmax(dim=-1),
         ),
         Misconception(
-            "exp, not shared out",
-            "exp is taken, but the rows do not sum to 1: divide each row by its sum. Softmax does both.",
+            "exp, not normalised",
+            "you take exp, but you never divide: each row must sum to 1. Softmax does both.",
             gives=lambda scores, mask: _fill(scores, mask).exp(),
         ),
         Misconception(
@@ -328,16 +331,17 @@ masked_weights = Exercise(
     ],
     notes=[
         Note(
-            "shares out twice",
-            "One thing to know: with scores 200 apart your rows no longer sum to 1, for exp has run out of numbers "
-            "before the mask is applied. Mask the scores first, then softmax: that has no such limit.",
+            "mask after the softmax, normalised",
+            "One thing to know: with scores 200 apart your rows no longer sum to 1, because exp runs out of range "
+            "before the mask is applied. Masking the scores before the softmax has no such limit.",
             case=(_FAR_APART, _LAST_BLOCKED),
             shows=_not_a_share,
         ),
         Note(
             "a large number for −∞",
-            "One thing to know: in a fully masked row (no key is left) your weights look healthy and go to blocked "
-            "keys. A large negative number does that; −∞ gives NaN, which at least says that something is wrong.",
+            "One thing to know: in a fully masked row (no key is left) your weights look healthy, but they go to "
+            "blocked keys. That is what a large negative number does; −∞ gives NaN, which at least says that something "
+            "is wrong.",
             case=(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bool)),
             shows=lambda answer: not _not_a_share(answer),
         ),
@@ -371,13 +375,16 @@ def _heads_mixed_up(layer: nn.MultiheadAttention, x: Tensor, is_word: Tensor) ->
 
 def _draw_output(answer: Tensor, right: Tensor, layer: nn.Module, x: Tensor, is_word: Tensor):
     i = first_difference(answer, right)
-    labels = {"rows": tokens(is_word[i]), "row_pads": (~is_word[i]).tolist(), "columns": positions(x.shape[-1])}
-    title, meaning = f"output of sentence {i}", "What the sentence gives alone. In the padding's rows only NaN counts."
-    axes = ("query", "feature")
-    return compared(answer[i], right[i], kind="output", title=title, meaning=meaning, axes=axes, **labels)
+    names, pads = tokens(is_word[i]), (~is_word[i]).tolist()
+    return compared(
+        answer[i], right[i], kind="output", title=f"output of sentence {i}",
+        meaning="What the sentence gives alone. In the padding's rows only NaN counts.",
+        axes=("query", "feature"), rows=names, columns=positions(x.shape[-1]), row_pads=pads,
+    )  # fmt: skip
 
 
-_LAYER = cases.filled(nn.MultiheadAttention, 8, 2, batch_first=True)
+with private_seed(cases.SEED):
+    _LAYER = nn.MultiheadAttention(8, 2, batch_first=True).eval()
 
 
 def _layer_case(seed: int, is_word: Tensor) -> tuple[nn.Module, Tensor, Tensor]:
@@ -509,8 +516,8 @@ def _wrong_gradient(answer: dict, right: dict, *_case) -> bool:
 def _draw_safe_weights(answer: dict, right: dict, scores: Tensor, bias: Tensor):
     if not same(answer["weights"], right["weights"]):
         return _draw_weights(answer["weights"], right["weights"], scores, bias == 0)
-    labels = {"rows": positions(len(bias)), "columns": positions(len(bias)), "blocked": bias < 0}
-    return compared(answer["gradient"], right["gradient"], kind="output", title="gradient", **labels)
+    given, expected, names = answer["gradient"], right["gradient"], positions(len(bias))
+    return compared(given, expected, kind="gradient", title="gradient", rows=names, columns=names, blocked=bias < 0)
 
 
 safe_weights = Exercise(
@@ -534,8 +541,8 @@ safe_weights = Exercise(
         ),
         Misconception(
             "uniform",
-            "uniform. Your fully masked row shares its weight over blocked keys, as it does with a large finite number "
-            "in place of −∞. It should be zero.",
+            "uniform. Your fully masked row spreads its weight evenly over blocked keys, as a large finite number in "
+            "place of −∞ makes it do. It should be zero.",
             gives=lambda scores, bias: (scores + bias.clamp(min=torch.finfo(scores.dtype).min)).softmax(dim=-1),
         ),
         Misconception(
@@ -545,8 +552,8 @@ safe_weights = Exercise(
         ),
         Misconception(
             "large number",
-            "only the fully masked row is wrong. Blocked keys still get weight in it, as a large number in place of −∞ "
-            "would give them. It should be zero.",
+            "only the fully masked row is wrong: it still gives weight to blocked keys. A large number in place of −∞ "
+            "does that. The row should be zero.",
             shows=_only_empty_rows_differ,
         ),
         Misconception(
@@ -572,8 +579,8 @@ safe_weights = Exercise(
         ),
         Misconception(
             "wrong gradient",
-            "the weights are right, but their gradient is not: some of it does not get back to the scores. "
-            "Is a part of your computation detached?",
+            "the weights are right, but their gradient is not: part of it never gets back to the scores. "
+            "Is something in your computation detached?",
             shows=_wrong_gradient,
         ),
     ],

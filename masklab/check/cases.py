@@ -1,7 +1,7 @@
-"""Random inputs for the checks: always the same ones, and drawn from private generators."""
+"""Random inputs for the checks: always the same ones, drawn from private generators."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from masklab.check.oracles import word_positions
 
@@ -59,18 +59,3 @@ def scores_and_masks(count: int, *, empty_row: bool = False) -> list[tuple[Tenso
             mask[i % length] = False
         found.append((torch.randn(length, length, generator=g), mask))
     return found
-
-
-def filled(kind: type[nn.Module], *arguments, seed: int = SEED, **options) -> nn.Module:
-    """A module in eval mode, each parameter drawn from a private generator.
-
-    Building a layer as usual would draw from the global one. For modules without buffers.
-
-    >>> torch.equal(filled(nn.Linear, 2, 2).weight, filled(nn.Linear, 2, 2).weight)
-    True
-    """
-    module, g = nn.utils.skip_init(kind, *arguments, **options), generator(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.normal_(std=0.4, generator=g)
-    return module.eval()

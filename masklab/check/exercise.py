@@ -40,7 +40,7 @@ class Exercise:
     >>> double(lambda x: x + x)
     ✓ double: right, on 1 random input.
     >>> double(lambda x: x)
-    ✗ double: some cells differ, for 1 of 1 input.
+    ✗ double: some cells differ for 1 of 1 input.
     """
 
     name: str
@@ -112,18 +112,25 @@ class Exercise:
         """The first misconception that explains the answers."""
         fits = not any(map(form, answers, rights))
         for one in (*self.wrong, *SHARED):
-            if one.gives and self._given(one, answers) or one.shows and fits and self._shown(one, answers, rights):
+            if (
+                one.gives
+                and self._given(one.gives, answers)
+                or one.shows
+                and fits
+                and self._seen(one.shows, answers, rights)
+            ):
                 return one
         return None
 
-    def _given(self, one: Misconception, answers: list) -> bool:
+    def _given(self, gives: Callable, answers: list) -> bool:
         """Whether the answers are what a wrong answer gives, in every case."""
-        pairs = zip(answers, self.cases, strict=True)
-        return all(self._same(answer, self._answer(one.gives, case)) for answer, case in pairs)
+        return all(
+            self._same(answer, self._answer(gives, case)) for answer, case in zip(answers, self.cases, strict=True)
+        )
 
-    def _shown(self, one: Misconception, answers: list, rights: list) -> bool:
-        """Whether the symptom of a misconception is seen in some case."""
-        return any(one.shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
+    def _seen(self, shows: Callable, answers: list, rights: list) -> bool:
+        """Whether a symptom is seen in some case."""
+        return any(shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
 
     def _wrong_form(self, run: Run, answers: list, rights: list) -> Complaint | None:
         """The wrong type, shape or dtype."""
@@ -137,20 +144,21 @@ class Exercise:
             return None
         if not all(map(self._same, self._answers(run), answers)):
             return Complaint(
-                "your function gives another answer each time it is called with the same input. "
-                "Nothing in it may be random, or remembered from the call before.", name="random",
+                "your function gives a different answer each time it is called with the same input. "
+                "Nothing in it may be random or remembered from an earlier call.", name="random",
             )  # fmt: skip
         see = "; see the picture" if self.picture else ""
-        return self._unnamed(run, f"some cells differ, for {differ} of {counted(len(answers), 'input')}{see}.")
+        return self._unnamed(run, f"some cells differ for {differ} of {counted(len(answers), 'input')}{see}.")
 
     def _unnamed(self, run: Run, says: str) -> Complaint:
         """A fault without a name; if the function uses variables of the notebook, that is the likely cause."""
         names = borrowed(run.function)
         if not names:
             return Complaint(says)
+        listed = " and ".join(f"`{name}`" for name in names)
         return Complaint(
-            f"your function uses {' and '.join(f'`{name}`' for name in names)} of the notebook, and the check calls it "
-            f"with other inputs. Take what you need from the arguments ({self.takes}). As it is, {says}",
+            f"your function uses {listed} from the notebook, but the check calls it with other inputs. "
+            f"Take what you need from the arguments ({self.takes}). As it is, {says}",
             name="notebook's variable",
         )
 

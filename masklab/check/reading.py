@@ -19,8 +19,8 @@ HINTS = (  # a part of an error's message, and what helps
     (r"must match the (existing )?size|not broadcastable",
      "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
     (r"Boolean value of Tensor|truth value of an array", "For whole tensors write & | ~ in place of and, or, not."),
-    (r"bitwise_not|~ \(operator.invert\)", "~ is for bool tensors; .bool() makes one of zeros and ones."),
-    (r"expected .*bool|mask.*bool", "A comparison gives bool, and .bool() makes it of zeros and ones."),
+    (r"bitwise_not|~ \(operator.invert\)", "~ needs a bool tensor: .bool() converts zeros and ones."),
+    (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def is_stub(function) -> bool:
 
 
 def borrowed(function) -> list[str]:
-    """The notebook's variables that a function uses: whole numbers and collections, not constants or functions.
+    """The notebook's variables that a function uses: integers and collections, not constants or functions.
 
     They are right for the notebook's own batch, and for no other.
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ IN_PLACE = (
 CUT = "the values are right, but no gradient flows back: remove `detach` or `no_grad`."
 UNRELATED = (
     "your result has no link to the tensor that was handed over, so no gradient can flow back. "
-    "zeros_like, torch.tensor and .item() start from nothing: build the result from the tensor itself."
+    "zeros_like, torch.tensor and .item() start afresh: build the result from the tensor itself."
 )
 PRINTED = 2000  # characters of the first call's print that are shown
 
@@ -41,7 +42,7 @@ class NotAttempted(Exception):
 
 
 class TooLong(BaseException):
-    """The time is up. No Exception, so that a learner's `except Exception` does not catch it."""
+    """The time is up. Not an Exception, so that a learner's `except Exception` does not catch it."""
 
 
 class Run:
@@ -63,7 +64,7 @@ class Run:
         self.function, self.name, self.takes = function, name, takes
         self.edited = ""
         self._calls = 0
-        self._until = time.monotonic() + SECONDS
+        self._limit = Limit(SECONDS)
 
     def __call__(self, *arguments):
         """What the function returns."""
@@ -80,7 +81,7 @@ class Run:
         if answer is None:
             says = "a print shows a value, but only `return` hands it back."
             if self._calls > 1:
-                says = "for some inputs. Does every way through it end in a `return`?"
+                says = "for some inputs. Does every path through it end in a `return`?"
             raise Complaint(f"your function returned nothing{':' if self._calls == 1 else ''} {says}", name="no return")
         return answer
 
@@ -89,7 +90,7 @@ class Run:
         self._calls += 1
         try:
             with _shown_prints() if self._calls == 1 else _no_prints():
-                return limited(self.function, arguments, seconds=self._until - time.monotonic())
+                return self._limit.call(self.function, arguments)
         except TooLong:
             raise Complaint(
                 f"your function was stopped: it had not finished after {SECONDS:.0f} seconds. "
@@ -123,32 +124,41 @@ class Run:
             ) from None
 
 
-def limited(function: Callable, arguments: tuple, *, seconds: float):
-    """Call a function; raise TooLong if it has not finished after so many seconds.
+class Limit:
+    """So many seconds for several calls together.
 
-    The limit is a timer of the operating system that interrupts the main thread. Where there is none (on Windows,
-    in other threads), and while a debugger looks on, there is no limit.
+    A timer of the operating system interrupts the main thread. Where there is none (on Windows, in other threads),
+    and while a debugger looks on, there is no limit.
 
-    >>> limited(max, (1, 2), seconds=5)
+    >>> Limit(5).call(max, (1, 2))
     2
     """
-    if not _can_be_timed():
-        return function(*arguments)
-    running = True
 
-    def stop(_signal, _frame):
-        if running:  # and never once the function has ended: nothing of ours is interrupted
-            raise TooLong
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self.until = time.monotonic() + seconds
 
-    handler = signal.signal(signal.SIGALRM, stop)
-    # Again and again, for a bare `except:` in a loop may have swallowed the first.
-    timer = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), 0.05)
-    try:
-        return function(*arguments)
-    finally:
-        running = False
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, handler)
+    def call(self, function: Callable, arguments: tuple):
+        """What the function returns; raises TooLong when the time is up."""
+        if not _can_be_timed():
+            return function(*arguments)
+        running = True
+
+        def stop(_signal, frame):
+            if running and _imports(frame, until=Limit.call.__code__):
+                self.until = time.monotonic() + self.seconds
+            elif running and time.monotonic() >= self.until:  # once the function has ended, nothing is interrupted
+                raise TooLong
+
+        handler = signal.signal(signal.SIGALRM, stop)
+        # Again and again, for a bare `except:` in a loop may have swallowed the first.
+        timer = signal.setitimer(signal.ITIMER_REAL, max(self.until - time.monotonic(), 0.001), 0.05)
+        try:
+            return function(*arguments)
+        finally:
+            running = False
+            signal.setitimer(signal.ITIMER_REAL, *timer)
+            signal.signal(signal.SIGALRM, handler)
 
 
 def gradient(result: Tensor, leaf: Tensor, *, values_right: bool = True) -> Tensor:
@@ -172,6 +182,18 @@ def gradient(result: Tensor, leaf: Tensor, *, values_right: bool = True) -> Tens
     if found is None:
         raise Complaint(CUT if values_right else UNRELATED, name="cut off" if values_right else "unrelated")
     return found
+
+
+def _imports(frame: FrameType | None, *, until: CodeType) -> bool:
+    """Whether a module is being loaded: broken off, it would be broken until the kernel restarts.
+
+    torch loads much of itself at its first use: a first `nn.MultiheadAttention` takes a second or more.
+    """
+    while frame is not None and frame.f_code is not until:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _can_be_timed() -> bool:

@@ -276,10 +276,10 @@ def sentences(*, n: int = 4000, seed: int = 0) -> list[Example]:
     BEHAVIOR Our tabbies that the boys like hunted in the garden
     GROOMING The black tabby may want a bath before sleep
     """
-    validate.at_least(None, n=n)
+    validate.at_least(None, n=n, seed=seed)
     if not 0 <= n <= MOST:
         raise ValueError(f"n must be between 0 and {MOST}, got {n}.")
-    rng = random.Random(seed)
+    rng = random.Random(int(seed))
     found = {example.text: example for example in RUNNING}
     count = Counter(example.topic for example in RUNNING)
     while len(found) < n:
@@ -301,8 +301,9 @@ def split(examples: Iterable[Example], *, test: float = 0.2, seed: int = 0) -> t
     (75, 25, set())
     """
     validate.share(test=test)
+    validate.at_least(None, seed=seed)
     examples = list(examples)
-    shuffled = random.Random(seed).sample(examples, len(examples))
+    shuffled = random.Random(int(seed)).sample(examples, len(examples))
     texts = list(dict.fromkeys(example.text for example in shuffled))
     held = set(texts[: round(test * len(texts))])
     return [e for e in shuffled if e.text not in held], [e for e in shuffled if e.text in held]

@@ -81,7 +81,7 @@ def span_length_shares(*, p: float = 0.2, max_len: int = 10) -> Tensor:
     validate.at_least(1, max_len=max_len)
     if not 0 < p <= 1:
         raise ValueError(f"p must be above 0 and at most 1, got {p}.")
-    shares = p * (1 - p) ** torch.arange(max_len, dtype=torch.float64)
+    shares = p * (1 - p) ** torch.arange(max_len, dtype=torch.float64, device="cpu")  # where generators are
     return shares / shares.sum()
 
 
@@ -128,7 +128,9 @@ def _spans_of_a_sentence(
     free, begins = may_choose.tolist(), begins.tolist()
     spans = [0] * len(free)
     span = spent = 0
-    for start in first_pieces[torch.randperm(len(first_pieces), generator=generator)].tolist():  # each once, shuffled
+    for start in first_pieces[
+        torch.randperm(len(first_pieces), generator=generator, device=generator.device)
+    ].tolist():  # each once, shuffled
         if not free[start] or spent >= tokens:
             continue
         span, words = span + 1, 0
@@ -139,7 +141,7 @@ def _spans_of_a_sentence(
                 break
             words += begins[position]
             spans[position], free[position], spent = span, False, spent + 1
-    return torch.tensor(spans, dtype=torch.int64)
+    return torch.tensor(spans, dtype=torch.int64, device=first_pieces.device)
 
 
 def time_spans(may_choose: Tensor, *, p: float = 0.065, length: int = 10, generator: torch.Generator) -> Tensor:

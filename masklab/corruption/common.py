@@ -27,13 +27,13 @@ def at_least_one(share: float, *, of: int) -> int:
     return max(round(share * of), 1) if share and of else 0
 
 
-def int64(tokens: Sequence[int] | Tensor) -> Tensor:
-    """Ids as a tensor, also when there are none (an empty list would become float); a tensor of ids stays as it is.
+def int64(tokens: Sequence[int] | Tensor, *, like: Tensor) -> Tensor:
+    """Ids as a tensor where ``like`` is, also when there are none: an empty list would become float.
 
-    >>> int64([7, 8]), int64([])
+    >>> int64([7, 8], like=torch.zeros(1)), int64([], like=torch.zeros(1))
     (tensor([7, 8]), tensor([], dtype=torch.int64))
     """
-    return torch.as_tensor(tokens, dtype=torch.int64)
+    return torch.as_tensor(tokens, dtype=torch.int64, device=like.device)
 
 
 def uniform(*shape: int, like: Tensor, generator: torch.Generator) -> Tensor:

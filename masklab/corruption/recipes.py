@@ -71,7 +71,7 @@ def replace(
     new = ids.masked_fill(chosen & (fate < to_mask), mask_id)
     if to_random > 0:
         places = torch.randint(len(random_ids), ids.shape, generator=generator, device=generator.device)
-        words = int64(random_ids).to(ids.device)[places.to(ids.device)]
+        words = int64(random_ids, like=ids)[places.to(ids.device)]
         new = words.where(chosen & (fate >= to_mask) & (fate < to_mask + to_random), new)
     return Corrupted(ids=new, chosen=chosen.clone(), labels=to_labels(ids, chosen), spans=spans)
 

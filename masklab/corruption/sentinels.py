@@ -154,7 +154,7 @@ def with_sentinels(
     TextToText(inputs=tensor([ 5, 99,  8, 98,  1]), targets=tensor([99,  6,  7, 98,  9,  1]))
     """
     check("length", ids=ids, chosen=chosen)
-    sentinels = int64(sentinels).tolist()  # plain numbers, also from a tensor
+    sentinels = _numbers(sentinels)
     _check_sentinels(ids, chosen, sentinels=sentinels, spare=int(last_sentinel), end_id=end_id)
     unused, inputs, targets, was_hidden = iter(sentinels), [], [], False
     for token, hidden in zip(ids.tolist(), chosen.tolist(), strict=True):
@@ -166,7 +166,7 @@ def with_sentinels(
         was_hidden = hidden
     end = [] if end_id is None else [end_id]
     last = [next(unused)] if last_sentinel else []
-    return TextToText(inputs=int64(inputs + end), targets=int64(targets + last + end))
+    return TextToText(inputs=int64(inputs + end, like=ids), targets=int64(targets + last + end, like=ids))
 
 
 def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int | None = None) -> Tensor:
@@ -179,7 +179,7 @@ def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int 
     >>> restore(TextToText(torch.tensor([5, 99, 8, 98]), torch.tensor([99, 6, 7, 98, 9])), sentinels=[99, 98])
     tensor([5, 6, 7, 8, 9])
     """
-    sentinels = int64(sentinels).tolist()  # plain numbers, also from a tensor
+    sentinels = _numbers(sentinels)
     inputs = _without_end("inputs", pair.inputs.tolist(), end_id)
     targets = _without_end("targets", pair.targets.tolist(), end_id)
     if targets and targets[-1] in sentinels:  # it only closes the last piece
@@ -192,7 +192,12 @@ def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int 
             pieces[sentinel] = []
         else:
             pieces[sentinel].append(token)
-    return int64([restored for token in inputs for restored in pieces.get(token, [token])])
+    return int64([restored for token in inputs for restored in pieces.get(token, [token])], like=pair.inputs)
+
+
+def _numbers(ids: Sequence[int] | Tensor) -> list[int]:
+    """Ids as plain numbers."""
+    return ids.tolist() if isinstance(ids, Tensor) else list(ids)
 
 
 def _without_end(name: str, tokens: list[int], end_id: int | None) -> list[int]:

@@ -2,8 +2,8 @@
 
 Inside masklab a mask is bool, True = may attend, with axes (batch, head, query, key).
 Libraries differ. ``to_…`` writes a mask as a library wants it, ``from_…`` reads it back,
-and the rest of the name says whose form it is. When nobody says what a tensor is,
-`keep_mask` reads its numbers and `with_four_axes` its axes, and both refuse to guess.
+and the rest of the name says whose form it is. Of a tensor of unknown origin `keep_mask`
+reads the numbers and `with_four_axes` the axes, and both refuse to guess.
 
 The softmax of a fully masked row is 0/0, and here the libraries differ most. What torch
 2.13 and transformers 5.23 give for it on a CPU, each line run by a test; for JAX, Flax

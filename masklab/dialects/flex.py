@@ -47,9 +47,11 @@ def to_block_mask(
     >>> to_block_mask(causal(), queries=4, keys=4, block_size=2).sparsity()  # 1 block of 4 is all future
     25.0
     """
-    for size in block_size if isinstance(block_size, tuple) else (block_size,):
+    block = block_size if isinstance(block_size, tuple) else (block_size, block_size)
+    for size in block:
         validate.at_least(1, block_size=size)
-    validate.at_least(1, queries=queries, keys=keys)
+    sizes = {"batch": batch, "heads": heads, "queries": queries, "keys": keys}
+    validate.at_least(1, **{name: size for name, size in sizes.items() if size is not None})
     mask_mod, known, wanted = to_mask_mod(mask), _known_sizes(mask), (batch, heads, queries, keys)
     if any(None not in pair and pair[0] != pair[1] for pair in zip(known, wanted, strict=True)):
         raise ValueError(
@@ -57,7 +59,7 @@ def to_block_mask(
         )
     sizes = [know if want is None else want for know, want in zip(known, wanted, strict=True)]
     try:
-        return create_block_mask(mask_mod, *sizes, device=device or mask.device or "cpu", BLOCK_SIZE=block_size)
+        return create_block_mask(mask_mod, *sizes, device=device or mask.device or "cpu", BLOCK_SIZE=block)
     except IndexError as error:
         raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
 

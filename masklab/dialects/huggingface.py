@@ -9,7 +9,7 @@ from masklab import validate
 from masklab.dialects.additive import from_bias
 from masklab.dialects.unknown import keep_mask
 
-LOWEST = torch.tensor(  # what stands for −∞ in Transformers, in a model's dtype or in a wider one that it was cast to
+LOWEST = torch.tensor(  # Transformers' −∞, in a model's dtype or cast to a wider one
     [torch.finfo(dtype).min for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)],
     dtype=torch.float64,
 )
@@ -42,8 +42,8 @@ def from_transformers_2d(attention_mask: Tensor) -> Tensor:
 def to_transformers_4d(mask: Tensor) -> Tensor:
     """The bool 4-D ``attention_mask`` of Transformers with ``attn_implementation="sdpa"``: True = may attend.
 
-    The model takes it as it is, and adds nothing: no causal mask, no padding. Don't give it to
-    ``"eager"``, which adds it to the scores and blocks nothing: see `to_transformers_4d_bias`.
+    The model takes it as it is, and adds neither a causal mask nor padding. Don't give it to ``"eager"``,
+    which adds it to the scores and blocks nothing: see `to_transformers_4d_bias`.
     Shape: (batch, 1 or head, query, key) bool, the same back.
     Raises TypeError for a mask that is not bool, ValueError for another number of axes.
     Source: `transformers.masking_utils.sdpa_mask`.
@@ -70,11 +70,11 @@ def to_transformers_4d_bias(mask: Tensor, *, dtype: torch.dtype = torch.float32)
 
 
 def from_transformers_4d(attention_mask: Tensor) -> Tensor:
-    """The mask in a 4-D ``attention_mask`` of Transformers, be it bool or additive.
+    """The mask in a 4-D ``attention_mask`` of Transformers, bool or additive.
 
     Shape: (batch, 1 or head, query, key), bool with True = may attend, or a float of 0 and
-    finfo.min → the same shape, bool. −∞, which two of them add up to, and the finfo.min of another
-    dtype, in which the model runs, are read like finfo.min: float16, bfloat16, float32, float64.
+    finfo.min → the same shape, bool. −∞, which two of these add up to, and the finfo.min of any
+    floating-point dtype block, too: a bias may be cast from the dtype of the model.
     Raises TypeError for integers, ValueError for another number of axes or other numbers.
 
     >>> from_transformers_4d(torch.tensor([[[[0.0, torch.finfo(torch.float32).min]]]]))

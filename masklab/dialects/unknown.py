@@ -37,7 +37,7 @@ def keep_mask(values: Tensor, *, means: str | None = None) -> Tensor:
     if means is not None:
         validate.one_of(("keep", "block", "bias"), means=means)
     if validate.tensor("values", values).is_complex():
-        raise TypeError(f"a mask must be bool, integers or floating-point, got {validate.got(values)}.")
+        raise TypeError(f"a mask must not be complex, got {validate.got(values)}.")
     means = means or _only_meaning(values)
     if means == "bias":
         return from_bias(values)

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from masklab.models.inputs import one_of
+from masklab import validate
 from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
@@ -25,5 +25,6 @@ def run(name: str, **options) -> Result:
     >>> NAMES[0]
     'padding.read_state'
     """
-    module, function = one_of("an experiment", name, NAMES).split(".")
+    validate.one_of(NAMES, name=name)
+    module, function = name.split(".")
     return getattr(import_module(f"masklab.experiments.{module}"), function)(**options)

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from masklab import validate
 from masklab.corpus import MASK, SPECIALS, TAGS, TOPICS, VOCABULARY, LabelledBatch, batch, sentences, split
 from masklab.corruption import BERT_SHARES, bert
 from masklab.models import Encoder, masked_mean
-from masklab.models.inputs import one_of
 from masklab.threads import one_thread
 from masklab.training import Result, Run, collect, draws, train
 
@@ -209,7 +209,7 @@ def share(
     >>> list(share(seeds=(0,), steps=2).scores)
     ['15 %', '40 %', '80 %']
     """
-    one_of("equal", equal, ("steps", "words"))
+    validate.one_of(("steps", "words"), equal=equal)
     lengths = {name: steps if equal == "steps" else round(steps * 0.4 / part) for name, part in PARTS.items()}
     variants = {
         name: {"probability": part, "shares": BERT_SHARES, "steps": lengths[name]} for name, part in PARTS.items()
@@ -245,7 +245,7 @@ def _compared(
     question: str, variants: Mapping[str, Mapping], *, right: str, seeds: Sequence[int], measure: str
 ) -> Result:
     """Train each variant with each seed, and judge all models by one measure."""
-    one_of("measure", measure, tuple(MEASURES))
+    validate.one_of(tuple(MEASURES), measure=measure)
 
     def run(name: str, seed: int) -> Run:
         model, losses = pretrained(seed, **variants[name])

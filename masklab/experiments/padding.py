@@ -11,12 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from masklab import corpus
+from masklab import corpus, validate
 from masklab.corpus import TAGS, TOPICS, VOCABULARY, LabelledBatch
 from masklab.experiments.language import LR
 from masklab.losses import reduce, token_losses
 from masklab.models import Classifier, Tagger
-from masklab.models.inputs import one_of
 from masklab.text import PAD_ID
 from masklab.training import Result, Run, collect, draws, rows, train
 
@@ -114,7 +113,7 @@ def predicted_topics(model: Classifier, sentences: LabelledBatch, *, read: str, 
     """The topic that the model finds, (n,), when ``more`` pads are added on the right.
 
     ``read`` is as for `Classifier`, or "behind": the state after the last word and ``more`` pads, as if the
-    longest sentence in the batch had so many more words. With ``more=0`` that is the last word.
+    longest sentence in the batch were that much longer. With ``more=0`` that is the last word.
 
     >>> known, new = labelled(14)
     >>> predicted_topics(trained_classifier(known, read="packed", seed=0, steps=1), new, read="packed", more=5).shape
@@ -147,7 +146,7 @@ def tag_loss_mask(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 40, over: st
     >>> list(tag_loss_mask(seeds=[0], steps=2).scores)
     ['with mask', 'without mask']
     """
-    one_of("over", over, ("words", "positions"))
+    validate.one_of(("words", "positions"), over=over)
     _, new = labelled(PADDED_TO)
     return Result(
         question="What does a tagger lose that also learns the tag of padding?",

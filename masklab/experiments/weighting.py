@@ -14,10 +14,10 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from masklab import validate
 from masklab.corpus import TAGS, USUAL, VOCABULARY, Example, LabelledBatch, batch, sentences, split
 from masklab.losses import agreement_weights, curriculum_weights, reduce, token_losses
 from masklab.models import Tagger
-from masklab.models.inputs import one_of
 from masklab.threads import one_thread
 from masklab.training import Result, Run, collect, draws, train
 
@@ -170,8 +170,8 @@ def annotator_noise(
     >>> list(annotator_noise(seeds=(0,), steps=2).scores)
     ['weighted by agreement', 'all the same']
     """
-    one_of("measure", measure, tuple(MEASURES))
-    one_of("guess", guess, ("any tag", "usual tag"))
+    validate.one_of(tuple(MEASURES), measure=measure)
+    validate.one_of(("any tag", "usual tag"), guess=guess)
     seen, _ = texts()
     guesses = usual_tags(examples()[0]) if guess == "usual tag" else None
     same = seen.is_word.float()
@@ -225,7 +225,7 @@ def curriculum(
     >>> list(curriculum(seeds=(0,), steps=2).scores)
     ['all at once', 'easy first']
     """
-    one_of("measure", measure, tuple(MEASURES))
+    validate.one_of(tuple(MEASURES), measure=measure)
     seen, unseen = texts()
 
     def run(name: str, seed: int) -> Run:

@@ -43,9 +43,26 @@ class Lab(MatrixView):
 
     def _update(self, _change) -> None:
         """Draw the present state."""
-        with self._lock, torch.no_grad(), one_thread():  # each holds for this thread only, so it is entered here
-            picture = self._picture(self.state)
-            self.show(picture, text=picture_text(picture) if self._text else "")
+        with self._lock, torch.no_grad(), one_thread():  # no_grad holds for this thread only, so it is entered here
+            self._show(self._picture(self.state))
+
+    def _merged(self, changes: Mapping) -> dict:
+        """The state with what a page changed; as it was, with a sentence, if a control can't take that."""
+        merged = super()._merged(changes)
+        names = merged.keys() & changes.keys()
+        try:
+            taken = self._read({name: merged[name] for name in names}).raw()
+        except BadInput as problem:
+            self._show(self._kept(str(problem)))
+            return self.state
+        merged |= {name: taken[name] for name in names}
+        if merged == self.state and self._shown is not None and self._shown.problem:
+            self._update(None)  # what was refused before this is no problem any more
+        return merged
+
+    def _show(self, picture: Picture) -> None:
+        """Show a picture, with its text twin if that was asked for."""
+        self.show(picture, text=picture_text(picture) if self._text else "")
 
     def _picture(self, raw: Mapping) -> Picture:
         """The picture for what a page sent; on bad input the last picture, and what is wrong."""

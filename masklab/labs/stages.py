@@ -173,7 +173,7 @@ def _outputs(stages: Stages, limits: Mapping[str, float], labels: Mapping[str, A
         return [output]
     again = Panel(
         name="output2", values=second.output[0, 0], title="output of layer 2", sign="layer 2 →",
-        meaning="The same once more, with the same mask, on x + output: each token's vector plus what layer 1 gave it.",
+        meaning="Once more, with the same mask, on x + output: each token's vector plus what layer 1 gave it.",
         limit=limits["output2"], **wide,
     )  # fmt: skip
     return [output, again]

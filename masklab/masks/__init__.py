@@ -1,8 +1,8 @@
 """Attention masks: a predicate on indices, and the bool tensor that it gives.
 
 True = may attend. Axes are always (batch, head, query, key). Each rule is a line or two on the
-indices; the rest is composed of rules with ``&``, ``|`` and ``~``. A rule's tensor is where the tensors
-are that the rule was made of.
+indices; the rest is composed of rules with ``&``, ``|`` and ``~``. A rule made of tensors gives its
+mask on their device.
 """
 
 from masklab.masks.layers import receptive_field

@@ -1,4 +1,4 @@
-"""Masks in a stack of layers: how far a word can be felt."""
+"""Masks in a stack of layers: how far the influence of a word reaches."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from masklab import validate
 
 
 def receptive_field(*masks: Tensor, layers: int = 1) -> Tensor:
-    """Which positions can have an influence on which, after a stack of attention layers.
+    """Which positions can influence which, after a stack of attention layers.
 
     Row i says which inputs output i may depend on: a boolean matrix power. A position always depends
-    on itself, by its query and by the residual connection. Give one mask, or one a layer, the lowest
-    first; the whole stack is used ``layers`` times. A window of W reaches n·(W−1)+1 positions after
+    on itself, through its query and the residual connection. Give one mask, or one per layer, the lowest
+    first; the whole stack is repeated ``layers`` times. A window of W reaches n·(W−1)+1 positions after
     n layers; Mistral 7B (Jiang et al. 2023, arXiv 2310.06825, §2) speaks of n·W.
-    Shapes: each (..., length, length) bool → the same, as wide as the widest.
+    Shapes: each (..., length, length) bool → the same, broadcast.
     Raises TypeError for a mask that is not bool, ValueError for other shapes or ``layers`` below 0.
 
     >>> from masklab.masks import sliding_window

@@ -49,7 +49,7 @@ def padding(lengths: Tensor, *, total: int, side: str = "right") -> Rule:
 
 
 def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Rule:
-    """Only words may ask: padding *queries*, the rows, are blocked.
+    """Only words may attend: padding *queries*, the rows, are blocked.
 
     Rarely what you want: such a row is fully masked, and its softmax is undefined.
     Shapes and errors: as for `padding`.
@@ -70,9 +70,9 @@ def padding_queries(lengths: Tensor, *, total: int, side: str = "right") -> Rule
 def between(starts: Tensor, ends: Tensor) -> Rule:
     """Only words may be attended to, in sentences with padding on both sides.
 
-    The words of a sentence are its positions from ``starts`` up to ``ends``, which is the first
-    that is padding again; an end beyond the keys counts for what is there. Shapes: both (batch,)
-    integers. Raises TypeError for other tables, ValueError for a negative start, or an end before its start.
+    The words of a sentence are its positions from ``starts`` up to ``ends``, the first that is padding
+    again; an end beyond the keys is truncated. Shapes: both (batch,) integers.
+    Raises TypeError for other tensors, ValueError for a negative start, or an end before its start.
 
     >>> between(torch.tensor([1]), torch.tensor([3])).tensor(queries=2, keys=4)[0, 0].int()
     tensor([[0, 1, 1, 0],
@@ -250,11 +250,11 @@ def chunks(size: int, *, starts: Tensor | None = None) -> Rule:
 
 
 def prefix_lm(prefixes: Tensor) -> Rule:
-    """Every query sees the whole prefix; behind it, a query sees itself and what came before.
+    """Every query sees the whole prefix; after it, a query sees itself and what came before.
 
-    Shape: ``prefixes`` (batch,) integers, how many positions are prefix, left padding counted in.
-    A prefix longer than the text counts for what is there. Compose padding *after* it:
-    ``prefix_lm(…) & padding(…)``. Raises TypeError for another table, ValueError for a negative number.
+    Shape: ``prefixes`` (batch,) integers, how many positions are prefix, left padding included.
+    A prefix longer than the text is truncated. Compose padding *after* it:
+    ``prefix_lm(…) & padding(…)``. Raises TypeError for another tensor, ValueError for a negative number.
     Source: T5, Raffel et al. 2019, arXiv 1910.10683, §3.2.1.
 
     >>> prefix_lm(torch.tensor([2])).tensor(queries=4, keys=4)[0, 0].int()
@@ -276,7 +276,7 @@ def documents(ids: Tensor) -> Rule:
 
     The document of each position is its id; −1 means no document: a pad neither sees nor is seen,
     so its row is fully masked. Shape: ``ids`` (batch, length) integers, as from `document_ids`.
-    Raises TypeError for another table, ValueError for an id below −1.
+    Raises TypeError for another tensor, ValueError for an id below −1.
     Source: packing, Krell et al. 2021, arXiv 2107.02027.
 
     >>> documents(torch.tensor([[0, 0, 1, -1]])).tensor(queries=4, keys=4)[0, 0].int()
@@ -286,7 +286,7 @@ def documents(ids: Tensor) -> Rule:
             [0, 0, 0, 0]], dtype=torch.int32)
     """
     ids = _table("ids", ids, axes=("batch", "length"), least=-1)
-    wanted = ids + ids.clamp(max=0)  # −1 becomes −2: a pad asks for a document that no key is in
+    wanted = ids + ids.clamp(max=0)  # −1 becomes −2: a pad looks for a document that no key is in
 
     def same_document(b, h, q, k):
         return wanted[b, q] == ids[b, k]
@@ -295,9 +295,9 @@ def documents(ids: Tensor) -> Rule:
 
 
 def document_ids(lengths: Sequence[Sequence[int]], *, total: int) -> Tensor:
-    """Number the documents of each packed row: 0, 1, 2 …, and −1 for the padding behind them.
+    """Number the documents of each packed row: 0, 1, 2 …, and −1 for the padding after them.
 
-    Shapes: ``lengths`` one sequence of document lengths a row → (rows, total) int64.
+    Shapes: ``lengths`` one sequence of document lengths per row → (rows, total) int64.
     Raises TypeError for lengths without rows, ValueError for a negative length, or for a row
     of more than ``total`` positions.
 
@@ -323,7 +323,7 @@ def global_tokens(positions: Tensor) -> Rule:
 
     Compose it: ``sliding_window(…) | global_tokens(…)``. Where each sentence has its own, see
     `special_tokens`. Positions beyond the text are ignored. Shape: ``positions`` (count,) integers.
-    Raises TypeError for another table, ValueError for a negative position.
+    Raises TypeError for another tensor, ValueError for a negative position.
     Source: Longformer, arXiv 2004.05150, §3.1 ("global attention").
 
     >>> global_tokens(torch.tensor([1])).tensor(queries=3, keys=3)[0, 0].int()
@@ -332,28 +332,20 @@ def global_tokens(positions: Tensor) -> Rule:
             [0, 1, 0]], dtype=torch.int32)
     """
     positions = _table("positions", positions, axes=("count",))
-    beyond = 1 + max(positions.tolist(), default=-1)  # the first position behind which none is global
-    # A look-up, and no `any` over the positions: FlexAttention compiles nothing that adds up or compares along an axis.
+    beyond = 1 + max(positions.tolist(), default=-1)  # from here on, no position is global
+    # A look-up, not an `any` over the positions: FlexAttention cannot compile a reduction.
     is_global = torch.isin(torch.arange(beyond + 1, device=positions.device), positions)
 
-    def query_is_global(b, h, q, k):
-        return is_global[q.clamp(max=beyond)]
-
-    def key_is_global(b, h, q, k):
-        return is_global[k.clamp(max=beyond)]
-
-    device = positions.device
-    return Rule(query_is_global, "the query is global", device=device) | Rule(
-        key_is_global, "the key is global", device=device
-    )
+    query = Rule(lambda b, h, q, k: is_global[q.clamp(max=beyond)], "the query is global", device=is_global.device)
+    return query | Rule(lambda b, h, q, k: is_global[k.clamp(max=beyond)], "the key is global")
 
 
 def special_tokens(special: Tensor, *, role: str = "hidden") -> Rule:
-    """What [CLS], [SEP] and their like may do: be hidden as keys, or be global.
+    """Let [CLS], [SEP] and the like be hidden as keys, or be global.
 
-    ``"hidden"``: no query sees them, and they may still ask. ``"global"``: they see all and are
+    ``"hidden"``: no query sees them, but they may still attend. ``"global"``: they see all and are
     seen by all, as in `global_tokens`. Shape: ``special`` (batch, length) bool, True = special.
-    Raises TypeError for another table, ValueError for another role.
+    Raises TypeError for another tensor, ValueError for another role.
 
     >>> special = torch.tensor([[True, False, False]])
     >>> special_tokens(special).tensor(queries=3, keys=3)[0, 0].int()
@@ -367,24 +359,17 @@ def special_tokens(special: Tensor, *, role: str = "hidden") -> Rule:
     """
     validate.one_of(("hidden", "global"), role=role)
     special = validate.bool_mask("special", special, true="special", axes=("batch", "length")).clone()
-
-    def key_is_special(b, h, q, k):
-        return special[b, k]
-
-    def query_is_special(b, h, q, k):
-        return special[b, q]
-
-    key = _of_sentences(key_is_special, "the key is special", special)
-    query = _of_sentences(query_is_special, "the query is special", special)
+    key = _of_sentences(lambda b, h, q, k: special[b, k], "the key is special", special)
+    query = _of_sentences(lambda b, h, q, k: special[b, q], "the query is special", special)
     return ~key if role == "hidden" else query | key
 
 
 class EncoderDecoderMasks(NamedTuple):
-    """The three masks of an encoder–decoder: who asks whom."""
+    """The three masks of an encoder–decoder: who attends to whom."""
 
-    source: Rule  # encoder: source asks source
-    target: Rule  # decoder: target asks target
-    cross: Rule  # decoder: target asks source
+    source: Rule  # encoder: source to source
+    target: Rule  # decoder: target to target
+    cross: Rule  # decoder: target to source
 
 
 def encoder_decoder(

@@ -1,7 +1,7 @@
 """Masks drawn at random, before the softmax: pairs, keys, heads or blocks are dropped.
 
-Each is drawn once, from its ``seed`` alone: one seed, one rule, on every ``device``. ``rate`` is the share that is
-dropped, 0 to 1. A row may be fully masked: ``(dropout(…) | diagonal()) & …`` never drops a query's own key.
+Each is drawn once, from its ``seed`` alone: one seed, one rule, on every ``device``. ``rate`` is the probability of
+being dropped, 0 to 1. A row may be fully masked: ``(dropout(…) | diagonal()) & …`` never drops a query's own key.
 """
 
 import torch
@@ -18,7 +18,7 @@ def dropout(
 ) -> Rule:  # fmt: skip
     """Each pair of query and key is dropped at random, before the softmax.
 
-    So the other weights of a row still sum to 1; `nn.Dropout` on the weights is another thing.
+    So the other weights of a row still sum to 1; with `nn.Dropout` on the weights they do not.
     Raises ValueError for a rate outside 0 to 1, or a size that is negative or no integer.
     Source: DropKey, Li et al. 2022, arXiv 2208.02646.
 
@@ -29,11 +29,9 @@ def dropout(
             [0, 1, 1, 0]], dtype=torch.int32)
     """
     kept = _kept(rate, seed, device, batch=batch, heads=heads, queries=queries, keys=keys)
-
-    def pair_is_kept(b, h, q, k):
-        return kept[b, h, q, k]
-
-    return Rule(pair_is_kept, "the pair is not dropped", batch=batch, heads=heads, device=kept.device)
+    return Rule(
+        lambda b, h, q, k: kept[b, h, q, k], "the pair is not dropped", batch=batch, heads=heads, device=kept.device
+    )
 
 
 def key_dropout(rate: float, *, batch: int, keys: int, seed: int, device: Device = None) -> Rule:
@@ -46,11 +44,7 @@ def key_dropout(rate: float, *, batch: int, keys: int, seed: int, device: Device
             [0, 1, 0, 0]], dtype=torch.int32)
     """
     kept = _kept(rate, seed, device, batch=batch, keys=keys)
-
-    def key_is_kept(b, h, q, k):
-        return kept[b, k]
-
-    return Rule(key_is_kept, "the key is not dropped", batch=batch, device=kept.device)
+    return Rule(lambda b, h, q, k: kept[b, k], "the key is not dropped", batch=batch, device=kept.device)
 
 
 def head_dropout(rate: float, *, batch: int, heads: int, seed: int, device: Device = None) -> Rule:
@@ -65,11 +59,7 @@ def head_dropout(rate: float, *, batch: int, heads: int, seed: int, device: Devi
             [0, 0]], dtype=torch.int32)
     """
     kept = _kept(rate, seed, device, batch=batch, heads=heads)
-
-    def head_is_kept(b, h, q, k):
-        return kept[b, h]
-
-    return Rule(head_is_kept, "the head is not dropped", batch=batch, heads=heads, device=kept.device)
+    return Rule(lambda b, h, q, k: kept[b, h], "the head is not dropped", batch=batch, heads=heads, device=kept.device)
 
 
 def block_dropout(
@@ -89,21 +79,20 @@ def block_dropout(
     validate.at_least(0, queries=queries, keys=keys)
     rows, columns = -(-queries // size), -(-keys // size)  # rounded up
     kept = _kept(rate, seed, device, batch=batch, heads=heads, rows=rows, columns=columns)
-
-    def block_is_kept(b, h, q, k):
-        return kept[b, h, q // size, k // size]
-
     meaning = "the block of the pair is not dropped"
-    return Rule(block_is_kept, meaning, batch=batch, heads=heads, device=kept.device)
+    return Rule(
+        lambda b, h, q, k: kept[b, h, q // size, k // size], meaning, batch=batch, heads=heads, device=kept.device
+    )
 
 
 def _kept(rate: float, seed: int, device: Device, **sizes: int) -> Tensor:
     """A table of what dropout keeps, True with the probability 1 − rate.
 
-    float32 and the CPU always: elsewhere torch draws other numbers, and a seed shall give one rule.
+    Always in float32 and on the CPU: elsewhere torch draws other numbers, and a seed must give one rule.
     """
     validate.share(rate=rate)
     validate.at_least(0, **sizes)
-    g = torch.Generator().manual_seed(seed)
+    validate.at_least(None, seed=seed)
+    g = torch.Generator().manual_seed(int(seed))  # of numpy's integers torch takes none
     draws = torch.rand(tuple(sizes.values()), dtype=torch.float32, generator=g, device="cpu")
     return (draws >= rate).to(device)

@@ -1,4 +1,4 @@
-"""What a mask is: a rule on indices that composes with others, gives a tensor, and says itself in words."""
+"""What a mask is: a rule on indices that composes with others, gives a tensor, and describes itself in words."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Rule:
     and ``heads`` are how many it knows, ``device`` where its tables are; None means any. ``offset`` is
     the position of query 0 among the keys. ``joint`` and ``parts`` keep how it was composed.
     Rules compose with ``&``, ``|`` and ``~``; ValueError if their batches, heads, offsets or devices
-    differ. They have no truth value, and cannot be pickled because they hold closures: make them
+    differ. They have no truth value. They cannot be pickled because they hold closures: make them
     again, or pickle the tensor.
 
     >>> from masklab.masks import causal, padding
@@ -53,11 +53,11 @@ class Rule:
     ) -> Tensor:  # fmt: skip
         """The rule for every pair of positions.
 
-        Shape: (batch, heads, queries, keys) bool, True = may attend; ``batch`` and ``heads`` are by
-        default what the rule knows, or 1; ``device`` is by default where its tables are, or torch's
-        default. Extra positions of the rule are truncated. An axis that the rule does not look at is
-        a view (`Tensor.expand`): clone before you write. Raises ValueError for sizes that the rule does
-        not know or that are no integers, TypeError for a rule that does not give a bool tensor.
+        Shape: (batch, heads, queries, keys) bool, True = may attend. By default ``batch`` and ``heads``
+        are what the rule knows, or 1, and ``device`` is where its tables are, or torch's default.
+        Extra positions are truncated. An axis that the rule does not look at is a view
+        (`Tensor.expand`): clone before you write. Raises ValueError for sizes that the rule does not
+        know or that are no integers, TypeError for a rule that does not give a bool tensor.
 
         >>> from masklab.masks import causal
         >>> causal().tensor(queries=2, keys=2)
@@ -96,20 +96,20 @@ def _cells(mask: Rule, shape: tuple[int, int, int, int], device: torch.device | 
     """What the rule gives for every index. Shape: broadcasts to ``shape``.
 
     A rule on its own is one comparison, made at once. A composed rule makes a tensor for each of
-    its parts: a large one is asked about some rows at a time, so that the parts stay small, in the
-    processor's cache. In all it takes little more memory than its result.
+    its parts: a large one is computed some rows at a time, so that the parts stay in the processor's
+    cache, and take little memory.
     """
     b, h, q, k = _indices(shape, device)
     if not mask.joint or math.prod(shape) <= CELLS_AT_ONCE:
-        return _asked(mask, b, h, q, k)
-    some = _asked(mask, b, h, q[:2], k)  # two queries show on which axes the rule depends
+        return _given(mask, b, h, q, k)
+    some = _given(mask, b, h, q[:2], k)  # two queries show on which axes the rule depends
     if some.ndim < 2 or some.shape[-2] == 1:
         return some  # not on the query: it is the same for all of them
     cells = torch.empty((*some.shape[:-2], len(q), some.shape[-1]), dtype=some.dtype, device=some.device)
-    cells_in_a_row = cells.numel() // len(q)  # of all sentences and heads: they are asked about together
+    cells_in_a_row = cells.numel() // len(q)  # of all sentences and heads: they are computed together
     rows = max(1, CELLS_AT_ONCE // cells_in_a_row)
     for block, some_q in zip(cells.split(rows, dim=-2), q.split(rows), strict=True):
-        block.copy_(_asked(mask, b, h, some_q, k))
+        block.copy_(_given(mask, b, h, some_q, k))
     return cells
 
 
@@ -122,7 +122,7 @@ def _indices(shape: tuple[int, int, int, int], device: torch.device | str | None
     return b.view(-1, 1, 1, 1), h.view(-1, 1, 1), q.view(-1, 1), k
 
 
-def _asked(mask: Rule, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+def _given(mask: Rule, b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
     """What the rule gives for these indices, if it is a bool tensor."""
     cells = mask.mask_mod(b, h, q, k)
     if not isinstance(cells, Tensor) or cells.dtype != torch.bool:
@@ -193,7 +193,7 @@ def looks_at_the_query(rule: Rule) -> bool:
     """
     b, h, q, k = _indices((1, 1, 2, 0), rule.device)
     try:
-        return _asked(rule, b, h, q, k).shape[-2:-1] == (2,)
+        return _given(rule, b, h, q, k).shape[-2:-1] == (2,)
     except IndexError:  # its table does not know two queries
         return True
 
@@ -211,7 +211,7 @@ def _common_device(first: Rule, second: Rule) -> torch.device | None:
 def describe(mask: Rule) -> str:
     """Say in one sentence what a query may see.
 
-    Where "and" and "or" mix, brackets show what belongs together; what decides nothing is left out.
+    Where "and" and "or" mix, brackets show what belongs together; parts that decide nothing are left out.
 
     >>> from masklab.masks import causal, diagonal, padding
     >>> words = padding(torch.tensor([2]), total=3)

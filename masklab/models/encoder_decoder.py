@@ -88,7 +88,7 @@ class EncoderDecoder(nn.Module):
         if source.shape[0] != B:
             raise ValueError(f"source and target must have as many sentences, got {source.shape[0]} and {B}.")
         if target_mask is None:
-            target_mask = masks.causal().tensor(queries=T, keys=T).to(target.device)  # (1, 1, T, T)
+            target_mask = masks.causal().tensor(queries=T, keys=T, device=target.device)  # (1, 1, T, T)
         x = self.embed_target(target, positions)  # (B, T, dim)
         for block in self.decoder:
             x = block(x, source, target_mask, cross_mask)

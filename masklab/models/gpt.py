@@ -6,11 +6,11 @@ Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learner
 import torch
 from torch import Tensor, nn
 
-from masklab import masks
+from masklab import masks, validate
 from masklab.models.embeddings import Embeddings, positions_of
 from masklab.models.inputs import cached_tokens, checked_ids, checked_lengths
 from masklab.models.layers import Block
-from masklab.models.private import eval_mode, private_seed
+from masklab.models.private import eval_mode, private_seed, seeded
 from masklab.models.rows import at_the_right
 from masklab.models.sampling import choose
 from masklab.text import PAD_ID, word_positions
@@ -40,6 +40,7 @@ class GPT(nn.Module):
         dropout: float = 0.0, seed: int = 0,
     ):  # fmt: skip
         super().__init__()
+        self.heads = heads
         with private_seed(seed):
             self.embed = Embeddings(vocab_size, dim, max_len)
             self.blocks = nn.ModuleList(Block(dim, heads, dropout=dropout) for _ in range(layers))
@@ -49,11 +50,11 @@ class GPT(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor | None = None, *, positions: Tensor | None = None, cache=None):
         """Logits (B, L, vocab_size); with a cache, also the longer cache: keys and values of each layer."""
         ids = checked_ids(ids)
-        (B, L), heads = ids.shape, self.blocks[0].attention.heads
-        width = self.head.in_features // heads
-        past = cached_tokens(cache, layers=len(self.blocks), batch=B, heads=heads, width=width)
+        B, L = ids.shape
+        width = self.head.in_features // self.heads
+        past = cached_tokens(cache, layers=len(self.blocks), batch=B, heads=self.heads, width=width)
         if mask is None:
-            mask = masks.causal(offset=past).tensor(queries=L, keys=past + L).to(ids.device)  # (1, 1, L, P+L)
+            mask = masks.causal(offset=past).tensor(queries=L, keys=past + L, device=ids.device)  # (1, 1, L, P+L)
         x = self.embed(ids, positions, start=past)  # (B, L, dim)
         longer = []
         for i, block in enumerate(self.blocks):
@@ -68,7 +69,7 @@ class GPT(nn.Module):
         Shapes: ``ids`` (B, Q), what the cache does not hold yet; ``is_word`` (B, P+Q) bool, True = a word.
         """
         Q, K = ids.shape[1], is_word.shape[1]
-        causal = masks.causal(offset=K - Q).tensor(queries=Q, keys=K).to(ids.device)  # (1, 1, Q, P+Q)
+        causal = masks.causal(offset=K - Q).tensor(queries=Q, keys=K, device=ids.device)  # (1, 1, Q, P+Q)
         mask = is_word[:, None, None, :] & causal  # (B, 1, Q, P+Q)
         logits, cache = self(ids, mask, positions=positions_of(is_word)[:, -Q:], cache=cache)  # (B, Q, vocab_size)
         return logits[:, -1], cache  # (B, vocab_size)
@@ -84,17 +85,18 @@ class GPT(nn.Module):
         N ≤ max_new_tokens, padded on the right, and how many each sentence has (B,), on the device of ``ids``. A
         sentence ends with its first ``stop``, which counts. ``temperature`` 0 takes the most likely token; above
         0 it divides the logits, and tokens are drawn from a private generator with this ``seed``.
-        Raises ValueError for padding without a side; others as for `checked_lengths` and `choose`.
+        Raises TypeError and ValueError for what does not fit, and for padding without a side.
 
         >>> prompts, lengths = torch.tensor([[1, 0, 0], [4, 5, 6]]), torch.tensor([1, 3])
         >>> GPT(10, dim=8).generate(prompts, lengths, side="right", max_new_tokens=4)[1]
         tensor([4, 4])
         """
+        validate.at_least(0, max_new_tokens=max_new_tokens)
         ids = checked_ids(ids)
         B, L = ids.shape
         lengths = torch.full((B,), L) if lengths is None else lengths
         lengths = checked_lengths(lengths, batch=B, total=L).cpu()  # (B,)
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         going = torch.ones(B, dtype=torch.bool, device=ids.device)
         count = torch.zeros(B, dtype=torch.int64, device=ids.device)
         step, cache, written = at_the_right(ids, lengths, side=side), (), [ids[:, :0]]  # the first step: the prompt

@@ -9,6 +9,7 @@ from masklab import masks
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models.embeddings import positions_of
 from masklab.models.gpt import GPT
+from masklab.models.private import seeded
 from masklab.models.sampling import choose
 from masklab.text import Batch
 
@@ -38,7 +39,8 @@ def language_loss(model: GPT, batch: Batch, rule: masks.Rule) -> Tensor:
     torch.Size([])
     """
     length = batch.ids.shape[1]
-    mask = rule.tensor(queries=length, keys=length) & batch.is_word[:, None, None, :]  # (B, 1, L, L)
+    allowed = rule.tensor(queries=length, keys=length, device=batch.ids.device)  # (1, 1, L, L)
+    mask = allowed & batch.is_word[:, None, None, :]  # (B, 1, L, L)
     logits = model(batch.ids, mask, positions=positions_of(batch.is_word))  # (B, L, V)
     return next_token_loss(logits, batch.ids, batch.is_word)
 
@@ -70,7 +72,7 @@ def next_logits(model: GPT, ids: Tensor, rule: masks.Rule) -> Tensor:
     torch.Size([1, 10])
     """
     length = ids.shape[1]
-    return model(ids, rule.tensor(queries=length, keys=length).to(ids.device))[:, -1]
+    return model(ids, rule.tensor(queries=length, keys=length, device=ids.device))[:, -1]
 
 
 @torch.no_grad()
@@ -87,7 +89,7 @@ def write(
     tensor([[4, 5, 6],
             [6, 7, 8]])
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     prompt = ids.shape[1]
     for _ in range(max_new_tokens):
         chosen = choose(logits_of(ids), temperature=temperature, generator=generator)  # (B,)

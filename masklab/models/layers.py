@@ -12,23 +12,6 @@ from masklab import validate
 from masklab.models.private import Dropout
 
 
-def four_axes(mask: Tensor | None) -> Tensor | None:
-    """A model's mask must have every axis: with as many sentences as queries, (batch, key) looks like (query, key).
-
-    Shape: ``mask`` (batch, head, query, key), or None for no mask → the same. Raises ValueError for other axes.
-
-    >>> four_axes(torch.ones(2, 1, 1, 3, dtype=torch.bool)).shape
-    torch.Size([2, 1, 1, 3])
-    """
-    if mask is not None and mask.ndim != 4:
-        raise ValueError(
-            f"a model's mask must have all four axes (batch, head, query, key), got {tuple(mask.shape)}. "
-            "A padding mask (batch, key) becomes mask[:, None, None, :]; "
-            "a mask of pairs (query, key) becomes mask[None, None]."
-        )
-    return mask
-
-
 class Attend(nn.Module):
     """`masklab.attention.attend` by torch's fused kernel: fast, and only the output is kept.
 
@@ -37,7 +20,7 @@ class Attend(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """Softmax(q·kᵀ/√d + bias)·v."""
-        if mask is not None:  # torch would *add* a float mask, and broadcast where it should ask
+        if mask is not None:  # torch would *add* a float mask, and broadcast axes that disagree
             validate.four_axes(mask, shape=q.shape[:-1] + k.shape[-2:-1])
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (B, H, L, D)
 
@@ -73,7 +56,7 @@ class MultiHeadAttention(nn.Module):
         )
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)  # (B, H, P+S, D)
-        y = self.attend(q, k, v, four_axes(mask))  # (B, H, L, D)
+        y = self.attend(q, k, v, mask)  # (B, H, L, D)
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)  # (B, L, dim)
 
 

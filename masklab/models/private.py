@@ -6,6 +6,18 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from masklab import validate
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A generator of one's own. Raises ValueError for a seed that is not an integer.
+
+    >>> torch.rand(1, generator=seeded(0)) == torch.rand(1, generator=seeded(0))
+    tensor([True])
+    """
+    validate.at_least(None, seed=seed)
+    return torch.Generator().manual_seed(int(seed))
+
 
 class PrivateDraws(TorchFunctionMode):
     """Inside ``with``, every call that takes a generator and was given None draws from ours.
@@ -16,7 +28,7 @@ class PrivateDraws(TorchFunctionMode):
 
     def __init__(self, seed: int):
         super().__init__()
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = seeded(seed)
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -78,7 +90,7 @@ class Dropout(nn.Module):
             raise ValueError(f"dropout must be at least 0 and less than 1, got {p}.")
         self.p = p
         # In `private_seed` this draw is private too, and each layer gets a seed of its own.
-        seed = torch.randint(2**31, (), generator=None, device="cpu").item()
+        seed = int(torch.randint(2**31, (), generator=None, device="cpu"))
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, x: Tensor) -> Tensor:

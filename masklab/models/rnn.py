@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_packed_sequence
 
-from masklab.models.inputs import checked_ids, checked_lengths, one_of
+from masklab import validate
+from masklab.models.inputs import checked_ids, checked_lengths
 from masklab.models.private import private_seed
 from masklab.models.rows import packed, pads_before, roll_rows
 
@@ -32,7 +33,8 @@ class Classifier(nn.Module):
 
     def __init__(self, vocab_size: int, classes: int, *, dim: int = 32, read: str = "packed", seed: int = 0):
         super().__init__()
-        self.read = one_of("read", read, ("last_step", "last_valid", "packed"))
+        validate.one_of(("last_step", "last_valid", "packed"), read=read)
+        self.read = read
         with private_seed(seed):
             self.token = nn.Embedding(vocab_size, dim)
             self.rnn = nn.GRU(dim, dim, batch_first=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from masklab.models.inputs import one_of
+from masklab import validate
 
 
 def pads_before(lengths: Tensor, *, total: int, side: str) -> Tensor:
@@ -16,7 +16,7 @@ def pads_before(lengths: Tensor, *, total: int, side: str) -> Tensor:
     >>> pads_before(lengths, total=4, side="left"), pads_before(lengths, total=4, side="right")
     (tensor([1, 3]), tensor([0, 0]))
     """
-    one_of("side", side, ("left", "right"))
+    validate.one_of(("left", "right"), side=side)
     return total - lengths if side == "left" else torch.zeros_like(lengths)
 
 
@@ -29,6 +29,8 @@ def roll_rows(x: Tensor, steps: Tensor) -> Tensor:
     tensor([[7, 8, 0, 0],
             [5, 6, 7, 8]])
     """
+    if not steps.any():  # as with all padding on the right: nothing moves
+        return x
     B, L = x.shape[:2]
     where = (torch.arange(L, device=steps.device) + steps[:, None]) % L  # (B, L)
     return x[torch.arange(B, device=steps.device)[:, None], where]  # (B, L, …)
@@ -58,7 +60,7 @@ def at_the_right(ids: Tensor, lengths: Tensor, *, side: str | None) -> Tensor:
             [7, 8, 9]])
     """
     if side is not None:
-        one_of("side", side, ("left", "right"))
+        validate.one_of(("left", "right"), side=side)
     elif (lengths < ids.shape[1]).any():
         raise ValueError(
             "some sentences are padded, so say on which side: side='left' or side='right'. A Batch has it: batch.side."

@@ -1,7 +1,7 @@
 """The live view: a row of linked heatmaps and the controls above them, in one widget."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from masklab import panels
-from masklab.panels import Edit, Panel, Picture, Sentence
+from masklab.panels import Edit, Panel, Picture, Sentence, one_line
 from masklab.view import join, link
 from masklab.view.palette import PALETTE
 
@@ -48,6 +48,7 @@ class MatrixView(anywidget.AnyWidget):
     def __init__(self, **traits):
         self._lock = threading.RLock()  # messages come on a thread of their own
         super().__init__(**traits)
+        _stay_awake(self.comm)
         self.on_msg(self._hear)
 
     def show(self, picture: Picture, *, text: str = "") -> None:
@@ -70,9 +71,14 @@ class MatrixView(anywidget.AnyWidget):
             with self.hold_sync():
                 changes = message.changes if link.is_new(self.answered, message) else {}
                 self.answered = link.answer(self.answered, message)
-                self.state = link.merge(self.state, changes)
+                if changes:
+                    self.state = self._merged(changes)
             if is_behind:
                 self.send_state(["answered", "state", "picture"])
+
+    def _merged(self, changes: Mapping) -> dict:
+        """The state with what a page changed."""
+        return link.merge(self.state, changes)
 
     def __repr__(self) -> str:
         """The text twin of the last picture: stable, so that stored notebooks compare equal."""
@@ -93,6 +99,23 @@ class MatrixView(anywidget.AnyWidget):
 
             data["image/png"] = figures.png(self._shown)
         return data, metadata
+
+
+def _stay_awake(comm) -> None:
+    """Let messages come while a cell runs, and after a restart.
+
+    JupyterLab sends them to a subshell, apart from the cells. ipykernel 7.4 gives them to the shell that the widget
+    last spoke from: that of the cell that made it, busy perhaps for minutes. And after a restart in another page,
+    JupyterLab still names the subshell of the kernel before, which answers nothing: then the main shell does.
+    """
+    if not hasattr(comm, "_reply_subshell_for"):
+        return
+
+    def shell_for(_data, subshell_id):
+        known = comm.kernel.shell_channel_thread.manager.list_subshell()
+        return subshell_id if subshell_id in known else None
+
+    comm._reply_subshell_for = shell_for
 
 
 def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
@@ -128,8 +151,8 @@ def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
         "sentences": sentences,
         "lines": [_line(words, pads) for words, pads in lines],
         "shown": picture.shown,
-        "summary": picture.summary,
-        "problem": picture.problem,
+        "summary": one_line(picture.summary),
+        "problem": one_line(picture.problem),
         "text": text,
     }
 
@@ -148,7 +171,7 @@ def _panel(panel: Panel, offset: int) -> dict:
         "links": list(panel.links or panel.axes),
         "sign": panel.sign,
         "say": panel.say,
-        "row_notes": list(panel.row_notes),
+        "row_notes": [one_line(note) for note in panel.row_notes],
         "notes_title": panel.notes_title,
         "edits": _edits(panel.edits),
         "written": panel.written,
@@ -160,7 +183,7 @@ def _panel(panel: Panel, offset: int) -> dict:
 def _sentence(sentence: Sentence) -> dict:
     """What belongs to one sentence's chips alone."""
     return {
-        "note": sentence.note,
+        "note": one_line(sentence.note),
         "below": [_label(one) for one in sentence.below],
         "pressed": list(map(bool, sentence.pressed)),
         "edits": _edits(sentence.edits),

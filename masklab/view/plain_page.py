@@ -22,6 +22,7 @@ STAND_IN = """
 window.makeModel = (values) => {
   const listeners = {};
   return {
+    saves: 0,
     messages: [],
     isMute: false,
     get: (name) => values[name],
@@ -30,6 +31,7 @@ window.makeModel = (values) => {
       Object.assign(values, changes);
       for (const name of Object.keys(changes)) this.trigger(`change:${name}`);
     },
+    save_changes() { this.saves += 1; },
     trigger(event) { (listeners[event] ?? []).forEach((f) => f()); },
     on(name, f) { (listeners[name] ??= []).push(f); },
     off(name, f) { listeners[name] = (listeners[name] ?? []).filter((g) => g !== f); },

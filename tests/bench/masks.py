@@ -78,7 +78,7 @@ def makers_of(kind: str, tokens: int) -> Makers:
 def seconds_of(makers: Makers, seconds: float) -> dict[str, float]:
     """The fastest time of each maker: the work never changes, so what is slower is the machine's doing.
 
-    They take turns in a shuffled order, so that nobody has the quiet moments, or always the same predecessor.
+    They take turns in a shuffled order, so that none has only quiet moments, or always the same predecessor.
     """
     order, times = random.Random(0), {name: [] for name in makers}
     for make in makers.values():  # the first time fills caches

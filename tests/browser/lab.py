@@ -1,12 +1,22 @@
 """What a lab on a page shows, what it should show, and a few ways to look at it."""
 
+from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 
 from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as Late
 
+import masklab.labs
 from masklab import panels
-from masklab.labs.attention_padding import State, draw
+from masklab.labs.controls import BadInput
+from masklab.labs.lab import Lab
+from masklab.view.plain_page import html
+from tests.browser.page import ARTEFACTS
 from tests.browser.page import LIT as PANEL_LIT
 
 ROOT = ".mlab-root"
@@ -116,14 +126,129 @@ SPILLED = """(root) => [...root.querySelectorAll(".mlab-cell")].flatMap((cell) =
 SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.synced === root.dataset.serial"""
 
 
-def state_with(**changes) -> dict:
-    """The lab's first state with some keys changed."""
-    return State().raw() | changes
+# The lab's own Python behind a plain page: what the page sends is answered by a lab, as a kernel would.
+CONNECT = """async () => {
+  await started;
+  model.answer = async (message) => {
+    const { picture, ...rest } = await toKernel(message);
+    model.update(picture ? { picture: unpack(picture), ...rest } : rest);
+  };
+}"""
 
 
-def shown_by(state: Mapping) -> dict:
-    """What the lab of lesson 05 must show for a state, in the form of `READ`."""
-    picture = draw(State().changed(state))
+def labs() -> dict[str, ModuleType]:
+    """Every lesson's lab by the name of its module."""
+    modules = {name: import_module(f"masklab.labs.{name}") for _, name, _ in iter_modules(masklab.labs.__path__)}
+    return {name: module for name, module in modules.items() if hasattr(module, "draw")}
+
+
+@dataclass(frozen=True)
+class LabPage:
+    """A lab on a page: what it shows, what it should show, and the ways to use it."""
+
+    page: Page
+    module: ModuleType
+    root: int = 0  # which of the labs on the page it is
+
+    @property
+    def lab(self) -> Locator:
+        """The lab's root."""
+        return self.page.locator(ROOT).nth(self.root)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The sentences at first sight."""
+        return list(self.module.State().sentences)
+
+    def box(self, i: int = 0) -> Locator:
+        """The box of sentence ``i``."""
+        return self.lab.locator(".mlab-text").nth(i)
+
+    def step(self, panel: str) -> Locator:
+        """A panel with its sign."""
+        return self.lab.locator(f".mlab-step[data-name={panel}]")
+
+    def cell(self, panel: str, row: int, column: int) -> Locator:
+        """One cell of a panel."""
+        return self.step(panel).locator("tbody tr").nth(row).locator(".mlab-cell").nth(column)
+
+    def rows(self, panel: str) -> list[list[str]]:
+        """All numbers of a panel, as they are written."""
+        return self.lab.evaluate(READ)["panels"][panel]
+
+    def drawn(self, **changes) -> panels.Picture:
+        """What the lab must show for its first state with these changes."""
+        return self.module.draw(self.module.State().changed(changes))
+
+    def shows(self, **changes) -> None:
+        """Wait until the lab shows what it must for its first state with these changes."""
+        wait_until_shown(self.page, shown_by(self.drawn(**changes)), root=self.root)
+
+    def shows_or_says(self, **changes) -> None:
+        """The same, or where that can't be drawn the first picture, and a sentence about the problem."""
+        try:
+            self.shows(**changes)
+        except BadInput as problem:
+            wait_until_shown(self.page, shown_by(self.drawn()) | {"problem": f"⚠ {problem}"}, root=self.root)
+
+    def reset(self) -> None:
+        """Back to the state at first sight."""
+        self.lab.get_by_role("button", name="Reset").click()
+        self.shows()
+
+    def choose(self, name: str) -> None:
+        """Click a radio button or a switch by its label."""
+        self.show_more()
+        radio, switch = (self.lab.get_by_role(role, name=name, exact=True) for role in ("radio", "switch"))
+        radio.or_(switch).click()
+
+    def show_more(self) -> None:
+        """Show the controls that are rarely used, too."""
+        button = self.lab.locator(".mlab-more-button[aria-expanded=false]")
+        if button.is_visible():
+            button.click()
+
+    def drag(self, panel: str, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Paint from one cell of a panel to another with the button held."""
+        self.cell(panel, *start).scroll_into_view_if_needed()
+        self.cell(panel, *start).hover()
+        self.page.mouse.down()
+        rows = range(start[0], end[0] + 1)
+        for at in [(row, column) for row in rows for column in range(start[1], end[1] + 1)]:
+            self.cell(panel, *at).hover()
+        self.page.mouse.up()
+
+    def paste(self, text: str) -> None:
+        """Put a text in the place of what is in the first box, as a paste does."""
+        self.box().fill(text)
+
+    def picture(self, name: str) -> Path:
+        """Keep a picture of the whole lab among the test artefacts."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        settled(self.lab).screenshot(path=ARTEFACTS / f"{self.module.__name__.rpartition('.')[2]}-{name}.png")
+
+
+def open_lab(page: Page, module: ModuleType, **options) -> LabPage:
+    """A lesson's lab in a plain page, with its own `draw` behind it; for a page that has none yet."""
+    lab = module.lab(**options)
+    lab._send = lambda *_, **__: None  # there is no kernel; the page is told by `kernel`
+    page.expose_function("toKernel", lambda message: kernel(lab, message))
+    page.set_content(html(lab))
+    page.evaluate(CONNECT)
+    return LabPage(page, module)
+
+
+def kernel(lab: Lab, message: Mapping) -> dict:
+    """What a kernel answers to a page's message."""
+    lab._handle_msg({"content": {"data": {"method": "custom", "content": message}}, "buffers": []})
+    answer = {"answered": lab.answered, "state": lab.state}
+    if lab.picture["serial"] != message["serial"]:
+        answer["picture"] = {k: b64encode(v).decode() if isinstance(v, bytes) else v for k, v in lab.picture.items()}
+    return answer
+
+
+def shown_by(picture: panels.Picture) -> dict:
+    """What a page must show for a picture, in the form of `READ`."""
     return {
         "chips": [[panels.label(token) for token in sentence.tokens] for sentence in picture.sentences],
         "notes": [sentence.note for sentence in picture.sentences],

@@ -5,11 +5,21 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from masklab.check.question import Question, question
-from tests.browser.page import ARTEFACTS, STAND_IN
+from tests.browser.page import ARTEFACTS
 
 HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>question</title></head>
 <body><main><h1 style="font-size:1em">question</h1><div id="a"></div><div id="b"></div></main></body></html>"""
-# Draws a model in a part of the page; a click saves, and then the kernel's side is told as ipywidgets would do it.
+STAND_IN = """
+window.makeModel = (values, listeners = new Set()) => ({
+  saves: 0,
+  get: (name) => values[name],
+  set(name, value) { values[name] = value; for (const [of, tell] of listeners) if (of === `change:${name}`) tell(); },
+  on: (of, tell) => listeners.add([of, tell]),
+  off: (of, tell) => listeners.forEach((one) => one[0] === of && one[1] === tell && listeners.delete(one)),
+  count: () => listeners.size,
+  save_changes() { this.saves += 1; },
+});
+"""
 DRAW = """async ([source, css, values, place]) => {
   document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
   const view = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));

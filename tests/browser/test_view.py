@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from masklab.panels import Edit, Panel, Picture, Sentence, number
-from masklab.view import join
+from masklab.view import MatrixView, join
 from tests.browser.example import (
     CONTROLS,
     LAB_CONTROLS,
@@ -1122,3 +1122,26 @@ def test_another_sentence_or_side_starts_the_guess_anew(page):
     cell(page, "mask", 0, 3).click()
     page.get_by_role("radio", name="left").check()
     assert (state(page)["painted"], state(page)["side"]) == ([], "left")
+
+
+def test_two_labs_on_one_page_share_no_name(page):
+    """Each widget loads the script anew: radio buttons of one name would be one group, across both labs."""
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    page.evaluate(
+        """async (source) => {
+        const other = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+        const names = ["picture", "state", "controls", "palette", "label"];
+        const values = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+        other.default.render({ model: makeModel(values), el: document.getElementById("b") }); }""",
+        str(MatrixView._esm),
+    )
+    names = page.locator("input[type=radio]").evaluate_all(
+        "all => all.map((one) => [one.closest('div[id]').id, one.name])"
+    )
+    groups = [{name for place, name in names if place == part} for part in ("a", "b")]
+    assert all(groups) and groups[0] & groups[1] == set()
+    ids = page.locator("[id^=mlab]").evaluate_all("all => all.map((one) => one.id)")
+    assert len(set(ids)) == len(ids)
+    checked = page.locator("#a input[type=radio]:checked").count()
+    page.locator("#b").get_by_role("radio", name="none").check()
+    assert page.locator("#a input[type=radio]:checked").count() == checked

@@ -14,8 +14,6 @@ LESSONS = [source for source in SOURCES if any(map(build.is_exercise, build.read
 FORM = ROOT / ".github" / "ISSUE_TEMPLATE" / "stumbled.yml"
 each_lesson = pytest.mark.parametrize("source", LESSONS, ids=[source.stem for source in LESSONS])
 each_page = pytest.mark.parametrize("source", SOURCES, ids=[source.stem for source in SOURCES])
-# Files of the house as it will be, which are being made; once they are there, this list goes.
-COMING = {"masklab/toy.py", "masklab/training.py", "masklab/validate.py", "masklab/figures/"}
 
 
 def module(source):
@@ -57,6 +55,14 @@ def test_every_list_of_lessons_has_this_one(source):
         assert row and title in row[0] and "to come" not in row[0], page.name
 
 
+@each_page
+def test_the_readme_says_the_minutes_that_the_page_says(source):
+    first = build.read(source).cells[0].source
+    (said,) = [line for line in first.splitlines() if "minutes" in line]
+    row = re.search(rf"^\| \**{source.stem[:2]}\** \|.*", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)[0]
+    assert re.findall(r"\d+", row.split("|")[-2]) == re.findall(r"\d+", said) != []
+
+
 def test_figures_are_drawn_without_the_tests():
     scripts = [path.read_text("utf-8") for path in (ROOT / "figures").glob("*.py")]
     assert len(scripts) > 1
@@ -75,7 +81,7 @@ def named_files(text):
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_every_file_that_a_page_names_is_there(page):
     found = named_files((ROOT / page).read_text("utf-8"))
-    names = {name for name in found if not re.search("causal_masks|NN_", name)} - COMING
+    names = {name for name in found if not re.search("causal_masks|NN_", name)}
     assert len(names) > 5
     assert sorted(name for name in names if not (ROOT / name).exists()) == []
 

@@ -12,16 +12,9 @@ from tests.notebooks.nbval_run import nbval
 
 SOLVED = sorted(build.HERE.glob("solutions/*.ipynb"))
 ANOTHER = {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "4", "MKL_DYNAMIC": "FALSE"}
-# Lessons that are known to print other numbers elsewhere, until their text is rewritten.
-WAITING = {"05_attention_padding": "`weights.sum(dim=-1)` is printed unformatted: `1.` here is `1.00` there"}
 
 
-def waiting(path):
-    """Mark a lesson that is known to fail; once it passes, the mark must go."""
-    return [pytest.mark.xfail(reason=WAITING[path.stem], strict=True)] if path.stem in WAITING else []
-
-
-@pytest.mark.parametrize("path", [pytest.param(path, marks=waiting(path), id=path.stem) for path in SOLVED])
+@pytest.mark.parametrize("path", SOLVED, ids=[path.stem for path in SOLVED])
 def test_a_processor_without_vectors_and_with_four_threads_prints_the_same(path):
     ran = nbval([path], rootdir=build.HERE, **ANOTHER)
     assert ran.returncode == 0, (

@@ -28,8 +28,9 @@ export class Link {
   isLarge = false; // the last change was too large to be sent
   wasCut = false;
   /** @type {State} */
-  shown = {}; // the last state, and what it came from
+  shown = {}; // the last state, what it came from,
   from = [];
+  announced = this.shown; // and the last one that the listeners know of
 
   /** @param {Model} model */
   constructor(model) {
@@ -95,7 +96,7 @@ export class Link {
     for (const [name, listener] of Object.entries(events)) this.model.on(name, listener);
     for (const name of HERE) globalThis.addEventListener(name, touch, { capture: true, passive: true });
     const ticking = setInterval(() => this.tick(), TICK_MS);
-    this.state();
+    this.announced = this.state();
     return () => {
       clearInterval(ticking);
       for (const [name, listener] of Object.entries(events)) this.model.off(name, listener);
@@ -108,8 +109,10 @@ export class Link {
   }
 
   showState() {
-    const before = this.shown;
-    if (this.state() !== before) this.listeners.state();
+    const state = this.state();
+    if (state === this.announced) return;
+    this.announced = state;
+    this.listeners.state();
   }
 
   /* A question may be overtaken by a change, a change is waited for. */

@@ -49,7 +49,8 @@ export class Memory {
     const state = this.link.state();
     try {
       const stored = JSON.parse(sessionStorage.getItem(this.key));
-      const known = Object.entries(stored ?? {}).filter(([key, value]) => Object.hasOwn(state, key) && isLike(value, state[key]));
+      const isKnown = ([key, value]) => Object.hasOwn(state, key) && isLike(value, state[key]);
+      const known = Object.entries(stored ?? {}).filter(isKnown);
       return known.length ? Object.fromEntries(known) : null;
     } catch {
       return null;
@@ -80,8 +81,9 @@ function hash(text) {
   return (sum >>> 0).toString(36);
 }
 
+/* Of the same kind; the parts of a list, too, are of one kind. */
 function isLike(one, other) {
-  if (!Array.isArray(one) || !Array.isArray(other)) return typeof one === typeof other && !Array.isArray(one);
-  const kinds = new Set([...one, ...other].map((part) => (Array.isArray(part) ? "list" : typeof part)));
-  return kinds.size <= 1;
+  const kind = (value) => (Array.isArray(value) ? "list" : typeof value);
+  if (kind(one) !== kind(other) || one === null) return false;
+  return kind(one) !== "list" || new Set([...one, ...other].map(kind)).size <= 1;
 }
