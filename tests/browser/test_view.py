@@ -813,6 +813,8 @@ def test_sentences_are_added_removed_and_reset(page):
 
 def test_choice_slider_number_toggle_and_button(page):
     open_view(page, attention_picture(), controls=CONTROLS, state=STATE | {"painted": [[0, 0]]})
+    page.get_by_text("columns", exact=True).click()  # words and button do the same
+    assert state(page)["mask"] == "columns"
     page.get_by_role("radio", name="rows and columns").check()
     page.get_by_label("[PAD]'s embedding").fill("-2")
     page.get_by_label("seed").fill("7")
@@ -1052,6 +1054,15 @@ CONTRAST = """() => {
 }"""  # noqa: E501
 JUPYTERLAB_DARK = """() => { document.body.dataset.jpThemeLight = "false";
   document.body.style.cssText = "background:#111; --jp-layout-color1:#111; --jp-ui-font-color1:rgba(255,255,255,1)" }"""
+
+
+@pytest.mark.parametrize("transition", ["", "none"])
+def test_the_canvases_follow_jupyterlabs_theme(page, transition):
+    open_view(page, one_panel([[0.0]], kind="mask"))
+    page.locator(".mlab-root").evaluate("(root, transition) => (root.style.transition = transition)", transition)
+    page.evaluate(JUPYTERLAB_DARK)
+    page.wait_for_timeout(100)
+    assert max(pixel(page, "one", 0, 0, 1)) < 64
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "jupyterlab dark"])
