@@ -532,6 +532,7 @@ def _where_each_row_has_a_key(gives: Callable) -> Callable[..., bool]:
 
 def _as_in_exercise_3(name: str, says: str = "") -> Misconception:
     known = next(one for one in masked_weights.wrong if one.name == name)
+    assert known.gives is not None, "it must be told by what it gives"
     return Misconception(name, says or known.says, shows=_where_each_row_has_a_key(known.gives))
 
 
