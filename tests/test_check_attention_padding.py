@@ -302,6 +302,7 @@ WRONG = {
         ],
         "minus zero": [last_positions],
         "only the first sentence": [returned_in_the_loop],
+        "nothing is blocked": [lambda lengths, total: torch.ones(len(lengths), total) > 0],
     },
     "attention_mask": {
         "rows": [
@@ -319,6 +320,9 @@ WRONG = {
         "rows, inverted": [lambda words: ~words[:, :, None].expand(-1, -1, words.shape[1])],
         "padding always on the right": [first_keys],
         "causal as well": [lambda words: keys(words).tril()],
+        "causal only": [lambda words: torch.ones_like(keys(words)).tril()],
+        "nothing is blocked": [lambda words: torch.ones_like(keys(words))],
+        "diagonal open": [lambda words: keys(words) | torch.eye(words.shape[1]).bool()],
         "additive": [lambda words: torch.where(words, 0.0, -math.inf)[:, None, :].expand(-1, words.shape[1], -1)],
         "one row": [lambda words: words[:, None, :]],
         "one sentence for all": [lambda words: words[0].expand(len(words), words.shape[1], -1)],
@@ -337,7 +341,9 @@ WRONG = {
             lambda scores, mask: fill(scores.softmax(-1), mask, 0),
         ],
         "normalised along the wrong axis": [
-            lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1)
+            lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1),
+            lambda scores, mask: (scores.exp() * mask) / (scores.exp() * mask).sum(-1),
+            lambda scores, mask: fill(scores, mask).exp() / fill(scores, mask).exp().sum(-1),
         ],
         "−∞ too late": [lambda scores, mask: fill(scores.softmax(-1), mask)],
         "adds 0 and 1": [
@@ -354,13 +360,25 @@ WRONG = {
             lambda scores, mask: torch.where(mask, NONE, scores).softmax(-1),
         ],
         "wrong axis": [lambda scores, mask: fill(scores, mask).softmax(0)],
-        "one softmax for all rows": [lambda scores, mask: fill(scores, mask).flatten().softmax(0).view_as(scores)],
+        "one softmax for all rows": [
+            lambda scores, mask: fill(scores, mask).flatten().softmax(0).view_as(scores),
+            lambda scores, mask: fill(scores, mask).softmax(-1) / fill(scores, mask).softmax(-1).sum(),
+            lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(),
+        ],
+        "only blocked keys": [
+            lambda scores, mask: (scores + 1e9 * ~mask).softmax(-1),
+            lambda scores, mask: fill(scores, ~mask, -1e9).softmax(-1),
+        ],
         "logarithms": [lambda scores, mask: F.log_softmax(fill(scores, mask), -1)],
         "exp, not normalised": [
             lambda scores, mask: fill(scores, mask).exp(),
             lambda scores, mask: scores.exp() * mask,
         ],
-        "softmax twice": [lambda scores, mask: fill(scores, mask).softmax(-1).softmax(-1)],
+        "softmax twice": [
+            lambda scores, mask: fill(scores, mask).softmax(-1).softmax(-1),
+            lambda scores, mask: fill(scores.softmax(-1), mask).softmax(-1),
+            lambda scores, mask: (scores.softmax(-1) * mask).softmax(-1),
+        ],
         "not quite −∞": [
             lambda scores, mask: fill(scores, mask, -20).softmax(-1),
             lambda scores, mask: fill(scores, mask, -5).softmax(-1),
@@ -389,6 +407,21 @@ WRONG = {
             lambda layer, x, words: layer(x, x, x, attn_mask=~keys(words).repeat(layer.num_heads, 1, 1))[0]
         ],
         "rows": [lambda layer, x, words: layer(x, x, x, attn_mask=heads(layer, ~keys(words).mT))[0]],
+        "causal as well": [
+            lambda layer, x, words: layer(
+                x, x, x, key_padding_mask=~words, attn_mask=torch.full((x.shape[1],) * 2, True).triu(1)
+            )[0],
+            lambda layer, x, words: layer(x, x, x, attn_mask=heads(layer, ~keys(words).tril()))[0],
+        ],
+        "padding always on the right": [
+            lambda layer, x, words: layer(
+                x, x, x, key_padding_mask=torch.arange(x.shape[1]) >= words.sum(-1, keepdim=True)
+            )[0]
+        ],
+        "one sentence for all": [
+            lambda layer, x, words: layer(x, x, x, key_padding_mask=(~words[0]).expand(len(x), -1))[0]
+        ],
+        "residual": [lambda layer, x, words: x + layer(x, x, x, key_padding_mask=~words)[0]],
         "NaN in the padding": [
             lambda layer, x, words: layer(x, x, x, attn_mask=heads(layer, ~(keys(words) & keys(words).mT)))[0],
             lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0].masked_fill(~words[..., None], math.nan),
@@ -531,6 +564,11 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
         ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words), "got a tuple of 2"),
         ("masked_weights", lambda scores, mask: scores.masked_fill_(~mask, -math.inf).softmax(-1), "changes its input"),
         ("masked_weights", lambda scores, mask: scores * 0, "some cells differ"),
+        (
+            "masked_weights",
+            lambda s, m: row_by_row(s, m) * (torch.arange(len(s)) == 0)[:, None],  # one row is filled
+            "some cells differ",
+        ),
         ("safe_weights", lambda scores, bias: scores.detach(), "no gradient can flow back"),
         ("safe_weights", lambda scores, bias: scores[0], r"must have shape \(4, 4\), got \(4,\)"),
         ("safe_weights", lambda scores, bias: scores.add_(bias).softmax(-1), "changes its input"),
@@ -558,6 +596,18 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
             lambda layer, x, words: layer(x, x, x, attn_mask=~keys(words).repeat_interleave(2, 0))[0],
             "layer.num_heads heads",
         ),
+        (
+            "run_layer",
+            lambda layer, x, words: layer(x, x, x, src_key_padding_mask=~words)[0],
+            "In nn.MultiheadAttention it is key_padding_mask",
+        ),
+        (
+            "run_layer",
+            lambda layer, x, words: layer(*[x.transpose(0, 1)] * 3, key_padding_mask=~words)[0].transpose(0, 1),
+            "nothing to transpose",
+        ),
+        ("run_layer", lambda layer, x, words: layer(x, x, x, attn_mask=~words)[0], "is the key_padding_mask"),
+        ("masked_weights", lambda s, m: s.masked_fill(~m, -inf).softmax(-1), "Infinity is math.inf"),  # noqa: F821
         ("safe_weights", returned_at_the_first_empty_row, "returned nothing for some inputs"),
         ("attention_mask", lambda words: keys(torch.where(words, 0.0, -1e9)), "this is the additive form"),
         ("masked_weights", lambda scores, mask: fill(scores, mask).half().softmax(-1), "some cells differ"),
@@ -651,6 +701,28 @@ def test_torchs_softmax_needs_no_note(answer):
 )
 def test_a_sentence_claims_nothing_that_another_answer_with_this_symptom_did_not_do(name, misconception, lie):
     assert not re.search(lie, verdict_on(name, misconception).message)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("masked_weights", lambda scores, mask: fill(scores, mask).softmax(-1).detach()),
+        ("masked_weights", torch.no_grad()(lambda scores, mask: fill(scores, mask).softmax(-1))),
+        ("masked_weights", lambda scores, mask: torch.tensor(fill(scores, mask).softmax(-1).tolist())),
+        ("run_layer", without_gradient),
+        ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0].detach()),
+    ],
+)
+def test_a_right_answer_without_a_gradient_gets_a_note(name, answer):
+    verdict = getattr(check, name)(answer)
+    assert (verdict.state, verdict.note) == ("right", "no gradient")
+    assert "useless to train" in verdict.message
+
+
+def test_a_notebook_that_has_switched_gradients_off_accuses_nobody():
+    with torch.no_grad():
+        assert check.masked_weights(RIGHT["masked_weights"][0]).note == ""
+        assert check.run_layer(RIGHT["run_layer"][0]).note == ""
 
 
 @pytest.mark.parametrize("answer", RIGHT["masked_weights"][:2])

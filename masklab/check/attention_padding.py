@@ -107,6 +107,11 @@ word_mask = Exercise(
             gives=_minus_zero,
         ),
         Misconception(
+            "nothing is blocked",
+            "every position is marked as a word. A sentence of 3 words in a batch 5 wide has 2 positions of padding.",
+            gives=lambda lengths, total: torch.ones(len(lengths), total, dtype=torch.bool),
+        ),
+        Misconception(
             "only the first sentence",
             "only the first sentence is filled. Is the `return` inside the loop?",
             gives=_only_the_first,
@@ -194,6 +199,21 @@ attention_mask = Exercise(
             gives=_first_ones,
         ),
         Misconception(
+            "nothing is blocked",
+            "nothing is blocked: every query may attend to every key, and so to the padding.",
+            gives=lambda is_word: torch.ones_like(_keys(is_word)),
+        ),
+        Misconception(
+            "causal only",
+            "you block the future, not the padding. That is another mask (lesson 06); here `is_word` decides.",
+            gives=lambda is_word: torch.ones_like(_keys(is_word)).tril(),
+        ),
+        Misconception(
+            "diagonal open",
+            "the diagonal is open: each padding position may still attend to itself. A padding key is blocked for all.",
+            gives=lambda is_word: _keys(is_word) | torch.eye(is_word.shape[1], dtype=torch.bool),
+        ),
+        Misconception(
             "causal as well",
             "you block the future as well. That is another mask (lesson 06); here a word may attend to every word.",
             gives=lambda is_word: _keys(is_word).tril(),
@@ -236,9 +256,29 @@ def _leaks(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor) -> bool:
     return bool((answer[~mask] != 0).any()) and same(shares, right, tolerance=1e-3)
 
 
-def _divided_without_keepdim(scores: Tensor, mask: Tensor) -> Tensor:
-    weights = scores.softmax(dim=-1) * mask
+def _one_of(*ways: Callable) -> Callable[..., bool]:
+    """The symptom of a misconception that has several forms: the answer is what one of these ways gives."""
+
+    def shows(answer: Tensor, right: Tensor, *case) -> bool:
+        return not same(answer, right) and any(same(answer, way(*case)) for way in ways)
+
+    return shows
+
+
+def _divided_without_keepdim(weights: Tensor) -> Tensor:
     return weights / weights.sum(dim=-1)
+
+
+def _only_blocked_keys(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor) -> bool:
+    """Whether allowed keys get nothing where others are blocked."""
+    mixed = ~mask.all(dim=-1)
+    return bool((answer[mixed] * mask[mixed] == 0).all()) and bool((answer[~mask] > 0).any())
+
+
+def _one_for_all_rows(answer: Tensor, right: Tensor, *_case) -> bool:
+    """Whether all cells together sum to 1, and no row does."""
+    rows = answer.sum(dim=-1).double()
+    return math.isclose(rows.sum(), 1.0, abs_tol=1e-4) and bool((rows < 0.999).all())
 
 
 def _not_a_share(answer: Tensor) -> bool:
@@ -249,6 +289,16 @@ def _not_a_share(answer: Tensor) -> bool:
 def _draw_weights(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor):
     names = positions(len(mask))
     return compared(answer, right, kind="weight", title="weights", rows=names, columns=names, blocked=~mask)
+
+
+def _no_gradient(*case) -> Note:
+    return Note(
+        "no gradient",
+        "One thing to know: no gradient flows back (`detach`, `no_grad`, torch.tensor or .item() cut it). That is fine "
+        "to look at, but useless to train.",
+        case=case,
+        shows=lambda answer: not answer.requires_grad,
+    )
 
 
 _FAR_APART = torch.tensor([[0.0, 1.0, 200.0], [1.0, 0.0, 200.0], [0.0, 0.0, 200.0]])
@@ -290,9 +340,12 @@ masked_weights = Exercise(
         ),
         Misconception(
             "normalised along the wrong axis",
-            "you mask after the softmax, and then divide by the wrong sums: sum(dim=-1) has shape (L,) and lies along "
-            "the keys. keepdim=True fixes it; masking the scores first needs no repair.",
-            gives=_divided_without_keepdim,
+            "you divide by the wrong sums: sum(dim=-1) has shape (L,) and lies along the keys. keepdim=True fixes it; "
+            "masking the scores, and then softmax, needs no repair.",
+            shows=_one_of(
+                lambda scores, mask: _divided_without_keepdim(scores.softmax(dim=-1) * mask),
+                lambda scores, mask: _divided_without_keepdim(scores.exp() * mask),
+            ),
         ),
         Misconception(
             "−∞ too late",
@@ -329,7 +382,7 @@ masked_weights = Exercise(
         Misconception(
             "one softmax for all rows",
             "all cells together sum to 1. Each *row* is a question of its own, and sums to 1: softmax along dim=-1.",
-            gives=lambda scores, mask: _fill(scores, mask).flatten().softmax(dim=0).view_as(scores),
+            shows=_one_for_all_rows,
         ),
         Misconception(
             "logarithms",
@@ -343,8 +396,18 @@ masked_weights = Exercise(
         ),
         Misconception(
             "softmax twice",
-            "softmax is taken twice. The second time it smooths the shares of the first, and the zeros are gone.",
-            gives=lambda scores, mask: _fill(scores, mask).softmax(dim=-1).softmax(dim=-1),
+            "softmax is taken twice. The second time it smooths the shares of the first: mask the scores, then take "
+            "softmax once.",
+            shows=_one_of(
+                lambda scores, mask: _fill(scores, mask).softmax(dim=-1).softmax(dim=-1),
+                lambda scores, mask: _fill(scores.softmax(dim=-1), mask).softmax(dim=-1),
+                lambda scores, mask: (scores.softmax(dim=-1) * mask).softmax(dim=-1),
+            ),
+        ),
+        Misconception(
+            "only blocked keys",
+            "only the blocked keys get weight. Is the mask inverted, or a sign? A blocked score must become −∞.",
+            shows=_only_blocked_keys,
         ),
         Misconception(
             "not quite −∞",
@@ -353,6 +416,7 @@ masked_weights = Exercise(
         ),
     ],
     notes=[
+        _no_gradient(torch.zeros(2, 2, requires_grad=True), torch.ones(2, 2, dtype=torch.bool)),
         Note(
             "mask after the softmax, normalised",
             "One thing to know: with scores 200 apart your rows no longer sum to 1, because exp runs out of range "
@@ -379,7 +443,7 @@ def _words_only(function, layer: nn.MultiheadAttention, x: Tensor, is_word: Tens
     output = function(layer, x, is_word)
     if not isinstance(output, Tensor) or output.shape != x.shape:
         return output
-    return output.detach().masked_fill(~is_word[:, :, None] & output.isfinite(), 0.0)
+    return output.masked_fill(~is_word[:, :, None] & output.isfinite(), 0.0)
 
 
 def _nan_in_the_padding(answer: Tensor, right: Tensor, layer: nn.Module, x: Tensor, is_word: Tensor) -> bool:
@@ -394,6 +458,11 @@ def _for_each_head(mask: Tensor, layer: nn.MultiheadAttention) -> Tensor:
 def _heads_mixed_up(layer: nn.MultiheadAttention, x: Tensor, is_word: Tensor) -> Tensor:
     """`repeat` puts the sentences one after the other, where the layer wants the heads of one sentence."""
     return layer(x, x, x, attn_mask=~_keys(is_word).repeat(layer.num_heads, 1, 1))[0]
+
+
+def _causal_as_well(layer: nn.MultiheadAttention, x: Tensor, is_word: Tensor) -> Tensor:
+    future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+    return layer(x, x, x, key_padding_mask=~is_word, attn_mask=future)[0]
 
 
 def _draw_output(answer: Tensor, right: Tensor, layer: nn.Module, x: Tensor, is_word: Tensor):
@@ -470,12 +539,34 @@ run_layer = Exercise(
             gives=lambda layer, x, is_word: layer(x, x, x, attn_mask=_for_each_head(~_queries(is_word), layer))[0],
         ),
         Misconception(
+            "padding always on the right",
+            "you count the words and open the first keys. That holds only where the padding is on the right: hand over "
+            "~is_word as it is.",
+            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~_first_ones(is_word)[:, 0])[0],
+        ),
+        Misconception(
+            "one sentence for all",
+            "every sentence gets the first one's mask. Each has a row of its own: hand over the whole ~is_word.",
+            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~is_word[:1].expand_as(is_word))[0],
+        ),
+        Misconception(
+            "causal as well",
+            "you block the future as well. That is another mask (lesson 06); here a word may attend to every word.",
+            gives=_causal_as_well,
+        ),
+        Misconception(
+            "residual",
+            "you add x to the output, as a residual connection does. Here the layer's output alone is asked for.",
+            gives=lambda layer, x, is_word: x + layer(x, x, x, key_padding_mask=~is_word)[0],
+        ),
+        Misconception(
             "NaN in the padding",
             "the words are right, but the padding's rows are NaN: they are fully masked (no key is left). "
             "In the next layer that NaN reaches every word. Mask the columns only.",
             shows=_nan_in_the_padding,
         ),
     ],
+    notes=[_no_gradient(*_layer_case(0, cases.padded_batches(1)[0]))],
 )
 
 # --- 5 · Make the fully masked row safe -----------------------------------------------------------------------------
