@@ -1,12 +1,15 @@
 /* A connection that can be cut, as a page's own sockets see it.
  * `lossy.lose("out")` and `lossy.lose("in")` drop what the page sends, or gets, from now on;
- * `lossy.cut()` ends every socket and lets none be opened; `lossy.mend()` makes all well again. */
+ * `lossy.hold()` keeps what the page sends; `lossy.cut()` ends every socket and lets none be opened;
+ * `lossy.mend()` makes all well again, and sends what was kept. */
 (() => {
   const Real = window.WebSocket;
   const open = new Set();
   const lossy = (window.lossy = {
     lost: new Set(),
     isCut: false,
+    held: null,
+    hold: () => (lossy.held = []),
     lose: (way) => lossy.lost.add(way),
     cut() {
       lossy.isCut = true;
@@ -15,6 +18,9 @@
     mend() {
       lossy.isCut = false;
       lossy.lost.clear();
+      const held = lossy.held ?? [];
+      lossy.held = null;
+      for (const [socket, data] of held) socket.send(data);
     },
   });
   window.WebSocket = class extends Real {
@@ -26,7 +32,8 @@
     }
 
     send(data) {
-      if (!lossy.lost.has("out")) super.send(data);
+      if (lossy.held) lossy.held.push([this, data]);
+      else if (!lossy.lost.has("out")) super.send(data);
     }
 
     end() {

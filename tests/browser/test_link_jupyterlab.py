@@ -11,11 +11,13 @@ import nbformat
 import pytest
 from playwright.sync_api import Page, expect
 
-from masklab.labs.attention_padding import INITIAL, SENTENCES
-from tests.browser.lab import ROOT, WAIT_MS, shown_by, state_with, wait_until_shown
-from tests.browser.server import RUN_MS, Server, jupyterlab, open_notebook, wait_for_kernel
+from masklab.labs import attention_padding
+from tests.browser.lab import ROOT, WAIT_MS, LabPage
+from tests.browser.server import RUN_MS, open_notebook, wait_for_kernel
 from tests.odd import CHANGES, CONTENTS, VALUES
 
+NOTEBOOK = "link.ipynb"
+SENTENCES = attention_padding.State().sentences
 LOSSY = Path(__file__).parent / "lossy.js"
 CELLS = {
     "lab": "from masklab.labs import attention_padding\nlab = attention_padding.lab()\nlab",
@@ -32,25 +34,17 @@ SOON_MS = 10_000  # 3 s (test_link.py holds the page to that) and what a busy ma
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory, browser) -> Iterator[Server]:
-    """A server with one notebook, whose first cell is the lab."""
-    folder = tmp_path_factory.mktemp("link")
+def opened(server, browser) -> Iterator[Page]:
+    """A notebook with a lab, in a page whose connection can be cut."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS.values()])
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, folder / "lab.ipynb")
-    with jupyterlab(folder) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def opened(server, browser) -> Iterator[Page]:
-    """The notebook in a page whose connection can be cut."""
+    nbformat.write(notebook, server.folder / NOTEBOOK)
     context = browser.new_context(viewport={"width": 1280, "height": 1400})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.add_init_script(path=LOSSY)
     page.on("dialog", lambda dialog: dialog.accept())
-    open_notebook(page, server, "lab.ipynb")
+    open_notebook(page, server, NOTEBOOK)
     yield page
     context.close()
 
@@ -87,7 +81,7 @@ def make_lab(page: Page) -> None:
 def shows(page: Page, **changes) -> None:
     """Wait until the lab shows what it should for its first state with these changes."""
     expect(page.locator(ROOT)).to_have_count(1, timeout=WAIT_MS)
-    wait_until_shown(page, shown_by(state_with(**changes)))
+    LabPage(page, attention_padding).shows(**changes)
 
 
 def box(page: Page, i: int = 0):
@@ -185,12 +179,10 @@ def test_a_connection_cut_while_typing_loses_nothing(page, lost):
 
 
 def test_a_connection_that_only_stalls_loses_nothing(page):
-    page.context.set_offline(True)
-    try:
-        sentences = type_in(page, "Out of reach")
-        expect(trouble(page)).to_contain_text("⚠", timeout=SOON_MS)
-    finally:
-        page.context.set_offline(False)
+    page.evaluate("() => lossy.hold()")
+    sentences = type_in(page, "Out of reach")
+    expect(trouble(page)).to_contain_text(SILENT, timeout=SOON_MS)
+    page.evaluate("() => lossy.mend()")
     shows(page, sentences=sentences)
     expect(trouble(page)).to_have_text("")
 
@@ -214,7 +206,7 @@ def test_two_tabs_on_one_kernel_show_the_same(page, server):
     page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
     other = page.context.new_page()
     try:
-        open_notebook(other, server, "lab.ipynb")
+        open_notebook(other, server, NOTEBOOK)
         shows(other)
         both = (page, other)
         for typing, text in ((page, "From here"), (other, "From there"), (page, "And here")):
@@ -287,13 +279,14 @@ SEND = """([modelId, text]) => {
 
 
 def test_odd_messages_from_a_page_do_not_stop_the_lab(page):
+    state = attention_padding.State().raw()
     odd = [content for content in CONTENTS if content is not None]
     odd += [{"page": "odd", "number": i + 1, "changes": changes} for i, changes in enumerate(CHANGES)]
     values = [value for name, value in VALUES.items() if name != "half a pair"]  # the socket refuses it
     odd += [
-        {"page": "odd", "number": 100 + i * len(INITIAL) + k, "changes": {key: value}}
+        {"page": "odd", "number": 100 + i * len(state) + k, "changes": {key: value}}
         for i, value in enumerate(values)
-        for k, key in enumerate(INITIAL)
+        for k, key in enumerate(state)
         if len(str(value)) < 10_000 or key in ("sentences", "painted", "seed")
     ]
     contents = [{"method": "custom", "content": content} for content in odd]
@@ -304,4 +297,4 @@ def test_odd_messages_from_a_page_do_not_stop_the_lab(page):
     page.evaluate(SEND, [python(page, "lab.model_id"), text])
     page.get_by_role("button", name="Reset").click()
     shows(page, sentences=type_in(page, "As if nothing had happened"))
-    assert python(page, "sorted(lab.state)") == sorted(INITIAL)
+    assert python(page, "sorted(lab.state)") == sorted(state)
