@@ -195,6 +195,17 @@ def test_a_whole_painted_mask_of_256_words_fits():
     assert link.merge({"painted": []}, {"painted": cells * 2}) == {"painted": []}
 
 
+@pytest.mark.parametrize("name", VALUES)
+def test_a_view_without_controls_keeps_only_what_every_page_can_read(name):
+    state = {"text": "a", "number": 1, "on": False, "texts": ["a"], "cells": []}
+    start = time.thread_time()
+    merged = link.merge(state, dict.fromkeys(state, VALUES[name]))
+    assert time.thread_time() - start < HELD_SECONDS
+    assert can_be_sent(merged)
+    assert [type(value) for value in merged.values()][2:] == [bool, list, list]
+    assert isinstance(merged["text"], str) and isinstance(merged["number"], int | float)
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=20))
 def test_what_is_bounded_can_be_sent(value):
     assert not link.is_bounded(value) or can_be_sent(value)
