@@ -1,7 +1,7 @@
 # masklab: `make lab` opens the course, `make test` proves it. `make` alone lists the rest.
 #
 # Both make the environment (.venv) when it is missing, or when pyproject.toml has changed.
-#   LESSON=05  tests one lesson: make test LESSON=05
+#   LESSON=05  is about one lesson: make notebooks figures test LESSON=05
 #   ARGS=…     is passed on:     make lab ARGS=--no-browser
 #   PYTHON=…   names a Python:   make lab PYTHON=/opt/python3.13/bin/python3
 
@@ -81,14 +81,14 @@ format: $(stamp) ## format the Python code (not the lessons)
 	@$(bin)/ruff format --exclude '*.ipynb' .
 	@$(bin)/ruff check --fix --exclude '*.ipynb' .
 
-notebooks: $(stamp) ## write and run every notebook from its source in notebooks/src (ARGS=05: one lesson)
-	@$(bin)/python notebooks/build.py $(ARGS)
+notebooks: known-lesson $(stamp) ## write and run every notebook from its source in notebooks/src (LESSON=05: one lesson)
+	@$(bin)/python notebooks/build.py $(LESSON) $(ARGS)
 
 check-notebooks: $(stamp) ## list the notebooks that are out of date (ARGS=--run runs them too)
 	@$(bin)/python notebooks/build.py --check $(ARGS)
 
-figures: $(stamp) ## draw every figure again
-	@for script in figures/*.py; do echo "Drawing $$script …"; PYTHONPATH=. $(bin)/python "$$script" || exit 1; done
+figures: known-lesson $(stamp) ## draw the figures again (LESSON=05: of one lesson), and without a lesson the README's picture
+	@for script in $(if $(module),figures/$(module).py,figures/*.py); do echo "Drawing $$script …"; PYTHONPATH=. $(bin)/python "$$script" || exit 1; done
 
 bench: $(stamp) ## measure speed and memory (ten minutes)
 	@$(bin)/python -m tests.bench $(ARGS)

@@ -7,31 +7,16 @@ each the alt text to use in Markdown. The same data gives the same bytes.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from masklab import figures
+from masklab.figures.drawings import Drawing, transposed, write
 from masklab.labs.attention_padding import State, draw
 from masklab.labs.sentences import SENTENCES
 from masklab.panels import Panel
 
 FIRST = "“The cat ate [PAD] [PAD]”"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """One picture: the name of its file, what it is called, what it shows, and its panels."""
-
-    name: str
-    title: str
-    point: str
-    panels: Sequence[Panel]
-
-    @property
-    def description(self) -> str:
-        """All of it in words: the point, then each panel."""
-        return f"{self.point} {figures.alt(self.panels)}"
 
 
 def drawings() -> list[Drawing]:
@@ -116,20 +101,6 @@ def output(panels: Mapping[str, Panel]) -> Drawing:
     )
 
 
-def transposed(panel: Panel) -> Panel:
-    """The panel with its rows as columns."""
-    return replace(
-        panel,
-        values=panel.values.T,
-        rows=panel.columns,
-        columns=panel.rows,
-        row_pads=panel.column_pads,
-        column_pads=panel.row_pads,
-        axes=panel.axes[::-1],
-        title=f"{panel.title}ᵀ",
-    )
-
-
 def blocked_columns(mask: Panel) -> str:
     """How many columns of a mask are blocked, in words."""
     count = int(mask.blocked.all(dim=0).sum())
@@ -137,13 +108,6 @@ def blocked_columns(mask: Panel) -> str:
     return words.get(count, f"the last {count} columns are blocked")
 
 
-def main(folder: Path) -> None:
-    """Write every picture and print its alt text."""
-    for drawing in drawings():
-        path = folder / f"attention_padding_{drawing.name}.svg"
-        figures.svg(drawing.panels, path, title=drawing.title, description=drawing.description)
-        print(f"![{drawing.title}. {drawing.description}]({path.name})\n")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    here = Path(__file__)
+    write(drawings(), Path(sys.argv[1]) if len(sys.argv) > 1 else here.parent, module=here.stem)

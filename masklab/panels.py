@@ -167,11 +167,6 @@ class Panel:
         start, end = ENDS[self.scale]
         return f"{low} is {start}, {high} is {end}."
 
-    @property
-    def caption(self) -> str:
-        """The meaning, and where no number is written, what the colours mean."""
-        return self.meaning if self.written else f"{self.meaning} {self.legend}".strip()
-
 
 @dataclass(frozen=True, kw_only=True)
 class Sentence:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from math import isnan
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from masklab.text import Batch
 from masklab.threads import one_thread
 
 DIGITS = 4
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
 
 # --- Training --------------------------------------------------------------------------------------------------------
 
@@ -76,15 +77,15 @@ def draws(examples: Sequence, *, size: int, seed: int) -> Callable[[int], list]:
     return batch_of
 
 
-def rows(batch: Batch, chosen: Sequence[int]) -> Batch:
+def rows(batch: AnyBatch, chosen: Sequence[int]) -> AnyBatch:
     """Some rows of a batch, with their labels, in the order in which they are named.
 
     >>> from masklab.text import make_batch
     >>> rows(make_batch(["The cat ate", "The cat"]), [1]).tokens
     (('The', 'cat', '[PAD]'),)
     """
-    tensors = {name: values[chosen] for name, values in vars(batch).items() if isinstance(values, Tensor)}
-    return replace(batch, tokens=tuple(batch.tokens[i] for i in chosen), **tensors)
+    changed: dict[str, Any] = {name: one[chosen] for name, one in vars(batch).items() if isinstance(one, Tensor)}
+    return replace(batch, tokens=tuple(batch.tokens[i] for i in chosen), **changed)
 
 
 # --- Comparing -------------------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ class Run(NamedTuple):
 
 def collect(
     run: Callable[[str, int], Run], variants: Iterable[str], seeds: Sequence[int], *, progress: bool = False
-) -> dict[str, dict]:
+) -> dict[str, Any]:
     """Run each variant with each seed: ``scores``, ``curves`` and ``samples`` (of the first seed) for a `Result`.
 
     ``progress`` shows a bar under the cell of a notebook.
@@ -163,7 +164,7 @@ class Result:
 
     def table(self) -> str:
         """The mean of each variant and its spread over the seeds, as text."""
-        lines = [[name, mean(values), min(values), max(values)] for name, values in self.scores.items()]
+        lines: list[list] = [[name, mean(one), min(one), max(one)] for name, one in self.scores.items()]
         if self.level is not None:
             lines.append([self.level_name, self.level, "", ""])
         cells = [["variant", self.measure, "lowest", "highest"]] + [[_text(cell) for cell in line] for line in lines]

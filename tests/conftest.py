@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("tests.browser.lab", "tests.browser.lesson")  # their failures show the difference
 
 settings.register_profile("here", deadline=None)  # the first call of a torch function may take a second
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True, print_blob=True)

@@ -154,6 +154,46 @@ def only_in_no_grad(scores, bias):
         return opened(scores, bias).masked_fill(empty(bias), 0)
 
 
+def returned_in_the_loop(lengths, total):
+    mask = torch.zeros(len(lengths), total, dtype=torch.bool)
+    for i, length in enumerate(lengths):
+        mask[i, total - length :] = True
+        return mask
+
+
+def on_the_side_of_the_first_word(words):
+    n, place = words.sum(-1, keepdim=True), torch.arange(words.shape[1])
+    return keys(torch.where(words[:, :1], place < n, place >= words.shape[1] - n))
+
+
+def first_empty_row_only(scores, bias):
+    row = torch.zeros(len(bias), 1, dtype=torch.bool)
+    row[int(empty(bias).int().argmax())] = True
+    return (scores + bias.masked_fill(row, 0)).softmax(-1).masked_fill(row, 0)
+
+
+def returned_at_the_first_empty_row(scores, bias):
+    for i, row in enumerate(bias):
+        if (row == NONE).all():
+            weights = (scores + torch.where(torch.arange(len(bias))[:, None] == i, 0, bias)).softmax(-1)
+            return torch.where(torch.arange(len(bias))[:, None] == i, 0, weights)
+
+
+def empty_columns(scores, bias):
+    columns = (bias == NONE).all(0, keepdim=True)
+    return (scores + bias.masked_fill(columns, 0)).softmax(-1).masked_fill(columns, 0)
+
+
+def exp_by_hand(scores, bias):
+    parts = (scores + bias).exp()
+    return parts / (parts.sum(-1, keepdim=True) + 1e-9)
+
+
+def exp_times_mask(scores, bias):
+    parts = scores.exp() * (bias == 0)
+    return parts / parts.sum(-1, keepdim=True).clamp_min(1e-9)
+
+
 def sum_detached(scores, bias):
     parts = (scores + bias).exp()
     return parts / (parts.sum(-1, keepdim=True).detach() + 1e-12)
@@ -261,6 +301,8 @@ WRONG = {
             lambda lengths, total: torch.arange(max(lengths)) >= max(lengths) - lengths[:, None]
         ],
         "minus zero": [last_positions],
+        "only the first sentence": [returned_in_the_loop],
+        "nothing is blocked": [lambda lengths, total: torch.ones(len(lengths), total) > 0],
     },
     "attention_mask": {
         "rows": [
@@ -278,6 +320,9 @@ WRONG = {
         "rows, inverted": [lambda words: ~words[:, :, None].expand(-1, -1, words.shape[1])],
         "padding always on the right": [first_keys],
         "causal as well": [lambda words: keys(words).tril()],
+        "causal only": [lambda words: torch.ones_like(keys(words)).tril()],
+        "nothing is blocked": [lambda words: torch.ones_like(keys(words))],
+        "diagonal open": [lambda words: keys(words) | torch.eye(words.shape[1]).bool()],
         "additive": [lambda words: torch.where(words, 0.0, -math.inf)[:, None, :].expand(-1, words.shape[1], -1)],
         "one row": [lambda words: words[:, None, :]],
         "one sentence for all": [lambda words: words[0].expand(len(words), words.shape[1], -1)],
@@ -296,7 +341,9 @@ WRONG = {
             lambda scores, mask: fill(scores.softmax(-1), mask, 0),
         ],
         "normalised along the wrong axis": [
-            lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1)
+            lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1),
+            lambda scores, mask: (scores.exp() * mask) / (scores.exp() * mask).sum(-1),
+            lambda scores, mask: fill(scores, mask).exp() / fill(scores, mask).exp().sum(-1),
         ],
         "−∞ too late": [lambda scores, mask: fill(scores.softmax(-1), mask)],
         "adds 0 and 1": [
@@ -313,17 +360,30 @@ WRONG = {
             lambda scores, mask: torch.where(mask, NONE, scores).softmax(-1),
         ],
         "wrong axis": [lambda scores, mask: fill(scores, mask).softmax(0)],
-        "one softmax for all rows": [lambda scores, mask: fill(scores, mask).flatten().softmax(0).view_as(scores)],
+        "one softmax for all rows": [
+            lambda scores, mask: fill(scores, mask).flatten().softmax(0).view_as(scores),
+            lambda scores, mask: fill(scores, mask).softmax(-1) / fill(scores, mask).softmax(-1).sum(),
+            lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(),
+        ],
+        "only blocked keys": [
+            lambda scores, mask: (scores + 1e9 * ~mask).softmax(-1),
+            lambda scores, mask: fill(scores, ~mask, -1e9).softmax(-1),
+        ],
         "logarithms": [lambda scores, mask: F.log_softmax(fill(scores, mask), -1)],
         "exp, not normalised": [
             lambda scores, mask: fill(scores, mask).exp(),
             lambda scores, mask: scores.exp() * mask,
         ],
-        "softmax twice": [lambda scores, mask: fill(scores, mask).softmax(-1).softmax(-1)],
+        "softmax twice": [
+            lambda scores, mask: fill(scores, mask).softmax(-1).softmax(-1),
+            lambda scores, mask: fill(scores.softmax(-1), mask).softmax(-1),
+            lambda scores, mask: (scores.softmax(-1) * mask).softmax(-1),
+        ],
         "not quite −∞": [
             lambda scores, mask: fill(scores, mask, -20).softmax(-1),
             lambda scores, mask: fill(scores, mask, -5).softmax(-1),
             lambda scores, mask: fill(scores, mask, -100).softmax(-1),
+            lambda scores, mask: fill(scores, mask, scores.min()).softmax(-1),
             lambda scores, mask: fill(scores, mask).softmax(-1).clamp(min=1e-9),
         ],
     },
@@ -343,8 +403,25 @@ WRONG = {
         ],
         "a float is added, inverted": [lambda layer, x, words: layer(x, x, x, key_padding_mask=words.float())[0]],
         "weights, not the output": [lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[1]],
-        "heads mixed up": [lambda layer, x, words: layer(x, x, x, attn_mask=~keys(words).repeat(2, 1, 1))[0]],
+        "heads mixed up": [
+            lambda layer, x, words: layer(x, x, x, attn_mask=~keys(words).repeat(layer.num_heads, 1, 1))[0]
+        ],
         "rows": [lambda layer, x, words: layer(x, x, x, attn_mask=heads(layer, ~keys(words).mT))[0]],
+        "causal as well": [
+            lambda layer, x, words: layer(
+                x, x, x, key_padding_mask=~words, attn_mask=torch.full((x.shape[1],) * 2, True).triu(1)
+            )[0],
+            lambda layer, x, words: layer(x, x, x, attn_mask=heads(layer, ~keys(words).tril()))[0],
+        ],
+        "padding always on the right": [
+            lambda layer, x, words: layer(
+                x, x, x, key_padding_mask=torch.arange(x.shape[1]) >= words.sum(-1, keepdim=True)
+            )[0]
+        ],
+        "one sentence for all": [
+            lambda layer, x, words: layer(x, x, x, key_padding_mask=(~words[0]).expand(len(x), -1))[0]
+        ],
+        "residual": [lambda layer, x, words: x + layer(x, x, x, key_padding_mask=~words)[0]],
         "NaN in the padding": [
             lambda layer, x, words: layer(x, x, x, attn_mask=heads(layer, ~(keys(words) & keys(words).mT)))[0],
             lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0].masked_fill(~words[..., None], math.nan),
@@ -356,12 +433,40 @@ WRONG = {
             lambda scores, bias: scores.masked_fill(bias == -math.inf, -math.inf).softmax(-1),
             lambda scores, bias: (scores + bias).exp() / (scores + bias).exp().sum(-1, keepdim=True),
             lambda scores, bias: (scores + bias).softmax(-1) * ~empty(bias),
+            first_empty_row_only,
         ],
-        "no mask": [lambda scores, bias: scores.softmax(-1)],
+        "empty columns": [empty_columns],
+        "no mask": [
+            lambda scores, bias: scores.softmax(-1),
+            lambda scores, bias: scores.softmax(-1).masked_fill(empty(bias), 0),
+            lambda scores, bias: (scores + bias.masked_fill(~empty(bias), 0)).softmax(-1),
+        ],
+        "multiplied": [
+            lambda scores, bias: (scores * bias).softmax(-1),
+            lambda scores, bias: (scores * bias.masked_fill(empty(bias), 0)).softmax(-1).masked_fill(empty(bias), 0),
+        ],
+        "+∞": [lambda scores, bias: (scores - bias).softmax(-1)],
+        "wrong axis": [
+            lambda scores, bias: (scores + bias).softmax(0),
+            lambda scores, bias: (scores + bias.masked_fill(empty(bias), 0)).softmax(0).masked_fill(empty(bias), 0),
+        ],
+        "mask after the softmax": [
+            lambda scores, bias: scores.softmax(-1) * (bias == 0),
+            lambda scores, bias: scores.softmax(-1).masked_fill(bias < 0, 0),
+        ],
+        "no softmax": [
+            lambda scores, bias: scores + bias,
+            lambda scores, bias: (scores + bias.masked_fill(empty(bias), 0)).masked_fill(empty(bias), 0),
+        ],
+        "−∞ too late": [
+            lambda scores, bias: opened(scores, bias).masked_fill(empty(bias), NONE),
+            lambda scores, bias: scores.softmax(-1) + bias,
+        ],
         "uniform": [
             lambda scores, bias: (scores + bias.clamp(min=torch.finfo(torch.float32).min)).softmax(-1),
             lambda scores, bias: (scores + bias.clamp(min=-1e9)).softmax(-1),
             lambda scores, bias: opened(scores, bias).masked_fill(empty(bias), 1 / len(bias)),
+            lambda scores, bias: (scores + bias).masked_fill(empty(bias), 0).softmax(-1),
         ],
         "not zeroed": [
             lambda scores, bias: (scores + bias.masked_fill((bias < 0).all(-1, keepdim=True), 0)).softmax(-1)
@@ -369,6 +474,10 @@ WRONG = {
         "large number": [
             lambda scores, bias: (scores + bias.clamp(min=-1e4)).softmax(-1),
             lambda scores, bias: (scores + bias.nan_to_num(neginf=-1e6)).softmax(-1),
+            lambda scores, bias: opened(scores, bias).masked_fill(empty(bias), 1),
+            lambda scores, bias: (scores + torch.where(empty(bias) & (torch.arange(len(bias)) == 0), 0, bias)).softmax(
+                -1
+            ),
         ],
         "any, not all": [
             lambda scores, bias: opened(scores, bias).masked_fill((bias < 0).any(-1, keepdim=True), 0),
@@ -388,7 +497,7 @@ WRONG = {
         "wrong gradient": [sum_detached],
     },
 }
-L, words = 5, torch.ones(3, 5, dtype=torch.bool)  # as the lesson has them
+L, PAD, words = 5, 0, torch.ones(3, 5, dtype=torch.bool)  # as the lesson has them
 
 
 def each(answers: dict):
@@ -455,6 +564,11 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
         ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words), "got a tuple of 2"),
         ("masked_weights", lambda scores, mask: scores.masked_fill_(~mask, -math.inf).softmax(-1), "changes its input"),
         ("masked_weights", lambda scores, mask: scores * 0, "some cells differ"),
+        (
+            "masked_weights",
+            lambda s, m: row_by_row(s, m) * (torch.arange(len(s)) == 0)[:, None],  # one row is filled
+            "some cells differ",
+        ),
         ("safe_weights", lambda scores, bias: scores.detach(), "no gradient can flow back"),
         ("safe_weights", lambda scores, bias: scores[0], r"must have shape \(4, 4\), got \(4,\)"),
         ("safe_weights", lambda scores, bias: scores.add_(bias).softmax(-1), "changes its input"),
@@ -469,6 +583,32 @@ def test_every_misconception_that_a_check_names_has_a_learners_answer_here(name)
         ),
         ("attention_mask", lambda words: words[:, None, None].expand(-1, 1, words.shape[1], -1), "size 1 is too many"),
         ("attention_mask", lambda words: keys(words)[0], "the first axis is missing"),
+        ("word_mask", lambda n, total: torch.arange(total) >= total - n[0], r"or did you take \[0\]\?"),
+        (
+            "word_mask",
+            lambda n, total: torch.arange(8)[:total] >= total - n[:, None],
+            r"must have shape \(2, 12\), got \(2, 8\)",
+        ),
+        ("attention_mask", lambda words: keys(words).squeeze(), "an axis of size 1 is missing"),
+        ("attention_mask", on_the_side_of_the_first_word, "some cells differ for 1 of 20 inputs"),
+        (
+            "run_layer",
+            lambda layer, x, words: layer(x, x, x, attn_mask=~keys(words).repeat_interleave(2, 0))[0],
+            "layer.num_heads heads",
+        ),
+        (
+            "run_layer",
+            lambda layer, x, words: layer(x, x, x, src_key_padding_mask=~words)[0],
+            "In nn.MultiheadAttention it is key_padding_mask",
+        ),
+        (
+            "run_layer",
+            lambda layer, x, words: layer(*[x.transpose(0, 1)] * 3, key_padding_mask=~words)[0].transpose(0, 1),
+            "nothing to transpose",
+        ),
+        ("run_layer", lambda layer, x, words: layer(x, x, x, attn_mask=~words)[0], "is the key_padding_mask"),
+        ("masked_weights", lambda s, m: s.masked_fill(~m, -inf).softmax(-1), "Infinity is math.inf"),  # noqa: F821
+        ("safe_weights", returned_at_the_first_empty_row, "returned nothing for some inputs"),
         ("attention_mask", lambda words: keys(torch.where(words, 0.0, -1e9)), "this is the additive form"),
         ("masked_weights", lambda scores, mask: fill(scores, mask).half().softmax(-1), "some cells differ"),
         ("masked_weights", lambda scores, mask: scores.masked_fill(mask.float(), NONE), r"\.bool\(\) converts"),
@@ -503,7 +643,9 @@ def test_writing_into_softmaxs_result_is_named_and_is_no_error_of_autograd(answe
 def test_right_weights_without_a_gradient_are_told_about_detach(answer):
     verdict = check.safe_weights(answer)
     assert verdict.misconception == "cut off"
-    assert verdict.message == "the values are right, but no gradient flows back: remove `detach` or `no_grad`."
+    for cut in ("`detach`", "`no_grad`", "torch.tensor"):
+        assert cut in verdict.message
+    assert verdict.message.startswith("the values are right, but no gradient flows back: ")
 
 
 @pytest.mark.parametrize("answer", [torch.zeros_like, torch.rand_like, lambda s: nn.Parameter(torch.ones_like(s)) * 1])
@@ -537,6 +679,52 @@ def test_a_large_number_in_place_of_infinity_is_right_with_a_note(value):
     assert "fully masked row" in verdict.message
 
 
+@pytest.mark.parametrize("answer", [exp_by_hand, exp_times_mask])
+def test_exp_by_hand_is_right_with_a_note(answer):
+    verdict = check.safe_weights(answer)
+    assert (verdict.state, verdict.note) == ("right", "exp by hand")
+    assert answer(torch.full((1, 2), 200.0), torch.zeros(1, 2)).isnan().all()  # the note is true
+
+
+@pytest.mark.parametrize("answer", RIGHT["safe_weights"][:3])
+def test_torchs_softmax_needs_no_note(answer):
+    assert check.safe_weights(answer).note == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "misconception", "lie"),
+    [
+        ("masked_weights", "not quite −∞", r"exp\(−20\)|a little"),
+        ("safe_weights", "large number", "large number"),
+        ("safe_weights", "uniform", "finite number"),
+    ],
+)
+def test_a_sentence_claims_nothing_that_another_answer_with_this_symptom_did_not_do(name, misconception, lie):
+    assert not re.search(lie, verdict_on(name, misconception).message)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("masked_weights", lambda scores, mask: fill(scores, mask).softmax(-1).detach()),
+        ("masked_weights", torch.no_grad()(lambda scores, mask: fill(scores, mask).softmax(-1))),
+        ("masked_weights", lambda scores, mask: torch.tensor(fill(scores, mask).softmax(-1).tolist())),
+        ("run_layer", without_gradient),
+        ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0].detach()),
+    ],
+)
+def test_a_right_answer_without_a_gradient_gets_a_note(name, answer):
+    verdict = getattr(check, name)(answer)
+    assert (verdict.state, verdict.note) == ("right", "no gradient")
+    assert "useless to train" in verdict.message
+
+
+def test_a_notebook_that_has_switched_gradients_off_accuses_nobody():
+    with torch.no_grad():
+        assert check.masked_weights(RIGHT["masked_weights"][0]).note == ""
+        assert check.run_layer(RIGHT["run_layer"][0]).note == ""
+
+
 @pytest.mark.parametrize("answer", RIGHT["masked_weights"][:2])
 def test_the_usual_answers_need_no_note(answer):
     assert check.masked_weights(answer).note == ""
@@ -568,6 +756,11 @@ def test_a_variable_of_the_notebook_gets_a_sentence_of_its_own(name, answer, nam
     verdict = getattr(check, name)(answer)
     assert verdict.misconception == "notebook's variable"
     assert named in verdict.message and f"arguments ({getattr(check, name).takes})" in verdict.message
+
+
+def test_a_variable_of_the_notebook_that_may_be_harmless_is_not_accused():
+    verdict = check.word_mask(lambda lengths, total: torch.arange(total) >= total - lengths[:, None] + PAD + 2)
+    assert "If that depends on the batch, take it from the arguments" in verdict.message
 
 
 def test_constants_and_helpers_of_the_notebook_are_not_accused():

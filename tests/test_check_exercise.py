@@ -142,6 +142,6 @@ def test_odd_tensors_get_a_form_not_an_error():
 
 def test_cases_are_drawn_from_private_generators_and_are_always_the_same():
     before = torch.get_rng_state()
-    first, second = ((cases.lengths_and_total(3), cases.scores_and_masks(3, empty_row=True)) for _ in range(2))
+    first, second = ((cases.lengths_and_total(3), cases.scores_and_masks(3, empty_rows=True)) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert same(first, second, tolerance=0) and not first[1][0][1][0].any()

@@ -97,7 +97,7 @@ def test_shifted_labels_by_a_slow_loop(shift):
 
 
 class Oracle(torch.nn.Module):
-    """Gives the token that stands ``ahead`` of each one."""
+    """Predicts the token that is ``ahead`` places later."""
 
     def __init__(self, ahead):
         super().__init__()

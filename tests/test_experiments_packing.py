@@ -67,7 +67,7 @@ def test_with_mask_and_positions_a_packed_row_is_its_sentences_one_by_one():
 
 @pytest.fixture(scope="module")
 def model():
-    """Trained on packed rows as it should be."""
+    """Trained on packed rows, the right way."""
     gpt, (train_texts, _) = language.tiny_gpt(0, max_len=packing.ROW), language.texts()
     chosen = draws(range(len(train_texts.ids)), size=packing.SENTENCES, seed=0)
 
@@ -79,7 +79,7 @@ def model():
 
 
 def of_one_length(words):
-    """All held-out sentences of so many words, [BOS] and [EOS] around them: (B, words + 2)."""
+    """All held-out sentences of this many words, between [BOS] and [EOS]: (B, words + 2)."""
     _, held_out = language.texts()
     return held_out.ids[held_out.lengths == words + 2, : words + 2]
 

@@ -89,7 +89,7 @@ def test_votes_without_noise_are_true_and_pads_have_none(seed):
 @given(seeds)
 @settings(max_examples=10)
 def test_votes_are_as_noisy_as_they_should_be(seed):
-    """At a clear word 5 % guess, one in 11 of them right; at an unclear one hardly two agree by chance."""
+    """At a clear word 5 % guess, one in 11 of them right; at an unclear one hardly two agree at random."""
     seen, _ = texts()
     said = votes(seen, seed=seed)
     right = (said == seen.tags[..., None]).float().mean(dim=-1)  # (B, L)

@@ -974,7 +974,7 @@ def test_a_model_runs_where_its_ids_are(name):
 
 
 def test_tokens_are_written_where_the_ids_are():
-    """Shapes only, on the meta device; and a draw for another device, which only pretends to be there."""
+    """Shapes only, on the meta device; and a draw for a pretended device."""
     model, ids = GPT(VOCABULARY, **SMALL).to("meta"), torch.ones(2, 3, dtype=torch.int64, device="meta")
     found, count = model.generate(ids, max_new_tokens=4)
     assert (found.device.type, found.shape) == ("meta", (2, 4)) and (count.device.type, count.shape) == ("meta", (2,))

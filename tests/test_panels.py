@@ -95,22 +95,22 @@ def test_limits_are_even_and_finite():
     assert panel().limits == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(("n", "limits", "caption"), [
-    (16, (0.0, 1.0), "Rows sum to 1."),
-    (17, (0.0, 0.05), "Rows sum to 1. 0 is dark blue, 0.05 is yellow."),
+@pytest.mark.parametrize(("n", "limits", "legend"), [
+    (16, (0.0, 1.0), "0 is dark blue, 1 is yellow."),
+    (17, (0.0, 0.05), "0 is dark blue, 0.05 is yellow."),
 ])  # fmt: skip
-def test_without_numbers_the_largest_weight_is_the_brightest_and_the_caption_says_so(n, limits, caption):
+def test_without_numbers_the_largest_weight_is_the_brightest_and_the_legend_says_so(n, limits, legend):
     values = torch.full((1, n), 0.01)
     values[0, 3] = 0.05
     wide = panel(kind="weight", values=values, rows=["q"], columns=[str(i) for i in range(n)], meaning="Rows sum to 1.")
-    assert wide.written == (n == 16) and wide.limits == pytest.approx(limits) and wide.caption == caption
+    assert wide.written == (n == 16) and wide.limits == pytest.approx(limits) and wide.legend == legend
 
 
 def test_without_numbers_a_mask_needs_no_legend_and_zeros_are_dark():
     wide = {"rows": ["q"], "columns": [str(i) for i in range(20)], "values": torch.zeros(1, 20), "meaning": "All."}
-    assert panel(kind="mask", **wide).caption == "All." and panel(kind="weight", **wide).limits == (0.0, 1.0)
-    assert panel(kind="score", **wide | {"values": torch.full((1, 20), 0.004)}).caption == (
-        "All. −0.004 is orange, 0.004 is purple."
+    assert panel(kind="mask", **wide).legend == "" and panel(kind="weight", **wide).limits == (0.0, 1.0)
+    assert panel(kind="score", **wide | {"values": torch.full((1, 20), 0.004)}).legend == (
+        "−0.004 is orange, 0.004 is purple."
     )
 
 

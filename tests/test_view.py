@@ -164,3 +164,10 @@ def test_the_joined_script_imports_nothing_and_exports_what_the_widget_needs():
         "export { number, shadesOf }; // for the tests",
         "export default { initialize() {}, render };",
     ]
+
+
+def test_free_texts_can_be_sent_whatever_they_hold():
+    """Half of a character's pair is no JSON for a page, and an endless message is cut."""
+    sent = serialize(Picture(panels=[], summary="half \ud800 a pair", problem="x" * 100_000), serial=1)
+    assert sent["summary"] == "half � a pair" and len(sent["problem"]) == 1_000
+    json.dumps(sent, default=str).encode("utf-8")

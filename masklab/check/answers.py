@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from masklab.check.reading import tidy
 
 LOW = -1e4  # so far down a number in an additive mask is meant as −∞
+_LOST_AXIS = "Is a `return` inside a loop, or did you take [0]?"
 
 
 def settled(answer):
@@ -126,7 +127,7 @@ def _shape(answer: Tensor, right: Tensor, what: str) -> str:
     if answer.squeeze().shape == right.squeeze().shape:
         return f"{said}: an axis of size 1 is {'too many' if answer.ndim > right.ndim else 'missing'}."
     first_missing = answer.ndim and answer.shape == right.shape[1:]
-    return f"{said}: the first axis is missing. Is a `return` inside a loop?" if first_missing else f"{said}."
+    return f"{said}: the first axis is missing. {_LOST_AXIS}" if first_missing else f"{said}."
 
 
 def _dtype(answer: Tensor, right: Tensor, what: str) -> str:

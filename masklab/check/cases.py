@@ -40,12 +40,14 @@ def padded_batches(count: int) -> list[Tensor]:
     return [word_positions(n, total, side=sides[i % 2]) for i, (n, total) in enumerate(lengths_and_total(count))]
 
 
-def scores_and_masks(count: int, *, empty_row: bool = False) -> list[tuple[Tensor, Tensor]]:
-    """Random scores and masks of 4 to 6 queries and keys; each row has a key, or, if asked, one row has none.
+def scores_and_masks(count: int, *, empty_rows: bool = False) -> list[tuple[Tensor, Tensor]]:
+    """Random scores and masks of 4 to 6 queries and keys; each row has a key.
+
+    With ``empty_rows`` one row, two rows or no row loses its keys, by turns.
 
     Shapes: (query, key) floats and (query, key) bool, True = may attend.
 
-    >>> [(scores, mask)] = scores_and_masks(1, empty_row=True)
+    >>> [(scores, mask)] = scores_and_masks(1, empty_rows=True)
     >>> scores.shape, mask.any(dim=-1)
     (torch.Size([4, 4]), tensor([False,  True,  True,  True]))
     """
@@ -55,7 +57,7 @@ def scores_and_masks(count: int, *, empty_row: bool = False) -> list[tuple[Tenso
         mask = torch.rand(length, length, generator=g) < 0.6
         mask[torch.arange(length), torch.randint(length, (length,), generator=g)] = True
         mask[0, (int(mask[0].int().argmax()) + 1) % length] = False  # something is blocked for certain
-        if empty_row:
-            mask[i % length] = False
+        if empty_rows:
+            mask[[i % length, (i + 2) % length][: (1, 2, 0, 1)[i % 4]]] = False
         found.append((torch.randn(length, length, generator=g), mask))
     return found

@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from masklab.check.answers import form, same, settled
 from masklab.check.misconceptions import SHARED, Misconception, Note
 from masklab.check.pictures import counted
@@ -151,14 +153,14 @@ class Exercise:
         return self._unnamed(run, f"some cells differ for {differ} of {counted(len(answers), 'input')}{see}.")
 
     def _unnamed(self, run: Run, says: str) -> Complaint:
-        """A fault without a name; if the function uses variables of the notebook, that is the likely cause."""
+        """A fault without a name; if the function uses variables of the notebook, that may be the cause."""
         names = borrowed(run.function)
         if not names:
             return Complaint(says)
         listed = " and ".join(f"`{name}`" for name in names)
         return Complaint(
-            f"your function uses {listed} from the notebook, but the check calls it with other inputs. "
-            f"Take what you need from the arguments ({self.takes}). As it is, {says}",
+            f"your function uses {listed} from the notebook. If that depends on the batch, take it from the "
+            f"arguments ({self.takes}): the check calls your function with other inputs. As it is, {says}",
             name="notebook's variable",
         )
 
@@ -167,7 +169,8 @@ class Exercise:
         message = f"right, on {counted(len(self.cases), 'random input')}."
         for note in self.notes:
             try:
-                noted = note.shows(self._answer(run, note.case))
+                with torch.enable_grad():
+                    noted = note.shows(self.observed(run, *copy.deepcopy(note.case)))
             except Complaint:  # the case is outside the task: an error there is none
                 continue
             if noted:

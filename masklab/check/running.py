@@ -21,7 +21,10 @@ IN_PLACE = (
     "you write into a tensor that the gradient still needs, as `weights[row] = 0` writes into softmax's result: "
     "the backward pass then raises an error. Make a new tensor instead, with torch.where or masked_fill."
 )
-CUT = "the values are right, but no gradient flows back: remove `detach` or `no_grad`."
+CUT = (
+    "the values are right, but no gradient flows back: `detach`, `no_grad`, torch.tensor and .item() cut it. "
+    "Build the result from the tensor itself."
+)
 UNRELATED = (
     "your result has no link to the tensor that was handed over, so no gradient can flow back. "
     "zeros_like, torch.tensor and .item() start afresh: build the result from the tensor itself."

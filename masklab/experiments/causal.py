@@ -142,7 +142,7 @@ def shifted_labels(batch: Batch, shift: int) -> tuple[Tensor, Tensor]:
 
 
 def shifted_loss(model: GPT, batch: Batch, shift: int) -> Tensor:
-    """The mean loss of labels that were shifted so many times, under the causal mask.
+    """The mean loss of labels shifted 0, 1 or 2 times, under the causal mask.
 
     >>> (_, held_out), model = texts(), tiny_gpt(0)
     >>> torch.allclose(shifted_loss(model, held_out, 1), language_loss(model, held_out, masks.causal()))

@@ -113,7 +113,7 @@ def predicted_topics(model: Classifier, sentences: LabelledBatch, *, read: str, 
     """The topic that the model finds, (n,), when ``more`` pads are added on the right.
 
     ``read`` is as for `Classifier`, or "behind": the state after the last word and ``more`` pads, as if the
-    longest sentence in the batch had so many more words. With ``more=0`` that is the last word.
+    longest sentence in the batch were that much longer. With ``more=0`` that is the last word.
 
     >>> known, new = labelled(14)
     >>> predicted_topics(trained_classifier(known, read="packed", seed=0, steps=1), new, read="packed", more=5).shape

@@ -15,7 +15,7 @@ def checked_ids(ids: Tensor) -> Tensor:
 
     >>> checked_ids(torch.tensor([1, 2, 3]))
     Traceback (most recent call last):
-    TypeError: ids must be a tensor of integers with axes (batch, length), got torch.int64 of shape (3,). A single row \
+    TypeError: ids must be a tensor of integers with axes (batch, length), got torch.int64 of shape (3,). A single one \
 becomes ids[None].
     """
     return validate.integers("ids", ids, axes=("batch", "length")).long()

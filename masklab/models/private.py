@@ -90,7 +90,7 @@ class Dropout(nn.Module):
             raise ValueError(f"dropout must be at least 0 and less than 1, got {p}.")
         self.p = p
         # In `private_seed` this draw is private too, and each layer gets a seed of its own.
-        seed = torch.randint(2**31, (), generator=None, device="cpu").item()
+        seed = int(torch.randint(2**31, (), generator=None, device="cpu"))
         self.generator = torch.Generator().manual_seed(seed)
 
     def forward(self, x: Tensor) -> Tensor:

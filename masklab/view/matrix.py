@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from masklab import panels
-from masklab.panels import Edit, Panel, Picture, Sentence
+from masklab.panels import Edit, Panel, Picture, Sentence, one_line
 from masklab.view import join, link
 from masklab.view.palette import PALETTE
 
@@ -151,8 +151,8 @@ def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
         "sentences": sentences,
         "lines": [_line(words, pads) for words, pads in lines],
         "shown": picture.shown,
-        "summary": picture.summary,
-        "problem": picture.problem,
+        "summary": one_line(picture.summary),
+        "problem": one_line(picture.problem),
         "text": text,
     }
 
@@ -171,7 +171,7 @@ def _panel(panel: Panel, offset: int) -> dict:
         "links": list(panel.links or panel.axes),
         "sign": panel.sign,
         "say": panel.say,
-        "row_notes": list(panel.row_notes),
+        "row_notes": [one_line(note) for note in panel.row_notes],
         "notes_title": panel.notes_title,
         "edits": _edits(panel.edits),
         "written": panel.written,
@@ -183,7 +183,7 @@ def _panel(panel: Panel, offset: int) -> dict:
 def _sentence(sentence: Sentence) -> dict:
     """What belongs to one sentence's chips alone."""
     return {
-        "note": sentence.note,
+        "note": one_line(sentence.note),
         "below": [_label(one) for one in sentence.below],
         "pressed": list(map(bool, sentence.pressed)),
         "edits": _edits(sentence.edits),

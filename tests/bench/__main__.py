@@ -1,8 +1,8 @@
 """`make bench`: one run, tables, and the README's part.
 
-make bench                         everything, and the README's part is written
-make bench ARGS=--quick            fewer widths and repetitions; the README stays as it is
-make bench ARGS="--only imports"   one part; the README stays as it is
+make bench                         everything; writes the README's part
+make bench ARGS=--quick            fewer widths and repetitions; leaves the README as it is
+make bench ARGS="--only imports"   one part; leaves the README as it is
 make bench ARGS="--profile 128"    what the kernel does for one answer, function by function
 """
 
@@ -89,14 +89,14 @@ def write_readme(tables: list[report.Table]) -> None:
     """Put the tables between the README's markers, or say that there are none."""
     text = report.placed(README.read_text(encoding="utf-8"), "\n\n".join(map(report.markdown, tables)))
     if text is None:
-        print(f"\nREADME.md is as it was: it has no lines {report.START} and {report.END}.")
+        print(f"\nREADME.md is unchanged: it has no lines {report.START} and {report.END}.")
         return
     README.write_text(text, encoding="utf-8")
-    print("\nThe README's part is written.")
+    print("\nWrote the README's part.")
 
 
 def say(what: str) -> None:
-    """Say what is going on, apart from the results."""
+    """Say what is going on, on stderr."""
     print(f"… {what}", file=sys.stderr, flush=True)
 
 

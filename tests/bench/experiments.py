@@ -1,4 +1,4 @@
-"""Every experiment of the course, in full: what came out, and how long it took."""
+"""Every experiment of the course, in full: its result, and how long it took."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from masklab.training import Result
 
 
 def measure(say: Callable[[str], None], *, quick: bool) -> dict[str, tuple[Result, float]]:
-    """The result and the seconds of each experiment; ``quick`` takes one seed, so no spread."""
+    """The result and the seconds of each experiment; ``quick`` takes one seed, so there is no spread."""
     results = {}
     for name in NAMES:
         say(f"experiment {name}")

@@ -7,7 +7,7 @@ from statistics import median
 
 CORE = "masklab, masklab.text, masklab.masks, masklab.attention, masklab.dialects, masklab.panels"
 LAB = "masklab.labs.attention_padding"
-# A fresh process imports torch, then the rest, and says what each added. psutil, which ipykernel brings, is
+# A fresh process imports torch, then the rest, and prints what each added. psutil, which ipykernel needs, is
 # imported first, so that it counts for neither.
 SCRIPT = """
 import json, psutil, time

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 KINDS = ("lab", "echo", "pyplot")
 WINDOW = {"width": 1440, "height": 900}  # a laptop's
 SHOWN, LONGEST = 0, 1  # which of the three sentences
-PAUSE_MS = 120  # between an answer and the next key: a fast typist's, and time for the last messages to pass
+PAUSE_MS = 120  # between an answer and the next key: as a fast typist, and time for the last messages to pass
 TIMEOUT_MS = 60_000
 KERNEL = "both => bench.kernel(both)"
 
@@ -91,7 +91,7 @@ def measure(server: Server, browser: Browser, plan: Plan, say: Callable[[str], N
 
 
 def rounds(pages: Mapping[str, Page], tokens: int, plan: Plan, *, edit: str, box: int) -> Results:
-    """Press keys in turn, one of each kind a round, so that what else the machine does hits all alike."""
+    """Press keys in turn, one of each kind in a round, so that whatever else the machine does hits all alike."""
     edits = {}
     for kind, page in pages.items():
         resize(page, tokens)
@@ -118,7 +118,7 @@ def turned(kinds: Sequence[str], by: int) -> list[str]:
 
 
 def resize(page: Page, tokens: int) -> None:
-    """Show sentences of so many tokens, set from the kernel, at the window's top, and wait until they are drawn."""
+    """Show sentences of this many tokens, set from the kernel, at the top of the window; wait until they are drawn."""
     page.evaluate("() => document.activeElement.blur()")  # the lab never overwrites a box that has the focus
     page.evaluate(KERNEL, [f"resize({sentences(tokens)!r})", "'0'"])
     page.evaluate("() => bench.toTop()")
@@ -126,7 +126,7 @@ def resize(page: Page, tokens: int) -> None:
 
 
 def press(page: Page, kind: str, box: int, edit: tuple[int, int, str]) -> dict[str, float]:
-    """Press one real key and wait for its answer: when it was pressed, answered and painted, in the page's ms."""
+    """Press one real key and wait for its answer: when it was pressed, answered and painted, in ms of the page."""
     start, end, key = edit
     page.bring_to_front()
     page.evaluate("what => bench.arm(what)", [kind, box, start, end])

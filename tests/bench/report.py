@@ -1,4 +1,4 @@
-"""The results as tables, for the terminal and for the README; what is met, and what is not."""
+"""The results as tables, for the terminal and for the README, with the targets that are met or missed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 FLOOR_AT_MOST = {5: 1.25, 8: 1.25, 16: 1.25, 32: 1.5, 128: 3.0}  # tokens: times the floor
 FASTER_AT_LEAST = {5: 6.0, 16: 20.0}  # tokens: times faster than matplotlib
 IMPORT_SECONDS, IMPORT_MB = 0.15, 40.0  # added to torch
-NOISE = 0.02  # of a ratio between two ways to build a mask: the same work twice differs by so much
+NOISE = 0.02  # of a ratio between two ways to build a mask: the same work done twice differs by this much
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Table:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent don't exceed, on straight lines between the sorted values.
+    """The value that this many percent don't exceed, interpolated linearly.
 
     >>> percentile([4.0, 1.0, 2.0, 3.0, 5.0], 95)
     4.8
@@ -37,7 +37,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def verdict(value: float, *, at_most: float | None = None, at_least: float | None = None, noise: float = 0.0) -> str:
-    """A ratio, and whether it meets its target; what misses it by no more than the ``noise`` of a run is a tie.
+    """A ratio, and whether it meets its target; a miss within the ``noise`` of a run is a tie.
 
     >>> verdict(1.2, at_most=1.25), verdict(1.3, at_most=1.25), verdict(7, at_least=6), verdict(2)
     ('1.20 (≤ 1.25 met)', '1.30 (≤ 1.25 missed)', '7.00 (≥ 6 met)', '2.00')
@@ -57,7 +57,7 @@ def keystrokes(results: Mapping[tuple, Sequence[float]], *, machine: str) -> Tab
     rows = []
     for tokens, edit in dict.fromkeys((tokens, edit) for _, tokens, edit in results):
         lab, echo, pyplot = (results[kind, tokens, edit] for kind in ("lab", "echo", "pyplot"))
-        letter = edit == "letter"  # the targets are for shapes that stay
+        letter = edit == "letter"  # the targets are for shapes that stay the same
         floor = verdict(median(lab) / median(echo), at_most=FLOOR_AT_MOST.get(tokens) if letter else None)
         faster = verdict(median(pyplot) / median(lab), at_least=FASTER_AT_LEAST.get(tokens) if letter else None)
         name = str(tokens) if letter else f"{tokens} ± a word"
@@ -97,7 +97,7 @@ def masks(results: Mapping[tuple[str, int], Mapping[str, float]]) -> Table:
 
 def experiments(results: Mapping[str, tuple[Result, float]]) -> Table:
     """One line for each variant: its mean and spread, and what the recommended one is beside it."""
-    rows = []
+    rows, seeds = [], max(len(scores) for result, _ in results.values() for scores in result.scores.values())
     for name, (result, seconds) in results.items():
         for variant, scores in result.scores.items():
             first = [name, f"{seconds:.0f}"] if variant == next(iter(result.scores)) else ["", ""]
@@ -106,11 +106,12 @@ def experiments(results: Mapping[str, tuple[Result, float]]) -> Table:
                 [*first, variant, f"{result.measure}, {result.better} is better", spread, beside(result, variant)]
             )
     header = ["experiment", "seconds", "variant", "measure", "mean (lowest to highest)", "the lesson's way is"]
-    return Table("Experiments, three seeds, one thread", header, rows)
+    chance = f"{seeds} seeds, which agree by chance 1 time in {2 ** (seeds - 1)}" if seeds > 1 else "1 seed"
+    return Table(f"Experiments, one thread, {chance}", header, rows)
 
 
 def beside(result: Result, variant: str) -> str:
-    """What the numbers say of the recommended variant beside this one, when every seed is compared with every seed.
+    """What the numbers say about the recommended variant beside this one, seed by seed.
 
     >>> one = Result(question="", measure="", better="higher", right="a", scores={"a": [2.0], "b": [1.0], "c": [2.0]})
     >>> [beside(one, variant) for variant in "abc"]

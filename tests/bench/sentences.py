@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import count
 
 RUNNING = ("The", "cat", "ate", "fish", "pie")
-LETTERS = "bdfghjklmn"  # none is the first letter of a running word's middle, so each press changes the word
+LETTERS = "bdfghjklmn"  # no middle word begins with one of them, so each press changes the word
 
 
 def words(length: int) -> list[str]:
-    """So many words, no two alike: the running example, then made-up ones.
+    """So many different words: the running example, then made-up ones.
 
-    A real sentence repeats some; then fewer vectors are to be made, and the lab is a little faster.
+    A real sentence repeats some, so fewer vectors must be made, and the lab is a little faster.
 
     >>> words(7)
     ['The', 'cat', 'ate', 'fish', 'pie', 'word5', 'word6']
@@ -43,7 +43,7 @@ def middle(sentence: str) -> int:
 def letters(sentence: str) -> Iterator[tuple[int, int, str]]:
     """Presses that change the middle word's first letter, so that no shape changes: (from, to, key) without end.
 
-    What stands from ``from`` to ``to`` is selected, and the key replaces it: one press, one change.
+    The text from ``from`` to ``to`` is selected, and the key replaces it: one press, one change.
     """
     start = middle(sentence)
     for i in count():

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 from tests.bench.keystrokes import KERNEL, SHOWN, Server, opened, press, resize
 from tests.bench.sentences import letters, sentences
 
-STAGES = ("key → sent", "→ kernel", "draw", "wire", "rest of kernel", "→ page", "JS", "paint")
+STAGES = ("key → sent", "→ kernel", "draw", "serialize", "rest of kernel", "→ page", "JS", "paint")
 PICTURE_BYTES = 400  # smaller frames that come in say busy or idle, and carry no picture
 
 
@@ -56,9 +56,9 @@ def stages(stamps: Mapping[str, float], frames: Sequence, steps: Sequence) -> di
     sent = next(at for way, at, _ in frames if way == "out" and at >= pressed)
     came = max((size, at) for way, at, size in frames if way == "in" and pressed <= at <= changed)[1]
     kernel = {name: [1000 * t - stamps["origin"] for t in (start, end)] for name, start, end in steps}
-    draw, wire = (kernel[name][1] - kernel[name][0] for name in ("draw", "wire"))
+    draw, serialize = (kernel[name][1] - kernel[name][0] for name in ("draw", "serialize"))
     start, end = kernel["update"]
-    times = (sent - pressed, start - sent, draw, wire, end - start - draw - wire, came - end,
+    times = (sent - pressed, start - sent, draw, serialize, end - start - draw - serialize, came - end,
              changed - came, stamps["painted"] - changed)  # fmt: skip
     return dict(zip(STAGES, times, strict=True))
 

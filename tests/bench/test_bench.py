@@ -1,12 +1,14 @@
-"""The bench's own arithmetic and tables; how fast anything is, no test asks."""
+"""The bench's own arithmetic, tables and cells; no test asks how fast anything is."""
 
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from masklab.training import Result
 from tests.bench import __main__ as command
 from tests.bench import keystrokes, report, sentences, stages
 
@@ -64,10 +66,26 @@ def test_notebooks_hold_valid_python():
             compile(cell.source, "cell", "exec")
 
 
+@pytest.mark.parametrize("kind", keystrokes.KINDS)
+def test_the_cells_run_and_show_other_sentences(kind, monkeypatch):
+    """Each kind draws what it is asked to; matplotlib one picture for each panel of the lab."""
+    plt.switch_backend("agg")
+    figures = []
+    monkeypatch.setattr(plt, "show", lambda: figures.append(plt.gcf()))
+    monkeypatch.setattr("IPython.display.display", lambda *shown: None)
+    names = {}
+    exec(keystrokes.notebook(kind).cells[0].source, names)
+    names["resize"](sentences.sentences(5))
+    if kind == "pyplot":
+        panels = names["draw"](names["State"]()).panels
+        assert [[one.get_title() for one in figure.axes] for figure in figures] == [[p.title for p in panels]] * 2
+    plt.close("all")
+
+
 def test_stages_add_up_to_the_whole():
     stamps = {"origin": 5_000.0, "pressed": 100.0, "changed": 150.0, "painted": 180.0}
     frames = [["in", 90.0, 9000], ["out", 101.0, 500], ["in", 120.0, 300], ["in", 140.0, 9000], ["in", 145.0, 300]]
-    steps = [["draw", 5.111, 5.114], ["wire", 5.115, 5.116], ["update", 5.110, 5.120]]
+    steps = [["draw", 5.111, 5.114], ["serialize", 5.115, 5.116], ["update", 5.110, 5.120]]
     one = stages.stages(stamps, frames, steps)
     assert tuple(one) == stages.STAGES
     assert list(one.values()) == pytest.approx([1, 9, 3, 1, 6, 20, 10, 30])
@@ -84,6 +102,15 @@ def test_keystrokes_say_what_is_met_and_give_a_new_word_no_target():
     letter, word = report.keystrokes(RESULTS, machine="2 cores").rows
     assert letter == ["5", "55 (60)", "46 (47)", "1.20 (≤ 1.25 met)", "410 (419)", "7.45 (≥ 6 met)"]
     assert word == ["5 ± a word", "90 (90)", "45 (45)", "2.00", "450 (450)", "5.00"]
+
+
+def test_experiments_say_how_often_their_seeds_agree_by_chance():
+    one = {"question": "", "measure": "accuracy", "better": "higher", "right": "a"}
+    for seeds, chance in ((3, "3 seeds, which agree by chance 1 time in 4"), (1, "1 seed")):
+        result = Result(scores={"a": [2.0] * seeds, "b": [1.0] * seeds}, **one)
+        table = report.experiments({"module.name": (result, 1.4)})
+        assert table.title == f"Experiments, one thread, {chance}"
+        assert [row[-1] for row in table.rows] == ["this one", "better"]
 
 
 def test_imports_say_what_is_missed():

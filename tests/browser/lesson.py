@@ -121,7 +121,8 @@ def open_lesson(browser: Browser, server: Server, name: str) -> Iterator[Lesson]
     wait_for_kernel(page)
     start.update(page.evaluate(START_PAGE))
     page.screenshot(path=ARTEFACTS / "jupyterlab-start.png")
-    page.locator(f".jp-RenderedMarkdown a[href*='{LESSONS[name]}.ipynb']").first.click()
+    # A lesson that is open already, behind the start page, links to its solved notebook.
+    page.locator(f".jp-RenderedMarkdown a[href*='{LESSONS[name]}.ipynb']:visible").first.click()
     path = f"notebooks/{LESSONS[name]}.ipynb"
     page.wait_for_function("(path) => jupyterapp.shell.currentWidget?.context?.path === path", arg=path)
     run_all(page)

@@ -53,7 +53,7 @@ def test_every_cell_runs_and_each_check_says_that_its_exercise_is_open(lesson):
     cells = lesson.page.evaluate(CELLS)
     assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
     assert transcript(cells).count("○") == exercises(lesson)
-    assert transcript(cells).count("not attempted yet") == exercises(lesson) >= 3
+    assert transcript(cells).count("not attempted yet") == exercises(lesson) >= 1
 
 
 def exercises(lesson: Lesson) -> int:
@@ -67,7 +67,8 @@ def test_every_picture_of_the_lesson_is_loaded(lesson):
         "() => [...document.querySelectorAll('.jp-RenderedMarkdown img')].every((image) => image.complete)"
     )
     widths = lesson.page.locator(".jp-RenderedMarkdown img").evaluate_all("all => all.map((i) => i.naturalWidth)")
-    assert len(widths) >= 6 and all(widths)
+    source = (REPOSITORY / f"notebooks/src/{LESSONS[lesson.name]}.md").read_text(encoding="utf-8")
+    assert len(widths) == source.count("![") > 0 and all(widths)
 
 
 def test_typing_moves_the_chips_the_words_the_pixels(lesson):
@@ -77,7 +78,7 @@ def test_typing_moves_the_chips_the_words_the_pixels(lesson):
     lesson.box().click()
     lesson.page.keyboard.press("End")
     lesson.page.keyboard.type(" soup")
-    lesson.shows(sentences=[lesson.sentences[0] + " soup", *lesson.sentences[1:]])
+    lesson.shows(sentences=[lesson.sentences[0] + " soup", *lesson.sentences[1:]], shown=0)
     after = pixels(lesson)
     assert {name for name in before if before[name] == after[name]} == set()
     lesson.picture("typed")
@@ -109,7 +110,7 @@ def test_the_first_state_fits_on_one_screen(lesson, sidebar):
 def test_the_cell_of_the_lab_can_be_run_again_and_again(lesson):
     for i in range(2):
         lesson.box().fill(f"something else {i}")
-        lesson.shows(sentences=[f"something else {i}", *lesson.sentences[1:]])
+        lesson.shows(sentences=[f"something else {i}", *lesson.sentences[1:]], shown=0)
         lesson.at_the_lab("notebook:run-cell")
         wait_for_kernel(lesson.page)
         expect(lesson.count()).to_have_count(lesson.start["labs"])
@@ -123,4 +124,4 @@ def test_restart_and_run_all_brings_a_fresh_lab(lesson):
     expect(lesson.count()).to_have_count(lesson.start["labs"])
     lesson.shows()
     lesson.box().fill("The dog")
-    lesson.shows(sentences=["The dog", *lesson.sentences[1:]])
+    lesson.shows(sentences=["The dog", *lesson.sentences[1:]], shown=0)

@@ -131,7 +131,7 @@ def test_typing_moves_the_chips_and_every_panel(lab):
     lab.box().click()
     lab.page.keyboard.press("End")
     lab.page.keyboard.type(" soup")
-    lab.shows(sentences=[lab.sentences[0] + " soup", *lab.sentences[1:]])
+    lab.shows(sentences=[lab.sentences[0] + " soup", *lab.sentences[1:]], shown=0)  # what is typed is shown
     lab.picture("typed")
 
 
@@ -144,7 +144,7 @@ def test_what_is_typed_in_the_middle_is_kept_and_the_caret_stays(lab):
         lab.page.keyboard.press("ArrowRight")
     lab.page.keyboard.type("hungry  black ")
     text = first[:4] + "hungry  black " + first[4:]
-    lab.shows(sentences=[text, *lab.sentences[1:]])
+    lab.shows(sentences=[text, *lab.sentences[1:]], shown=0)
     assert lab.box().evaluate("box => [box.value, box.selectionStart, box.selectionEnd]") == [text, 18, 18]
     assert lab.box().evaluate("box => box === document.activeElement")
 
@@ -166,7 +166,7 @@ def test_sentences_are_added_chosen_and_removed(lab):
 def test_hostile_text_is_kept_and_shown_as_text(lab, text):
     needs_sentences(lab)
     lab.paste(text)
-    lab.shows_or_says(sentences=[text, *lab.sentences[1:]])
+    lab.shows_or_says(sentences=[text, *lab.sentences[1:]], shown=0)
     assert lab.box().input_value() == text
     assert lab.page.evaluate("() => globalThis.ran") is None
     assert lab.lab.locator("script, img, b, iframe, a").count() == 0
@@ -178,7 +178,7 @@ def test_markup_typed_letter_by_letter_never_runs(lab):
     text = "<img src=x onerror=globalThis.ran=true>"
     lab.box().fill("")
     lab.box().press_sequentially(text)
-    lab.shows(sentences=[text, *lab.sentences[1:]])
+    lab.shows(sentences=[text, *lab.sentences[1:]], shown=0)
     assert lab.box().input_value() == text
     assert lab.page.evaluate("() => globalThis.ran") is None
     assert lab.lab.locator("img").count() == 0
@@ -250,7 +250,8 @@ def test_all_text_has_contrast_enough_and_axe_finds_nothing(lab, theme):
     lab.cell(lab.drawn().panels[0].name, 0, 0).click()
     settled(lab.lab)
     found = lab.lab.evaluate(labs.CONTRAST)
-    assert len(found) > 50
+    words = sum(len(one.tokens) for one in lab.drawn().sentences)
+    assert len(found) > words + len(lab.drawn().panels) + len(of_type(lab, Choice, Slider, Number, Toggle))
     assert [low for low in found if low[0] < 4.5] == []
     violations = Axe().run(lab.page, context=ROOT).response["violations"]
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in violations if v["impact"] in ("serious", "critical")] == []
@@ -289,7 +290,7 @@ def test_16_words_leave_the_boxes_in_sight(lab):
     lab.page.set_viewport_size({"width": 1280, "height": 720})
     text = " ".join(f"word{i}" for i in range(16))
     lab.box().fill(text)
-    lab.shows(sentences=[text, *lab.sentences[1:]])
+    lab.shows(sentences=[text, *lab.sentences[1:]], shown=0)
     settled(lab.lab)
     lab.page.evaluate("() => window.scrollTo(0, document.body.scrollHeight)")
     box = lab.box().bounding_box()

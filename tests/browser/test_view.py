@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from masklab.panels import Edit, Panel, Picture, Sentence, number
-from masklab.view import join
+from masklab.view import MatrixView, join
 from tests.browser.example import (
     CONTROLS,
     LAB_CONTROLS,
@@ -813,6 +813,8 @@ def test_sentences_are_added_removed_and_reset(page):
 
 def test_choice_slider_number_toggle_and_button(page):
     open_view(page, attention_picture(), controls=CONTROLS, state=STATE | {"painted": [[0, 0]]})
+    page.get_by_text("columns", exact=True).click()  # words and button do the same
+    assert state(page)["mask"] == "columns"
     page.get_by_role("radio", name="rows and columns").check()
     page.get_by_label("[PAD]'s embedding").fill("-2")
     page.get_by_label("seed").fill("7")
@@ -1054,6 +1056,15 @@ JUPYTERLAB_DARK = """() => { document.body.dataset.jpThemeLight = "false";
   document.body.style.cssText = "background:#111; --jp-layout-color1:#111; --jp-ui-font-color1:rgba(255,255,255,1)" }"""
 
 
+@pytest.mark.parametrize("transition", ["", "none"])
+def test_the_canvases_follow_jupyterlabs_theme(page, transition):
+    open_view(page, one_panel([[0.0]], kind="mask"))
+    page.locator(".mlab-root").evaluate("(root, transition) => (root.style.transition = transition)", transition)
+    page.evaluate(JUPYTERLAB_DARK)
+    page.wait_for_timeout(100)
+    assert max(pixel(page, "one", 0, 0, 1)) < 64
+
+
 @pytest.mark.parametrize("theme", ["light", "dark", "jupyterlab dark"])
 @pytest.mark.parametrize("kind", ["weight", "score", "mask"])
 def test_text_contrast(browser, theme, kind):
@@ -1111,3 +1122,26 @@ def test_another_sentence_or_side_starts_the_guess_anew(page):
     cell(page, "mask", 0, 3).click()
     page.get_by_role("radio", name="left").check()
     assert (state(page)["painted"], state(page)["side"]) == ([], "left")
+
+
+def test_two_labs_on_one_page_share_no_name(page):
+    """Each widget loads the script anew: radio buttons of one name would be one group, across both labs."""
+    open_view(page, attention_picture(), controls=CONTROLS, state=STATE)
+    page.evaluate(
+        """async (source) => {
+        const other = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+        const names = ["picture", "state", "controls", "palette", "label"];
+        const values = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+        other.default.render({ model: makeModel(values), el: document.getElementById("b") }); }""",
+        str(MatrixView._esm),
+    )
+    names = page.locator("input[type=radio]").evaluate_all(
+        "all => all.map((one) => [one.closest('div[id]').id, one.name])"
+    )
+    groups = [{name for place, name in names if place == part} for part in ("a", "b")]
+    assert all(groups) and groups[0] & groups[1] == set()
+    ids = page.locator("[id^=mlab]").evaluate_all("all => all.map((one) => one.id)")
+    assert len(set(ids)) == len(ids)
+    checked = page.locator("#a input[type=radio]:checked").count()
+    page.locator("#b").get_by_role("radio", name="none").check()
+    assert page.locator("#a input[type=radio]:checked").count() == checked

@@ -1,7 +1,9 @@
 /* Small helpers: making nodes, and writing only what differs. */
 
+/* Each widget loads this script anew and counts from one: names that two labs shared made their radio buttons one group. */
+const ours = Math.random().toString(36).slice(2, 8);
 let ids = 0;
-export const newId = () => `mlab-${++ids}`;
+export const newId = () => `mlab-${ours}-${++ids}`;
 
 /** A new node; `props` are properties of the node, not attributes.
  * @param {string} tag @param {string} className @param {any} [props]

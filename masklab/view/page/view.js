@@ -225,9 +225,11 @@ function watchPage(view) {
   const resized = new ResizeObserver(() => (measure(), look()));
   resized.observe(view.root);
   view.on(globalThis, "resize", measure);
-  // The style sheet gives its colour a moment, whose end says that the theme has changed.
+  // JupyterLab names a theme once it is there. Elsewhere the style sheet gives its colour a moment, whose end says so.
+  const themed = new MutationObserver(look);
+  themed.observe(document.body, { attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
   view.on(view.root, "transitionend", (event) => event.target === view.root && look());
-  return () => resized.disconnect();
+  return () => (resized.disconnect(), themed.disconnect());
 }
 
 /** @param {{ model: Model, el: HTMLElement }} place */

@@ -31,4 +31,4 @@ def taken() -> list:
 
 Lab._update = timed("update", Lab._update)
 attention_padding.draw = timed("draw", attention_padding.draw)
-matrix.serialize = timed("wire", matrix.serialize)
+matrix.serialize = timed("serialize", matrix.serialize)

@@ -29,15 +29,17 @@ def redraw(_change=None) -> None:
     with out:
         clear_output(wait=True)
         _, axes = plt.subplots(2, 3, figsize=(12, 8))
-        for one, panel in zip(axes.flat, panels, strict=True):
+        for spare in axes.flat[len(panels) :]:
+            spare.remove()
+        for one, panel in zip(axes.flat, panels, strict=False):
             plot(one, panel)
         plt.show()
 
 
 def plot(axes, panel) -> None:
-    """One panel as an image; with its words and numbers where they fit."""
+    """One panel as an image, with its words and numbers where they fit."""
     low, high = panel.limits
-    axes.imshow(panel.values, cmap=MAPS[panel.scale], vmin=low, vmax=high)
+    axes.imshow(panel.values.numpy(), cmap=MAPS[panel.scale], vmin=low, vmax=high)
     axes.set_title(panel.title)
     if max(panel.values.shape) > WRITTEN:
         return
