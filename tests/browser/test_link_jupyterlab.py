@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from masklab.labs import attention_padding
 from tests.browser.lab import ROOT, WAIT_MS, LabPage
-from tests.browser.server import RUN_MS, open_notebook, wait_for_kernel
+from tests.browser.server import RUN_MS, Server, wait_for_kernel
 from tests.odd import CHANGES, CONTENTS, VALUES
 
 NOTEBOOK = "link.ipynb"
@@ -44,9 +44,15 @@ def opened(server, browser) -> Iterator[Page]:
     page = context.new_page()
     page.add_init_script(path=LOSSY)
     page.on("dialog", lambda dialog: dialog.accept())
-    open_notebook(page, server, NOTEBOOK)
+    open_apart(page, server, "one")
     yield page
     context.close()
+
+
+def open_apart(page: Page, server: Server, workspace: str) -> None:
+    """Open the notebook in a workspace of its own: JupyterLab would open it again for the next test, too."""
+    page.goto(f"{server.url}/lab/workspaces/{workspace}/tree/{NOTEBOOK}?token={server.token}", timeout=RUN_MS)
+    wait_for_kernel(page)
 
 
 @pytest.fixture
@@ -207,7 +213,7 @@ def test_two_tabs_on_one_kernel_show_the_same(page, server):
     page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
     other = page.context.new_page()
     try:
-        open_notebook(other, server, NOTEBOOK)
+        open_apart(other, server, "other")
         shows(other)
         both = (page, other)
         for typing, text in ((page, "From here"), (other, "From there"), (page, "And here")):
