@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from masklab import masks
-from masklab.experiments import language, packing
+from masklab import masks, tiny
+from masklab.experiments import packing
 from masklab.experiments.packing import PACKINGS, documents, packed_logits, packed_loss
 from masklab.models import language_loss
 from masklab.packing import Packed, pack
@@ -44,14 +44,14 @@ def test_variants_differ_in_the_entry_of_their_table_and_in_nothing_else(monkeyp
 
 
 def test_the_four_ways_are_four_different_ways():
-    model, packed = language.tiny_gpt(0, max_len=64), pack(rows(language.texts()[0], range(12)), total=64)
+    model, packed = tiny.tiny_gpt(0, max_len=64), pack(rows(tiny.texts()[0], range(12)), total=64)
     losses = {packed_loss(model, packed, masked=m, reset=r).item() for m, r in PACKINGS.values()}
     assert len(losses) == 4
 
 
 def test_with_mask_and_positions_a_packed_row_is_its_sentences_one_by_one():
     """The same loss and the same gradients as one sentence a row; without a mask, another loss."""
-    some, model = rows(language.texts()[0], range(20)), language.tiny_gpt(0, max_len=packing.ROW)
+    some, model = rows(tiny.texts()[0], range(20)), tiny.tiny_gpt(0, max_len=packing.ROW)
     packed = pack(some, total=packing.ROW)
     alone = language_loss(model, some, masks.causal())
     together = packed_loss(model, packed, masked=True, reset=True)
@@ -68,7 +68,7 @@ def test_with_mask_and_positions_a_packed_row_is_its_sentences_one_by_one():
 @pytest.fixture(scope="module")
 def model():
     """Trained on packed rows, the right way."""
-    gpt, (train_texts, _) = language.tiny_gpt(0, max_len=packing.ROW), language.texts()
+    gpt, (train_texts, _) = tiny.tiny_gpt(0, max_len=packing.ROW), tiny.texts()
     chosen = draws(range(len(train_texts.ids)), size=packing.SENTENCES, seed=0)
 
     def loss_of(step):
@@ -80,7 +80,7 @@ def model():
 
 def of_one_length(words):
     """All held-out sentences of this many words, between [BOS] and [EOS]: (B, words + 2)."""
-    _, held_out = language.texts()
+    _, held_out = tiny.texts()
     return held_out.ids[held_out.lengths == words + 2, : words + 2]
 
 
@@ -112,7 +112,7 @@ def test_only_a_document_mask_hides_the_neighbor(model):
 
 
 def test_without_new_positions_a_document_changes_with_the_length_of_its_neighbor():
-    model, b = language.tiny_gpt(0, max_len=packing.ROW), torch.tensor([[3, 7, 8, 4]])
+    model, b = tiny.tiny_gpt(0, max_len=packing.ROW), torch.tensor([[3, 7, 8, 4]])
     for way, changes_too in {"mask and positions": False, "mask only": True}.items():
         one, two = (after(model, a, b, way) for a in (torch.tensor([[3, 5, 6, 4]]), torch.tensor([[3, 5, 4]])))
         assert ((one - two).abs().max() > 1e-2) == changes_too

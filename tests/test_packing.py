@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masklab import corpus, masks
-from masklab.experiments.language import texts
 from masklab.packing import document_positions, first_fit, pack, waste
 from masklab.text import Batch
+from masklab.tiny import texts
 from masklab.training import draws, rows
 from tests.strategies import seeds
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from masklab import corpus
 from masklab.corpus import BOS, EOS, VOCABULARY
-from masklab.experiments.language import BATCH, LR, tiny_gpt
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models import GPT
 from masklab.text import Batch
+from masklab.tiny import BATCH, LR, tiny_gpt
 from masklab.training import Result, Run, collect, draws, rows, train
 
 DENOMINATORS = {  # of each micro-batch; all but the first are then divided by the number of micro-batches

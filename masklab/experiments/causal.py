@@ -13,10 +13,10 @@ from torch import Tensor
 
 from masklab import masks
 from masklab.corpus import BOS, EOS, VOCABULARY, until_end
-from masklab.experiments.language import fit, sentences, texts, tiny_gpt
 from masklab.losses import next_token_labels, reduce, shift_left, token_losses
 from masklab.models import GPT, language_loss, left_to_right_loss, next_logits, write
 from masklab.text import Batch
+from masklab.tiny import fit, sentences, texts, tiny_gpt
 from masklab.training import Result, Run, collect
 
 # --- 1. The causal mask ----------------------------------------------------------------------------------------------

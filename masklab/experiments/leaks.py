@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from masklab import masks
 from masklab.experiments.causal import RULES
-from masklab.experiments.language import BATCH, LR
 from masklab.models import GPT, next_token_loss
+from masklab.tiny import BATCH, LR
 from masklab.training import Result, Run, collect, draws, train
 
 SYMBOLS, LENGTH = 32, 8  # random tokens: how many different ones, and how many a row

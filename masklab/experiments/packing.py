@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from masklab import masks
-from masklab.experiments.language import LR, texts, tiny_gpt
 from masklab.losses import next_token_labels, reduce, token_losses
 from masklab.models import GPT, language_loss
 from masklab.packing import Packed, pack
+from masklab.tiny import LR, texts, tiny_gpt
 from masklab.training import Result, Run, collect, draws, rows, train
 
 PACKINGS = {  # whether a document sees itself only, and whether its positions begin at 0

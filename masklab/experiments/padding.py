@@ -13,10 +13,10 @@ from torch import Tensor
 
 from masklab import corpus, validate
 from masklab.corpus import TAGS, TOPICS, VOCABULARY, LabelledBatch
-from masklab.experiments.language import LR
 from masklab.losses import reduce, token_losses
 from masklab.models import Classifier, Tagger
 from masklab.text import PAD_ID
+from masklab.tiny import LR
 from masklab.training import Result, Run, collect, draws, rows, train
 
 BATCH = 32  # sentences a step

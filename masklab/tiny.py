@@ -1,4 +1,4 @@
-"""A tiny language model for several experiments: its texts, and its training."""
+"""A tiny language model that trains in seconds: its texts, and its training."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -37,13 +37,13 @@ def texts() -> tuple[Batch, Batch]:
     return corpus.with_ends(known), corpus.with_ends(new)
 
 
-def tiny_gpt(seed: int, *, max_len: int = 16) -> GPT:
+def tiny_gpt(seed: int, *, heads: int = 2, max_len: int = 16) -> GPT:
     """One block, 32 wide: enough to learn which word follows which.
 
     >>> tiny_gpt(0)(texts()[1].ids[:2]).shape[-1] == len(VOCABULARY)
     True
     """
-    return GPT(len(VOCABULARY), dim=32, layers=1, max_len=max_len, seed=seed)
+    return GPT(len(VOCABULARY), dim=32, heads=heads, layers=1, max_len=max_len, seed=seed)
 
 
 def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int) -> list[float]:

@@ -2,9 +2,8 @@
 
 import torch
 
-from masklab import masks
+from masklab import masks, tiny
 from masklab.corpus import EOS, VOCABULARY
-from masklab.experiments import language
 from masklab.models import language_loss
 
 RIGHT = masks.causal()
@@ -12,13 +11,13 @@ RIGHT = masks.causal()
 
 def test_every_variant_of_a_seed_sees_the_same_batches():
     def batches(seed):
-        model, seen = language.tiny_gpt(seed), []
+        model, seen = tiny.tiny_gpt(seed), []
 
         def loss_of(batch):
             seen.append(batch.ids)
             return language_loss(model, batch, RIGHT)
 
-        language.fit(model, loss_of, seed=seed, steps=3)
+        tiny.fit(model, loss_of, seed=seed, steps=3)
         return torch.stack(seen)
 
     assert torch.equal(batches(0), batches(0))
@@ -27,8 +26,8 @@ def test_every_variant_of_a_seed_sees_the_same_batches():
 
 
 def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
-    first, second = (batch.tokens for batch in language.texts())
+    first, second = (batch.tokens for batch in tiny.texts())
     assert len(first) > 700 and len(second) > 150 and not set(first) & set(second)
-    for row, length in zip(second, language.texts()[1].lengths.tolist(), strict=True):
+    for row, length in zip(second, tiny.texts()[1].lengths.tolist(), strict=True):
         assert row[0] == "[BOS]" and row[length - 1] == EOS and 4 <= length <= 9
         assert "[UNK]" not in VOCABULARY.decode(VOCABULARY.encode(row))
