@@ -1,0 +1,37 @@
+"""The lessons' sources: where each one is, and what its own cells define."""
+
+import io
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import jupytext
+import torch
+
+# By the name that everything of a lesson has in its own: attention_padding → …/05_attention_padding.md
+SOURCES = {
+    path.stem.partition("_")[2]: path for path in sorted(Path(__file__).parents[1].glob("notebooks/src/[0-9]*.md"))
+}
+
+
+def cells(lesson: str, *starts: str) -> dict:
+    """Run the code cells of a lesson that contain one of these strings, in the lesson's order; return all their names.
+
+    An exercise's cell runs as it is solved. Raises LookupError for a string that no cell contains.
+    What they print is dropped; torch's random numbers and print options stay as they are.
+
+    >>> cells("attention_padding", "is_word = torch.arange", "sequences = [")["is_word"].shape
+    torch.Size([3, 5])
+    """
+    every = [cell.source for cell in jupytext.read(SOURCES[lesson], fmt="md:myst").cells if cell.cell_type == "code"]
+    for start in starts:
+        if not any(start in code for code in every):
+            raise LookupError(f"no code cell of {SOURCES[lesson].name} contains {start!r}")
+    names: dict = {"__name__": lesson}
+    try:
+        with torch.random.fork_rng(), redirect_stdout(io.StringIO()):
+            for code in every:
+                if any(start in code for start in starts):
+                    exec(compile(code, SOURCES[lesson].name, "exec"), names)
+    finally:
+        torch.set_printoptions(profile="default")
+    return names
