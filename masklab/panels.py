@@ -35,7 +35,7 @@ LABEL_LENGTH, LINE_LENGTH = 12, 1000
 BAR_LENGTH, MOST_BARS = 16, 64  # the longest bar of the text twin, in characters; more bars nobody would read
 # Up to so many rows and columns a panel shows its numbers; with more, colours alone, and the text twin is cut. A cell
 # of the live view takes 46 px, and a notebook beside its file list is 850 px wide on a laptop.
-WRITTEN = 16
+WRITTEN = 17  # 16 words and [BOS]
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_what_may_be_edited_and_what_is_linked_goes_with_the_panel_and_the_sente
 
 
 def test_a_legend_goes_only_where_no_number_is_written():
-    for columns, legend in ((16, ""), (17, "0 is dark blue, 0.5 is yellow.")):
+    for columns, legend in ((17, ""), (18, "0 is dark blue, 0.5 is yellow.")):
         panel = serialize(one_panel(torch.full((1, columns), 0.5), kind="weight"), serial=1)["panels"][0]
         assert (panel["meaning"], panel["legend"]) == ("a test", legend)
 
