@@ -18,7 +18,7 @@ KINDS = {
     "ids": "plain", "mask": "plain", "bias": "plain", "score": "signed", "vector": "signed", "output": "signed",
     "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
 }  # fmt: skip
-HOWS = ("toggle", "number")
+HOWS = ("toggle", "number", "pick")
 ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
@@ -45,12 +45,15 @@ class Edit:
     ``key`` is the key of the lab's state that holds the changes, and ``cells`` are the changes that this
     picture was drawn with. ``how`` is "toggle": [row, column] of each cell whose flag differs from what the
     lab would show by itself; or "number": [row, column, value] of each number that was set, from ``low`` to
-    ``high`` (None is no limit), in steps of ``step``. Raises ValueError for another ``how``.
+    ``high`` (None is no limit), in steps of ``step``; or "pick", of chips alone: one of them is on, and the state
+    holds its place in the sentence, from 0. Raises ValueError for another ``how``.
 
     >>> Edit("painted", cells=[[0, 3]]).hint
     'Its cells can be toggled.'
     >>> Edit("losses", how="number", low=0, cells=[[0, 3, 0.5]]).hint
     'Its numbers can be set, from 0.'
+    >>> Edit("step", how="pick").hint
+    'One of them can be picked.'
     """
 
     key: str
@@ -69,6 +72,8 @@ class Edit:
         """What can be done, in one sentence."""
         if self.how == "toggle":
             return "Its cells can be toggled."
+        if self.how == "pick":
+            return "One of them can be picked."
         ends = [f"{word} {end:g}" for word, end in (("from", self.low), ("to", self.high)) if end is not None]
         return " ".join(["Its numbers can be set" + "," * bool(ends), *ends]).replace("-", "−") + "."
 
@@ -173,7 +178,8 @@ class Sentence:
     """One padded sentence as a row of chips: its tokens, which are pads, a note in words.
 
     ``below`` is a small line under each chip (an id, a label), ``pressed`` says which chips are on; both
-    have one entry a token, or none. With ``edits`` a chip can be toggled; its cells are [sentence, position].
+    have one entry a token, or none. With ``edits`` a chip can be toggled, its cells are [sentence, position]; or
+    picked, and ``pressed`` says which one is.
     Raises ValueError when a part doesn't fit the tokens.
     """
 

@@ -215,7 +215,7 @@ def test_cells_that_can_be_toggled_are_announced_and_marked_by_their_flag_alone(
 
 
 def test_other_ways_to_edit_are_refused():
-    with pytest.raises(ValueError, match="how must be one of toggle, number, got 'drag'"):
+    with pytest.raises(ValueError, match="how must be one of toggle, number, pick, got 'drag'"):
         Edit("losses", how="drag")
 
 

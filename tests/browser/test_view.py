@@ -735,6 +735,25 @@ def test_chips_without_edits_are_no_toggles(page):
 
 # ---- controls
 
+def test_one_chip_is_picked_and_the_nearest_where_the_sentence_is_shorter(page):
+    edits = Edit("step", how="pick")
+    words = (["The", "cat", "ate"], ["A", "dog"])
+    sentences = [Sentence(tokens=line, pads=[False] * len(line), edits=edits) for line in words]
+    state_ = {"sentences": ["The cat ate", "A dog"], "shown": 0, "step": 1}
+    open_view(page, Picture(panels=[], sentences=sentences), controls=CONTROLS[:1], state=state_)
+    assert pressed(page) == ["false", "true", "false", "false", "false"]
+    page.locator(".mlab-chip").nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    assert state(page)["step"] == 1  # walking picks nothing
+    page.keyboard.press("Space")
+    assert state(page)["step"] == 2 and pressed(page) == ["false", "false", "true", "false", "false"]
+    page.get_by_label("show sentence 2").check()
+    assert pressed(page) == ["false", "false", "false", "false", "true"]  # it has no third word
+    page.locator(".mlab-chip").nth(0).click()
+    assert (state(page)["step"], state(page)["shown"]) == (0, 0)
+    assert pressed(page) == ["true", "false", "false", "false", "false"]
+
+
 
 def test_typing_is_never_lost(page):
     open_view(page, attention_picture(), controls=CONTROLS, state=STATE)

@@ -24,7 +24,7 @@ interface Sent {
 /** What may be changed in the cells of a panel: see `Edit` in panels.py. */
 interface Edits {
   key: string;
-  how: "toggle" | "number";
+  how: "toggle" | "number" | "pick";
   cells: number[][];
   low: number | null;
   high: number | null;
