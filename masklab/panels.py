@@ -89,7 +89,9 @@ class Panel:
     ``links`` says what is highlighted together (as ``axes`` says, by default).
     ``sign`` stands between the panel before and this one. ``say`` is this panel's part of the spoken line;
     ``{}`` is the value. ``edits`` says what a learner may change in the cells.
-    ``limit`` fixes the upper end of the scale, where it isn't always 1. Panels shown together need different names.
+    ``limit`` fixes the upper end of the scale, where it isn't always 1. ``start`` says where the first row and column
+    are among all that is linked: a query whose past is in a cache has ``(5, 0)``. Panels shown together need
+    different names.
     Bars, of kind "probability", are one column with at most MOST_BARS rows; RIGHT marks the right answer.
     Raises ValueError when a part doesn't fit the values, TypeError for values that are not a tensor.
     """
@@ -113,6 +115,7 @@ class Panel:
     notes_title: str = ""
     edits: Edit | None = None
     limit: float | None = None
+    start: tuple[int, int] = (0, 0)
 
     def __post_init__(self):
         if self.kind not in KINDS:

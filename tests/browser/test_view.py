@@ -262,6 +262,24 @@ def test_words_of_a_blocked_cell(page):
     expect(page.locator(".mlab-spoken")).to_have_text(status(page))  # a moment later
 
 
+def test_a_panel_that_starts_later_is_highlighted_where_it_belongs(page):
+    """The last query alone, as with a cache: its row is row 2 of the others."""
+    whole, last = torch.zeros(3, 3), torch.zeros(1, 3)
+    picture = Picture(panels=[
+        one_panel(whole, name="whole", rows=["a", "b", "c"]).panels[0],
+        one_panel(last, name="last", rows=["c"], start=(2, 0)).panels[0],
+    ])  # fmt: skip
+    open_view(page, picture)
+    step = page.locator("[data-name=last]")
+    cell(page, "whole", 2, 1, 3).hover()
+    assert step.evaluate(LIT) == [0, 1]
+    cell(page, "whole", 1, 1, 3).hover()
+    assert step.evaluate(LIT) == [-1, 1]
+    cell(page, "last", 0, 0, 3).hover()
+    assert page.locator("[data-name=whole]").evaluate(LIT) == [2, 0]
+    expect(page.locator(".mlab-status")).to_contain_text("query c → key ")
+
+
 def test_axes_are_what_is_said_and_links_are_what_is_highlighted(page):
     panels = [
         one_panel(torch.zeros(2, 3), name="a", axes=("sentence", "position"), links=("sentence", "key")).panels[0],
@@ -717,24 +735,6 @@ def test_chips_are_toggled_by_click_space_and_enter(page):
     assert pressed(page)[3:] == ["false", "true", "false"]
 
 
-def test_a_small_line_stands_under_each_chip(page):
-    open_view(page, toggled_chips())
-    chips = page.locator(".mlab-chip")
-    assert chips.all_text_contents() == ["The", "cat", "ate", "A", "dog", "[PAD]"]
-    described = "all => all.map((chip) => document.getElementById(chip.getAttribute('aria-describedby')).textContent)"
-    assert chips.evaluate_all(described) == ["1", "2", "3", "4", "5", "0"]
-    chip, below = (page.locator(one).first.bounding_box() for one in (".mlab-chip", ".mlab-below"))
-    assert below["y"] >= chip["y"] + chip["height"] - 1
-    assert below["height"] < chip["height"]
-
-
-def test_chips_without_edits_are_no_toggles(page):
-    open_view(page, attention_picture())
-    assert set(pressed(page)) == {None}
-
-
-# ---- controls
-
 def test_one_chip_is_picked_and_the_nearest_where_the_sentence_is_shorter(page):
     edits = Edit("step", how="pick")
     words = (["The", "cat", "ate"], ["A", "dog"])
@@ -753,6 +753,24 @@ def test_one_chip_is_picked_and_the_nearest_where_the_sentence_is_shorter(page):
     assert (state(page)["step"], state(page)["shown"]) == (0, 0)
     assert pressed(page) == ["true", "false", "false", "false", "false"]
 
+
+def test_a_small_line_stands_under_each_chip(page):
+    open_view(page, toggled_chips())
+    chips = page.locator(".mlab-chip")
+    assert chips.all_text_contents() == ["The", "cat", "ate", "A", "dog", "[PAD]"]
+    described = "all => all.map((chip) => document.getElementById(chip.getAttribute('aria-describedby')).textContent)"
+    assert chips.evaluate_all(described) == ["1", "2", "3", "4", "5", "0"]
+    chip, below = (page.locator(one).first.bounding_box() for one in (".mlab-chip", ".mlab-below"))
+    assert below["y"] >= chip["y"] + chip["height"] - 1
+    assert below["height"] < chip["height"]
+
+
+def test_chips_without_edits_are_no_toggles(page):
+    open_view(page, attention_picture())
+    assert set(pressed(page)) == {None}
+
+
+# ---- controls
 
 
 def test_typing_is_never_lost(page):

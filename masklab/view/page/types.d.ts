@@ -57,6 +57,7 @@ interface PanelData {
   legend: string;
   axes: [string, string];
   links: [string, string];
+  start: [number, number];
   sign: string;
   say: string;
   row_notes: string[];
