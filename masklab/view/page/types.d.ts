@@ -62,6 +62,7 @@ interface PanelData {
   row_notes: string[];
   notes_title: string;
   edits: Edits | null;
+  small: boolean;
   shape: [number, number];
   rowCount: number;
   columnCount: number;
@@ -171,6 +172,7 @@ interface View {
   spoken: HTMLElement;
   text: HTMLElement;
   textBox: HTMLElement;
+  code: { node: HTMLElement; lines: HTMLElement };
   picture: any;
   sentences: Sentence[];
   panels: import("./panel.js").Panel[];
@@ -192,5 +194,6 @@ interface View {
   speaking: number;
   unmarking: number;
   syncing: number;
+  copying: number;
   following: number;
 }
