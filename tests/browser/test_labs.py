@@ -54,6 +54,7 @@ def lab(opened) -> Iterator[LabPage]:
     """The lab as at first sight."""
     opened.page.set_viewport_size(TALL)
     opened.page.emulate_media(color_scheme="light")
+    opened.show_less()
     opened.reset()
     yield opened
 
@@ -108,7 +109,7 @@ def test_every_choice_switch_slider_and_number_is_drawn(lab):
     for name, how in of_type(lab, Toggle).items():
         if not how.when:
             lab.lab.get_by_role("switch", name=how.label).click()
-            lab.shows(**{name: True})
+            lab.shows(**{name: not getattr(lab.module.State(), name)})
             lab.reset()
 
 
