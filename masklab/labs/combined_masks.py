@@ -143,7 +143,7 @@ def _attention(
     state: State, stages: Stages, ends: Mapping[str, float], labels: Mapping[str, Any], mask: Tensor, reader: Dialect
 ) -> list[Panel]:
     """What the reader adds to the scores, and what follows."""
-    scores, read, _, weights = weighing(stages, ends, labels, None)
+    scores, read, _, weights = weighing(stages.first, ends, _square(labels), None)
     blocked = stages.first.bias[0, 0] <= BLOCKS
     marks = torch.zeros(mask.shape, dtype=torch.uint8)
     marks[~blocked & ~mask], marks[blocked & mask] = MISSED, EXTRA
