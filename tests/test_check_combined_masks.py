@@ -236,7 +236,7 @@ WRONG = {
     ("combined_bias", "words blocked"): lambda words: bias(~key(words) & past(words)),
     ("combined_bias", "padding always on the right"): lambda words: bias(both(first_keys(words))),
     ("combined_bias", "inverted"): lambda words: bias(~both(words)),
-    ("combined_bias", "ones and zeros"): lambda words: both(words).float(),
+    ("combined_bias", "ones"): lambda words: both(words).float(),
     ("combined_bias", "two large numbers added"): lambda words: (
         bias(key(words), torch.finfo(torch.float).min) + bias(past(words), torch.finfo(torch.float).min)
     ),
@@ -323,8 +323,9 @@ FORMS = [
     ("combined_bias", "or", lambda words: bias(key(words) + past(words))),
     ("combined_bias", "past blocked", lambda words: bias(key(words) & past(words).logical_not())),
     ("combined_bias", "inverted", lambda words: torch.zeros(both(words).shape).masked_fill(both(words), NONE)),
-    ("combined_bias", "ones and zeros", lambda words: (~both(words)).float()),
-    ("combined_bias", "ones and zeros", lambda words: both(words).long()),
+    ("combined_bias", "ones", lambda words: (~both(words)).float()),
+    ("combined_bias", "ones", lambda words: both(words).long()),
+    ("combined_bias", "ones", lambda words: bias(past(words)) + (~key(words)).float()),
     ("combined_bias", "two large numbers added", lambda words: bias(key(words), -3e38) + bias(past(words), -3e38)),
     ("combined_bias", "finite", lambda words: bias(key(words), -1e9) + bias(past(words), -1e9)),
     ("combined_bias", "finite", lambda words: bias(key(words)) + bias(past(words), -1e9)),

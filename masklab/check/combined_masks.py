@@ -145,6 +145,12 @@ def _two_large_numbers(answer: Tensor, right: Tensor, is_word: Tensor) -> bool:
     return sums and bool((answer[once].isfinite() & (answer[once] < -1e3)).all()) and same(answer < 0, right < 0)
 
 
+def _ones(answer: Tensor, *_case) -> bool:
+    """Whether a mask of ones and zeros is in the bias, alone or beside −∞."""
+    ones = answer == 1
+    return bool(ones.any()) and bool((ones | (answer == 0) | (answer == -math.inf)).all())
+
+
 def _finite(answer: Tensor, right: Tensor, *_case) -> bool:
     """Whether the right cells are blocked, but some by a finite number."""
     blocked = right < 0
@@ -182,12 +188,11 @@ combined_bias = Exercise(
             "inverted. You put −∞ where a query may attend, and 0 where it may not.",
             gives=lambda is_word: to_bias(~oracles.padding_and_causal(is_word)),
         ),
-        *_forms(
-            "ones and zeros",
-            "ones and zeros. They are added to the scores, and a score that is 1 higher or lower is not blocked. "
-            "What can you add that changes nothing, and what that leaves no share?",
-            lambda is_word: oracles.padding_and_causal(is_word).float(),
-            lambda is_word: (~oracles.padding_and_causal(is_word)).float(),
+        Misconception(
+            "ones",
+            "some cells hold a 1. A bias is added to the scores, and a score that is 1 higher is neither blocked nor "
+            "left alone. What can you add that changes nothing, and what that leaves no share?",
+            shows=_ones,
         ),
         Misconception(
             "two large numbers added",
