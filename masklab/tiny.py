@@ -46,8 +46,12 @@ def tiny_gpt(seed: int, *, heads: int = 2, max_len: int = 16) -> GPT:
     return GPT(len(VOCABULARY), dim=32, heads=heads, layers=1, max_len=max_len, seed=seed)
 
 
-def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int) -> list[float]:
+def fit(
+    model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int, progress: bool = False
+) -> list[float]:
     """Train on batches of `texts`, the same for every variant of a seed; return the curve of the loss.
+
+    ``progress`` shows a bar under the cell of a notebook.
 
     >>> model = tiny_gpt(0)
     >>> len(fit(model, lambda batch: model(batch.ids).logsumexp(dim=-1).mean(), seed=0, steps=20))
@@ -55,4 +59,4 @@ def fit(model: GPT, loss_of: Callable[[Batch], Tensor], *, seed: int, steps: int
     """
     train_texts, _ = texts()
     chosen = draws(range(len(train_texts.ids)), size=BATCH, seed=seed)
-    return train(model, lambda step: loss_of(rows(train_texts, chosen(step))), steps=steps, lr=LR)
+    return train(model, lambda step: loss_of(rows(train_texts, chosen(step))), steps=steps, lr=LR, progress=progress)

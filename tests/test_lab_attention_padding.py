@@ -1,9 +1,7 @@
 """The lab of lesson 05: what its picture shows for each state, and that it never dies."""
 
 import json
-from pathlib import Path
 
-import jupytext
 import numpy as np
 import pytest
 import torch
@@ -16,6 +14,7 @@ from masklab.labs import attention_padding as lesson
 from masklab.labs.controls import BadInput
 from masklab.labs.sentences import SENTENCES
 from masklab.panels import EXTRA, MISSED, RIGHT
+from tests.lessons import cells
 from tests.strategies import hostile, sides
 
 
@@ -257,11 +256,8 @@ def test_the_second_layer_is_the_first_once_more_on_x_plus_output():
 
 def test_the_second_layer_is_the_lessons_two_layers(monkeypatch):
     """With each vector as its own query, key and value, as the lesson has it."""
-    source = Path("notebooks/src/05_attention_padding.md")
-    names = {"math": __import__("math"), "torch": torch}
-    for cell in jupytext.read(source, fmt="md:myst").cells:
-        if cell.cell_type == "code" and ("def attend(" in cell.source or "def two_layers(" in cell.source):
-            exec("\n\n\n".join(part for part in cell.source.split("\n\n\n") if part.startswith("def ")), names)
+    names = cells("attention_padding", "sequences =", "is_word = torch", "key_bias =", "bias = key", "import project",
+                  "def attend(", "def two_layers(")  # fmt: skip
     monkeypatch.setattr(toy, "qkv", lambda x, seed: toy.Projected(x, x, x))
     panels, x = drawn(layers=2), toy.embed(torch.tensor([1, 2, 3, 0, 0]))
     ours = x + values(panels, "output") + values(panels, "output2")

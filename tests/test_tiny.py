@@ -1,8 +1,10 @@
 """The tiny language model that several experiments share: its texts and its batches."""
 
+from functools import partial
+
 import torch
 
-from masklab import masks, tiny
+from masklab import masks, tiny, training
 from masklab.corpus import EOS, VOCABULARY
 from masklab.models import language_loss
 
@@ -23,6 +25,15 @@ def test_every_variant_of_a_seed_sees_the_same_batches():
     assert torch.equal(batches(0), batches(0))
     assert not torch.equal(batches(0), batches(1))
     assert not torch.equal(*batches(0)[:2])
+
+
+def test_a_bar_is_shown_when_asked_for(monkeypatch):
+    shown = []
+    monkeypatch.setattr(training, "progress_bar", lambda items, label: shown.append(label) or items)
+    for progress in (False, True):
+        model = tiny.tiny_gpt(0)
+        tiny.fit(model, partial(language_loss, model, rule=RIGHT), seed=0, steps=1, progress=progress)
+    assert shown == ["training steps"]
 
 
 def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
