@@ -88,13 +88,13 @@ _TWO_RULES: list[tuple[str, str, list[Callable]]] = [
     ),
     (
         "rows",
-        "rows are blocked instead of columns: the padding's *queries*, while the words still read its *keys*. "
-        "Which axis is the key?",
+        "rows are blocked instead of columns: the padding's *queries*. With padding on the left the words still read "
+        "its *keys*. Which axis is the key?",
         [lambda is_word: _rows(is_word) & _past(is_word)],
     ),
     (
         "past blocked",
-        "the future is open and the past is blocked. Row q is the query: which keys come no later?",
+        "the future is open and the past is blocked. Row q is the query: which keys come before it?",
         [lambda is_word: _keys(is_word) & _past(is_word).T, lambda is_word: _keys(is_word) & ~_past(is_word)],
     ),
     (
@@ -114,13 +114,13 @@ _TWO_RULES: list[tuple[str, str, list[Callable]]] = [
     ),
     (
         "words blocked",
-        "the padding is open and the words are blocked. What does True stand for in what you are given?",
+        "the padding is open and the words are blocked. What does True stand for in the argument?",
         [lambda is_word: _keys(~is_word) & _past(is_word)],
     ),
     (
         "padding always on the right",
-        "you count the words and open the first keys. That holds only where the padding is on the right. "
-        "Which keys are words is told, key by key.",
+        "you count the words and open the first keys. That holds only where the padding is on the right, "
+        "and here it is on the left as well.",
         [lambda is_word: _keys(_first_ones(is_word)) & _past(is_word)],
     ),
 ]
@@ -277,7 +277,7 @@ position_ids = Exercise(
         Misconception(
             "padding counted",
             "you count from the left end of the row, padding included. With 2 pads before it a sentence starts at 2, "
-            "and alone it starts at 0.",
+            "while alone it starts at 0.",
             gives=_row_of,
         ),
         Misconception(
@@ -309,7 +309,7 @@ position_ids = Exercise(
         ),
         Misconception(
             "flags",
-            "every word gets a 1. That says that it is a word, and not which one: how many words came before it?",
+            "every word gets a 1. That says that it is a word, but not which one: how many words came before it?",
             gives=lambda is_word: is_word.long(),
         ),
         Misconception(
@@ -343,8 +343,8 @@ position_ids = Exercise(
         ),
         Misconception(
             "not an index",
-            "positions are looked up in an nn.Embedding, and it takes int64 (or int32), not yours. Which dtype do you "
-            "count in?",
+            "positions are looked up in an nn.Embedding, and that takes int64 or int32 only. Which dtype do yours "
+            "have?",
             shows=lambda answer, *_case: answer.dtype not in (torch.int64, torch.int32),
         ),
     ],
@@ -431,7 +431,7 @@ for_multihead = Exercise(
         ),
         *_forms(
             "four axes",
-            "batch and heads are two axes still. The layer's scores have one axis for both, of size batch · heads.",
+            "batch and heads are still two axes. The layer's scores have one axis for both, of size batch · heads.",
             lambda mask, heads: ~mask,
             lambda mask, heads: mask,
             lambda mask, heads: ~mask.expand(-1, heads, -1, -1),
@@ -553,8 +553,8 @@ decoder_masks = Exercise(
         ),
         Misconception(
             "rows of the source or the cross mask",
-            "in a mask over the source you block rows instead of columns. The third axis are the queries. "
-            "What are the keys, and which of them are padding?",
+            "in a mask over the source you block rows instead of columns. The third axis is the query's, and "
+            "the fourth the key's. Whose padding lies along the fourth?",
             shows=_in(
                 encoder=lambda source, target: _rows(source),
                 cross=lambda source, target: _rows(target, source.shape[1]),
