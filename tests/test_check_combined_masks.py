@@ -538,6 +538,7 @@ def test_the_picture_of_a_cross_mask_names_target_rows_and_source_columns():
 def test_the_picture_of_positions_says_where_the_words_are():
     yours, right = check.position_ids(place).panels
     for row, values in zip(right.rows, right.values, strict=True):
-        first, last = map(int, re.findall(r"\d+", row))
+        first, *_, last = 2 * [int(place) for place in re.findall(r"\d+", row)]
         assert values[first] == 0 and values[last] == last - first
     assert "At the padding only" in right.meaning
+    assert right.rows == ["words 0–5", "word 5"]

@@ -255,9 +255,16 @@ def _no_such_position(answer: Tensor, right: Tensor, is_word: Tensor) -> bool:
     return same(answer[is_word], right[is_word]) and not same(answer[~is_word], right[~is_word])
 
 
+def _places(sentence: Tensor) -> str:
+    """Where the words of a sentence are, as the label of its row."""
+    places = sentence.nonzero().flatten().tolist()
+    if len(places) < 2:
+        return f"word {places[0]}" if places else "no word"
+    return f"words {places[0]}–{places[-1]}"
+
+
 def _draw_positions(answer: Tensor, right: Tensor, is_word: Tensor):
-    places = [sentence.nonzero().flatten().tolist() for sentence in is_word]
-    rows = [f"words {found[0]}–{found[-1]}" if found else "no word" for found in places]
+    rows = [_places(sentence) for sentence in is_word]
     meaning = "What the definition gives. At the padding only a number that is no position counts."
     return compared(
         answer, right, kind="ids", title="positions", meaning=meaning, rows=rows,
