@@ -14,22 +14,20 @@ from pathlib import Path
 import torch
 
 from masklab import masks
-from masklab.attention import softmax_rows
 from masklab.figures.drawings import Drawing, write
+from masklab.labs.combined_masks import State, draw
 from masklab.labs.sentences import SENTENCES, batch_of
 from masklab.labs.stages import AttentionState, attention_picture
 from masklab.masks import Rule
 from masklab.panels import Panel
-from masklab.text import Batch
 
-RIGHT, LEFT = (batch_of(SENTENCES, side=side) for side in ("right", "left"))
 SOURCE, TARGET = ["The", "cat", "ate", "[PAD]"], ["[BOS]", "Die", "Katze", "aß", "[PAD]"]
 NAMED = {"right": "“The cat ate [PAD] [PAD]”", "left": "“[PAD] [PAD] The cat ate”"}
 
 
 def drawings() -> list[Drawing]:
     """The lesson's pictures, in its order."""
-    usual = stages(RIGHT)
+    usual = stages()
     return [right(), left(), adding(usual), output(usual), three_answers(), three_masks()]
 
 
@@ -39,7 +37,7 @@ def right() -> Drawing:
         name="right",
         title=f"Padding and causal mask of {NAMED['right']}, combined",
         point="A cell stays open where both masks are open: here each row keeps at least one.",
-        panels=combining(RIGHT),
+        panels=combining("right"),
     )
 
 
@@ -49,7 +47,7 @@ def left() -> Drawing:
         name="left",
         title=f"Padding and causal mask of {NAMED['left']}, combined",
         point="With the padding on the left, nothing is left open in the rows of the padding.",
-        panels=combining(LEFT),
+        panels=combining("left"),
     )
 
 
@@ -79,23 +77,19 @@ def output(panels: dict[str, Panel]) -> Drawing:
 
 def three_answers() -> Drawing:
     """The weights under the same mask in three libraries, which differ in the fully masked rows."""
-    panels = stages(LEFT)
-    scores, weights = panels["scores"].values, panels["weights"]
-    answers = {
-        "scaled_dot_product_attention": (softmax_rows(scores, ~weights.blocked), "Zeros in the empty rows."),
-        "finfo.min for −∞": (
-            (scores + weights.blocked * torch.finfo(torch.float32).min).softmax(dim=-1),
-            "Uniform: even the future.",
-        ),
-        "nn.MultiheadAttention": (weights.values, "NaN: 0/0."),
+    readers = {
+        "sdpa": ("scaled_dot_product_attention", "Zeros in the empty rows."),
+        "eager": ("finfo.min for −∞", "Uniform: even the future."),
+        "mha": ("nn.MultiheadAttention", "NaN: 0/0."),
     }
-    bare = replace(weights, sign="", blocked=None, row_notes=(), notes_title="")
+    bare = {"sign": "", "blocked": None, "row_notes": (), "notes_title": ""}
     return Drawing(
         name="three_answers",
         title=f"The weights of {NAMED['left']} in three libraries",
         point="The rows of the words are the same. In the two fully masked rows each library has another answer.",
         panels=[
-            replace(bare, title=title, meaning=meaning, values=values) for title, (values, meaning) in answers.items()
+            replace(lab_panels(written=name)["weights"], title=title, meaning=meaning, **bare)
+            for name, (title, meaning) in readers.items()
         ],
     )
 
@@ -116,14 +110,10 @@ def three_masks() -> Drawing:
     )
 
 
-def combining(batch: Batch) -> list[Panel]:
-    """The two rules for the first sentence of a batch, and what both allow."""
-    padding, causal = masks.padding(batch.lengths, total=5, side=batch.side), masks.causal()
-    return [
-        rule_panel(padding, batch.tokens[0], title="padding", meaning="1 where the key is a word."),
-        rule_panel(causal, batch.tokens[0], title="causal", sign="&", meaning="1 where the key is not later."),
-        rule_panel(padding & causal, batch.tokens[0], title="combined", sign="=", meaning="1 where both say 1."),
-    ]
+def combining(side: str) -> list[Panel]:
+    """The lab's two rules for its first sentence, and what both allow."""
+    panels = lab_panels(side=side)
+    return [panels[name] for name in ("padding", "causal", "mask")]
 
 
 def rule_panel(rule: Rule, queries: Sequence[str], keys: Sequence[str] | None = None, **words: str) -> Panel:
@@ -136,11 +126,16 @@ def rule_panel(rule: Rule, queries: Sequence[str], keys: Sequence[str] | None = 
     )  # fmt: skip
 
 
-def stages(batch: Batch) -> dict[str, Panel]:
-    """Attention of the first sentence under padding & causal, each stage by its name."""
-    rule = masks.causal() & masks.padding(batch.lengths, total=5, side=batch.side)
-    mask = rule.tensor(queries=5, keys=5)
-    picture = attention_picture(AttentionState(qkv=True), batch, mask, remark=lambda used: "")
+def lab_panels(**changes) -> dict[str, Panel]:
+    """The panels of the lab by name; keywords change its state."""
+    return {panel.name: panel for panel in draw(State(**changes)).panels}
+
+
+def stages() -> dict[str, Panel]:
+    """Attention of “The cat ate [PAD] [PAD]” under padding & causal, each stage by its name, masked scores included."""
+    batch = batch_of(SENTENCES)
+    rule = masks.causal() & masks.padding(batch.lengths, total=5)
+    picture = attention_picture(AttentionState(qkv=True), batch, rule.tensor(queries=5, keys=5), remark=lambda used: "")
     return {panel.name: panel for panel in picture.panels}
 
 
