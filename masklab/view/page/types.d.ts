@@ -64,6 +64,7 @@ interface PanelData {
   row_notes: string[];
   notes_title: string;
   edits: Edits | null;
+  small: boolean;
   shape: [number, number];
   rowCount: number;
   columnCount: number;
@@ -173,6 +174,7 @@ interface View {
   spoken: HTMLElement;
   text: HTMLElement;
   textBox: HTMLElement;
+  code: { node: HTMLElement; lines: HTMLElement };
   picture: any;
   sentences: Sentence[];
   panels: import("./panel.js").Panel[];
@@ -194,5 +196,6 @@ interface View {
   speaking: number;
   unmarking: number;
   syncing: number;
+  copying: number;
   following: number;
 }
