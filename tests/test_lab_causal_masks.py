@@ -125,6 +125,7 @@ def test_the_views_show_one_row_each_in_its_own_frame(t):
         torch.testing.assert_close(values(cached, name)[0], row, atol=1e-5, rtol=0)
     assert [panels["weights"].current for panels in (training, generation, cached)] == [t, t, 0]
     assert cached["weights"].start == (t, 0) and cached["weights"].rows == [[BOS, *TEXT.split()][t]]
+    assert generation["scores"].limits == cached["scores"].limits == training["scores"].limits  # and its colours
     for panels in (generation, cached):
         torch.testing.assert_close(values(panels, "next"), values(training, "next"), atol=1e-5, rtol=0)
         torch.testing.assert_close(values(panels, "loss"), values(training, "loss"), atol=1e-5, rtol=0)

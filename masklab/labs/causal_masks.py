@@ -99,12 +99,12 @@ def draw(state: State, models: Mapping[str, GPT] | None = None) -> Picture:
         allowed[0, 0, first:end, :end] = guess.used
 
     logits, attention = read(model, ids[:, :end], allowed[..., :end, :end], first=first)  # (end − first, V)
-    at_once = logits if state.view == "training" else model(ids, allowed)[0]  # (L, V)
+    at_once, whole = (logits, attention) if state.view == "training" else read(model, ids, allowed)  # (L, V)
     one_by_one = logits_one_by_one(model, ids, allowed)  # (L, V)
     words = [*VOCABULARY.decode(ids[0]), EOS]  # as the model reads them, and what comes after the last
     loss = _loss_panel(words, t, at_once, one_by_one)
     square = {"rows": words[first:end], "columns": words[:end], "start": (first, 0), "current": t - first}
-    stages = weighing(attention, {"scores": largest(attention.scores), "weights": 1.0}, square, guess)
+    stages = weighing(attention, {"scores": largest(whole.scores), "weights": 1.0}, square, guess)
     other = model(ids[:, : t + 1], allowed[..., : t + 1, : t + 1])[0, -1] if state.view == "training" else at_once[t]
     told = [
         _cheating(words, t, attention.weights[0, 0], allowed[0, 0]) if state.view == "training" else "",
