@@ -208,7 +208,9 @@ def test_every_library_reads_each_tensor_as_the_lab_says(written, read, changes)
 @pytest.mark.parametrize(("written", "read"), [("sdpa", "mha"), ("mha", "sdpa"), ("bias", "keras"), ("mha", "jax")])
 def test_the_wrong_reader_inverts_the_mask_and_the_lights_turn(written, read):
     picture = draw(written=written, read=read)
-    assert picture.summary.startswith("Pads visible? ✗ yes, though the mask blocks it · Future visible? ✗ yes, though")
+    assert picture.summary.startswith(
+        "Pads visible? ✗ yes, though the mask blocks them · Future visible? ✗ yes, though"
+    )
     found = drawn(written=written, read=read)
     assert torch.equal(found["read"].blocked, ~found["mask"].blocked)
     assert torch.equal(found["read"].marks == MISSED, found["mask"].blocked)
@@ -276,7 +278,7 @@ def test_controls_panels_and_the_text_twin():
 
 def test_small_panels_and_code_are_sent_to_the_page():
     sent = serialize(draw(written="mha"), serial=1)
-    assert {panel["name"] for panel in sent["panels"] if panel["small"]} == {"padding", "causal"}
+    assert {panel["name"] for panel in sent["panels"] if panel["small"]} == {"padding", "causal", "read"}
     assert sent["code"].startswith("given = ~mask[:, 0]")
 
 

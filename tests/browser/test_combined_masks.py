@@ -8,7 +8,7 @@ from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, LabPage
 
 expect.set_options(timeout=WAIT_MS)
-INVERTED = "Pads visible? ✗ yes, though the mask blocks it · Future visible? ✗ yes, though the mask blocks it"
+INVERTED = "Pads visible? ✗ yes, though the mask blocks them · Future visible? ✗ yes, though the mask blocks it"
 
 
 def choose(lab: LabPage, group: str, name: str) -> None:
