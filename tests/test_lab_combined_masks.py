@@ -12,10 +12,13 @@ from torch import nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from masklab import dialects, panels, toy
+from masklab.corpus import VOCABULARY
 from masklab.labs import combined_masks as lesson
+from masklab.labs import left_padding
 from masklab.labs.rosetta import DIALECTS
 from masklab.labs.sentences import SENTENCES, batch_of
 from masklab.panels import EXTRA, MISSED, RIGHT
+from masklab.tiny import tiny_gpt
 from masklab.view.matrix import serialize
 from tests.strategies import hostile, sides
 
@@ -303,3 +306,51 @@ def test_no_string_breaks_the_lab(**changes):
     assert (LAB.picture["problem"] == "") == (0 < longest <= 256)
     text_only = {key: value for key, value in LAB.picture.items() if not isinstance(value, bytes)}
     json.dumps(text_only, ensure_ascii=False).encode("utf-8")
+
+
+# --- the small lab: batched equals alone ------------------------------------------------------------------------
+
+GPT = tiny_gpt(0)
+WAYS = [(mask, positions) for mask in (False, True) for positions in (False, True)]
+
+
+def prompts(**changes) -> panels.Picture:
+    return left_padding.picture(left_padding.Prompts(**changes), GPT)
+
+
+@torch.no_grad()
+def test_a_batch_equals_the_prompt_alone_only_with_mask_and_position_ids():
+    ids = torch.tensor([VOCABULARY.encode(["[BOS]", "The", "hungry", "cat"])])
+    alone = GPT(ids)[0, -1]
+    for mask, positions in WAYS:
+        picture = prompts(mask=mask, positions=positions)
+        one, batch, difference = picture.panels
+        torch.testing.assert_close(one.values[:, 0], alone.softmax(dim=-1)[VOCABULARY.encode(one.rows)])
+        is_right = mask and positions
+        assert torch.allclose(one.values, batch.values, atol=1e-5) is is_right
+        assert ("✓ the batch gives what the prompt gives alone" in picture.summary) is is_right
+        found = difference.values[int(mask), int(positions)]
+        assert (found < 1e-5) == is_right and (found > 0.05) != is_right
+        assert difference.marks.tolist() == [[MISSED, MISSED], [MISSED, RIGHT]]
+    assert "Without the mask, with position ids: ✗" in prompts(mask=False, positions=True).summary
+
+
+def test_the_number_of_each_position_stands_below_its_chip():
+    counted = prompts(positions=True).sentences
+    assert [list(map(int, one.below)) for one in counted] == [[0, 0, 0, 0, 0, 1, 2, 3], list(range(8))]
+    assert [list(map(int, one.below)) for one in prompts().sentences] == [list(range(8))] * 2
+
+
+def test_a_prompt_without_padding_and_odd_ones():
+    picture = prompts(shown=1)
+    assert picture.summary.startswith("This prompt is the longest") and (picture.panels[2].values < 1e-5).all()
+    assert prompts(sentences=("", "zebra crossing")).sentences[1].tokens == ["[BOS]", "[UNK]", "[UNK]"]
+    lab = left_padding.lab(GPT, sentences=["word " * 16, "a"])
+    assert lab.picture["problem"].startswith("Sentence 1 has 16 words and the model reads up to 15")
+    assert left_padding.lab(GPT, sentences=["", ""]).picture["problem"].startswith("There is no word yet")
+
+
+def test_with_the_trained_model_the_best_guess_is_lost():
+    """By default it is lesson 06's, for which the difference is larger than any between two guesses."""
+    one, batch, difference = left_padding.picture(left_padding.Prompts()).panels
+    assert one.values.max() > 4 * batch.values[one.values.argmax()] and difference.values[1, 0] > 2
