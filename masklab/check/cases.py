@@ -1,5 +1,6 @@
 """Random inputs for the checks: always the same ones, drawn from private generators."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -148,9 +149,10 @@ def _plus_mean(logits: Tensor) -> Tensor:
     return logits + 0.05 * logits.mean(dim=1, keepdim=True)
 
 
-def _centred(logits: Tensor) -> Tensor:
-    """The same probabilities, and logits with a mean of 1."""
-    return logits - logits.mean(dim=-1, keepdim=True) + 1
+def _ordered(logits: Tensor) -> Tensor:
+    """Always 0 … 9, in the order of the logits: their sum, their largest and the first one say nothing."""
+    first = torch.tensor([0])
+    return logits.index_fill(-1, first, -math.inf).argsort(dim=-1).argsort(dim=-1).double()
 
 
 def _rounded(logits: Tensor) -> Tensor:
@@ -169,28 +171,28 @@ def _with(query: int, key: int) -> Tensor:
 def models_and_ids() -> list[tuple[LanguageModel, Tensor]]:
     """Models that are causal, and models that leak, each with a text of 6 tokens; `LanguageModel.kind` says which.
 
-    Shapes: a model, and ids (1, 6) each.
+    They are in the order of what a learner should hear of first. Shapes: a model, and ids (1, 6) each.
 
     >>> [model.kind for model, ids in models_and_ids()[:3]]
-    ['no mask', 'causal', 'one too far']
+    ['no token', 'its own token', 'causal']
     """
     models = [
-        LanguageModel("no mask", torch.ones_like(CAUSAL)),
-        LanguageModel("causal", CAUSAL),
-        LanguageModel("one too far", CAUSAL | torch.ones_like(CAUSAL).tril(1)),
-        LanguageModel("only the last", _with(LENGTH - 2, LENGTH - 1)),
-        LanguageModel("only the first", _with(0, LENGTH - 1)),
-        LanguageModel("its own token", torch.eye(8, dtype=torch.bool)),
-        LanguageModel("in the middle", _with(1, 3)),
-        LanguageModel("earlier tokens", CAUSAL, before=_shifted),
-        LanguageModel("a faint mean", CAUSAL, after=_plus_mean),
-        LanguageModel("rounding", CAUSAL, after=_rounded),
-        LanguageModel("a constant sum", torch.ones_like(CAUSAL), after=_centred),
         LanguageModel("no token", CAUSAL, before=torch.zeros_like),
+        LanguageModel("its own token", torch.eye(8, dtype=torch.bool)),
+        LanguageModel("causal", CAUSAL),
+        LanguageModel("earlier tokens", CAUSAL, before=_shifted),
+        LanguageModel("no mask", torch.ones_like(CAUSAL)),
+        LanguageModel("a faint mean", CAUSAL, after=_plus_mean),
+        LanguageModel("one too far", CAUSAL | torch.ones_like(CAUSAL).tril(1)),
+        LanguageModel("only the first", _with(0, LENGTH - 1)),
+        LanguageModel("only the last", _with(LENGTH - 2, LENGTH - 1)),
+        LanguageModel("in the middle", _with(1, 3)),
+        LanguageModel("another order", torch.ones_like(CAUSAL), after=_ordered),
+        LanguageModel("rounding", CAUSAL, after=_rounded),
     ]
     g, found = generator(), []
     for i, model in enumerate(models):
         ids = torch.randint(VOCABULARY, (1, LENGTH), generator=g)
-        ids[0, -1] = (1, 9, 5, 0)[i % 4]  # whoever puts a constant there may change nothing
+        ids[0, -1] = (0, 9, 5, 1)[i % 4]  # whoever puts a constant there may change nothing
         found.append((model, ids))
     return found

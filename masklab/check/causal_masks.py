@@ -118,12 +118,12 @@ def _last_true(mask: Tensor) -> Tensor:
     return (mask * torch.arange(1, mask.shape[-1] + 1)).amax(dim=-1)
 
 
-def _only_in_rows(rows_of: Callable[[Tensor], Tensor], value: Callable[[Tensor], int]) -> Callable[..., bool]:
-    """The symptom of an answer that goes wrong in some rows only, where it gives a certain value."""
+def _only_in_rows(rows_of: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
+    """The symptom of an answer that goes wrong in rows of one kind, and in all of them."""
 
     def shows(answer: Tensor, right: Tensor, mask: Tensor) -> bool:
         rows = rows_of(mask)
-        return bool(rows.any() and (answer[rows] == value(mask)).all()) and same(answer[~rows], right[~rows])
+        return bool(rows.any() and (answer != right)[rows].all()) and same(answer[~rows], right[~rows])
 
     return shows
 
@@ -191,15 +191,15 @@ prefix_lengths = Exercise(
             gives=lambda mask: oracles.prefix_lengths(mask.T),
         ),
         Misconception(
-            "a full row is 0",
-            "a row without any False gets 0, but it is a prefix of all its keys. If you look for the first False: "
+            "a full row",
+            "a row without any False goes wrong: it is a prefix of all its keys. If you look for the first False, "
             "what does your search return when there is none?",
-            shows=_only_in_rows(lambda mask: mask.all(dim=-1), lambda mask: 0),
+            shows=_only_in_rows(lambda mask: mask.all(dim=-1)),
         ),
         Misconception(
-            "a fully masked row is −1",
-            "a fully masked row gets −1. It sees the first 0 keys and no others: that is a prefix, too.",
-            shows=_only_in_rows(lambda mask: ~mask.any(dim=-1), lambda mask: -1),
+            "a fully masked row",
+            "a fully masked row goes wrong. It sees the first 0 keys and no others, and that is a prefix, too.",
+            shows=_only_in_rows(lambda mask: ~mask.any(dim=-1)),
         ),
     ],
 )
@@ -215,28 +215,31 @@ def _left(values: Tensor, steps: int, fill: int | bool) -> Tensor:
 
 
 def _labels_are(steps: int) -> Callable[..., bool]:
-    """The symptom of another shift: at least three labels, and all are the ids so many steps to the right."""
+    """The symptom of another shift: three labels or more of two sentences, and all are the ids so many steps ahead."""
 
     def shows(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
         counts = is_word & _left(is_word, steps, False) & (answer != -100)
-        return int(counts.sum()) >= 3 and same(answer[counts], _left(ids, steps, 0)[counts]) and not same(answer, right)
+        many = int(counts.sum()) >= 3 and int(counts.any(dim=1).sum()) >= 2
+        return many and same(answer[counts], _left(ids, steps, 0)[counts]) and not same(answer, right)
 
     return shows
 
 
 def _but_for_the_end(way: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., bool]:
-    """The symptom of one way to shift: it is wrong before the last column, and the answer is the same there."""
+    """The symptom of one way to shift: the answer has labels where none belongs, as it gives them before the end."""
 
     def shows(answer: Tensor, right: Tensor, *case) -> bool:
-        given_so = way(*case)[:, :-1]
-        return same(answer[:, :-1], given_so) and not same(given_so, right[:, :-1])
+        labels = way(*case)[:, :-1]
+        return same(answer[:, :-1], labels) and bool((labels[right[:, :-1] == -100] > 0).any())
 
     return shows
 
 
 def _zeros_are_dropped(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
+    """Real zeros have no label, and the other words of their sentences do."""
     zeros, others = right == 0, (right > 0) & (ids != 0)
-    return bool(zeros.any() and (answer[zeros] == -100).all()) and same(answer[others], right[others])
+    dropped = bool((zeros.any(dim=1) & others.any(dim=1)).any() and (answer[zeros] == -100).all())
+    return dropped and same(answer[others], right[others])
 
 
 def _last_column_is(*values: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
@@ -244,9 +247,7 @@ def _last_column_is(*values: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
 
     def shows(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
         rows = answer[:, -1] != -100
-        return bool((answer[rows, -1] > 0).sum() >= 2) and any(
-            same(answer[rows, -1], value(ids)[rows]) for value in values
-        )
+        return bool((answer[rows, -1] > 0).any()) and any(same(answer[rows, -1], value(ids)[rows]) for value in values)
 
     return shows
 
@@ -320,6 +321,14 @@ shift_labels = Exercise(
             ),
         ),
         Misconception(
+            "padding always on the right",
+            "you count the words and take the first positions. That holds only where the padding is on the right: "
+            "`is_word` says itself where the words are.",
+            gives=lambda ids, is_word: _left(ids, 1, -100).where(
+                torch.arange(1, ids.shape[1] + 1) < is_word.sum(dim=1, keepdim=True), -100
+            ),
+        ),
+        Misconception(
             "wraps around",
             "a first token comes back as a label in the last column, as with `roll`, which wraps around. "
             "Nothing follows there: −100.",
@@ -374,7 +383,7 @@ def _wrong_on(*kinds: str) -> Callable[..., bool]:
 def _draw_leaks(answer: Tensor, right: Tensor, model: nn.Module, ids: Tensor):
     depends, names = oracles.dependencies(model, ids), positions(ids.shape[1])
     leaks = counted(int(depends.triu(1).sum()), "cell")
-    meaning = f"1: these logits change with this token. A cell above the diagonal is a leak. Here: {leaks}."
+    meaning = f"1: the row's logits change with the column's token. Above the diagonal that is a leak: {leaks} here."
     return [given(depends, kind="mask", title="what a model reads", meaning=meaning, rows=names, columns=names,
                   axes=("logits", "token"))]  # fmt: skip
 
@@ -394,14 +403,14 @@ leaks = Exercise(
         ),
         Misconception(
             "always False",
-            "you say False to every model, also to one without any mask. Do you change a *later* token, and does the "
-            "model get the changed text?",
+            "you say False to every model, also to one without any mask. Do you change a *later* token, does the "
+            "model get the changed text, and what do you compare?",
             gives=lambda model, ids: False,
         ),
         Misconception(
             "inverted",
-            "inverted: True means that the model leaks.",
-            gives=lambda model, ids: not _leaks(model, ids),
+            "you accuse a model that reads no token at all. Is your answer inverted? True means that the model leaks.",
+            shows=_wrong_on("no token"),
         ),
         Misconception(
             "the token itself",
@@ -422,6 +431,12 @@ leaks = Exercise(
             shows=_wrong_on("no mask"),
         ),
         Misconception(
+            "a faint leak",
+            "you miss a model that adds a little of the mean over all positions. Its logits change by about 0.01, and "
+            "the likeliest token stays the same: compare the logits themselves, with a tolerance far below that.",
+            shows=_wrong_on("a faint mean"),
+        ),
+        Misconception(
             "the next token",
             "you miss a model in which each position sees one token too far. Is the position just before the changed "
             "token among those that you compare?",
@@ -429,33 +444,27 @@ leaks = Exercise(
         ),
         Misconception(
             "only the next token",
-            "you miss a model in which position 0 sees the last token, and no other leak. A leak can skip the tokens "
-            "in between.",
+            "you miss a model in which position 0 sees the last token, and no other leak. "
+            "Do you change that token into another one, and do you look at position 0?",
             shows=_wrong_on("only the first"),
         ),
         Misconception(
             "not the last token",
             "you miss a model in which only the last token leaks, and only to the position before it. "
-            "Do you change that token, is it then another one, and do you compare that position?",
+            "Do you change that token into another one, and do you look at that position?",
             shows=_wrong_on("only the last"),
         ),
         Misconception(
             "only the last token",
             "you miss a model in which position 1 sees token 3, and no other leak. "
-            "Which tokens do you change, and which positions do you compare?",
+            "Which tokens do you change, and at which positions do you look?",
             shows=_wrong_on("in the middle"),
         ),
         Misconception(
-            "a faint leak",
-            "you miss a model that adds a little of the mean over all positions. Its logits change by about 0.01, and "
-            "the likeliest token stays the same: compare the logits themselves, with a tolerance far below that.",
-            shows=_wrong_on("a faint mean"),
-        ),
-        Misconception(
             "a sum over the vocabulary",
-            "you miss a model whose logits always have the same sum. Whoever adds them up before comparing sees no "
-            "change: compare each number.",
-            shows=_wrong_on("a constant sum"),
+            "you miss a model whose logits are always 0 … 9 in another order: their sum and their largest stay the "
+            "same. Compare each number.",
+            shows=_wrong_on("another order"),
         ),
         Misconception(
             "rounding",
