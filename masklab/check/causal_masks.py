@@ -159,7 +159,7 @@ prefix_lengths = Exercise(
         ),
         Misconception(
             "stops at the first False",
-            "you count up to the first False and stop. In True False True there is one more key behind it, "
+            "you count up to the first False and stop. In True False True there is one more key after it, "
             "so the row is no prefix.",
             gives=_until_false,
         ),
@@ -336,12 +336,12 @@ shift_labels = Exercise(
         ),
         Misconception(
             "id 0 is padding",
-            "a real word with id 0 is not predicted. Padding can't be told from an id: `is_word` knows it.",
+            "a real word with id 0 is not predicted. Padding can't be recognised by its id: ask `is_word`.",
             shows=_zeros_are_dropped,
         ),
         Misconception(
             "another number than −100",
-            "the labels are right, but what doesn't count has another number than −100. "
+            "the labels are right, but the other positions have another number than −100. "
             "The loss leaves out −100 and no other number, unless you tell it to.",
             shows=_ignored_by_another_number,
         ),
@@ -390,7 +390,7 @@ def _draw_leaks(answer: Tensor, right: Tensor, model: nn.Module, ids: Tensor):
 
 leaks = Exercise(
     name="leaks",
-    asks="does some position's logits depend on a later token? True or False",
+    asks="do the logits of some position depend on a later token? True or False",
     takes="model, ids",
     cases=cases.models_and_ids(),
     definition=_leaks,
@@ -426,8 +426,8 @@ leaks = Exercise(
         ),
         Misconception(
             "no mask is missed",
-            "you miss a model without any mask. Is the token that you put in another one than before? And do you "
-            "compare all logits of the earlier positions?",
+            "you miss a model without any mask. Is the new token really a different one? And do you compare "
+            "all logits of the earlier positions?",
             shows=_wrong_on("no mask"),
         ),
         Misconception(
@@ -445,13 +445,13 @@ leaks = Exercise(
         Misconception(
             "only the next token",
             "you miss a model in which position 0 sees the last token, and no other leak. "
-            "Do you change that token into another one, and do you look at position 0?",
+            "Do you change that token into a different one, and do you look at position 0?",
             shows=_wrong_on("only the first"),
         ),
         Misconception(
             "not the last token",
             "you miss a model in which only the last token leaks, and only to the position before it. "
-            "Do you change that token into another one, and do you look at that position?",
+            "Do you change that token into a different one, and do you look at that position?",
             shows=_wrong_on("only the last"),
         ),
         Misconception(

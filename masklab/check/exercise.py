@@ -112,14 +112,14 @@ class Exercise:
 
     def _misconception(self, answers: list, rights: list) -> Misconception | None:
         """The first misconception that explains the answers."""
-        fits = not any(map(form, answers, rights))
+        fits, copies = not any(map(form, answers, rights)), self._copies()
         for one in (*self.wrong, *SHARED):
             if (
                 one.gives
                 and self._given(one.gives, answers)
                 or one.shows
                 and fits
-                and self._seen(one.shows, answers, rights)
+                and self._seen(one.shows, answers, rights, copies)
             ):
                 return one
         return None
@@ -130,9 +130,9 @@ class Exercise:
             self._same(answer, self._answer(gives, case)) for answer, case in zip(answers, self.cases, strict=True)
         )
 
-    def _seen(self, shows: Callable, answers: list, rights: list) -> bool:
+    def _seen(self, shows: Callable, answers: list, rights: list, copies: list) -> bool:
         """Whether a symptom is seen in some case."""
-        return any(shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
+        return any(shows(a, r, *case) for a, r, case in zip(answers, rights, copies, strict=True))
 
     def _wrong_form(self, run: Run, answers: list, rights: list) -> Complaint | None:
         """The wrong type, shape or dtype."""
