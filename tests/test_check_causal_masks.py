@@ -150,6 +150,11 @@ def from_the_lengths(ids, is_word):
     return found
 
 
+def one_more_label(ids, is_word):
+    """Each last word predicts an end that is not there."""
+    return labels(ids, is_word).masked_fill(is_word & ~counts(is_word), 2)
+
+
 def changed(ids: Tensor, t: int, to: int | None = None) -> Tensor:
     ids = ids.clone()
     ids[:, t] = (ids[:, t] + 1) % 10 if to is None else to
@@ -375,9 +380,10 @@ WRONG = {
         lambda ids, is_word: labels(ids, is_word, -1),
         lambda ids, is_word: labels(ids, is_word, 0),
     ],
-    ("shift_labels", "a label at the end"): lambda ids, is_word: labels(ids, is_word).index_fill(
-        1, torch.tensor([ids.shape[1] - 1]), 0
-    ),
+    ("shift_labels", "a label at the end"): [
+        lambda ids, is_word: F.pad(labels(ids, is_word)[:, :-1], (0, 1)),
+        lambda ids, is_word: torch.where(is_word & F.pad(is_word[:, 1:], (0, 1), value=True), follows(ids, 0), -100),
+    ],
     ("shift_labels", "one column short"): lambda ids, is_word: ids[:, 1:],
     ("leaks", "always True"): [
         lambda model, ids: True,
@@ -477,6 +483,7 @@ L = 5  # as the lesson has it
         ),
         ("shift_labels", lambda ids, is_word: ids.masked_fill_(~is_word, -100), "changes its input `ids`"),
         ("shift_labels", lambda ids, is_word: labels(ids, is_word)[:, :-1], r"shape \(2, 6\), got \(2, 5\)"),
+        ("shift_labels", one_more_label, "some cells differ"),
         ("shift_labels", lambda ids, is_word: (labels(ids, is_word), is_word), "only the tensor that is asked for"),
         ("leaks", lambda model, ids: (model(ids) - model(changed(ids, 5))).abs().max(), "got a number"),
         ("leaks", lambda model, ids: 1, "must be True or False, got a number"),

@@ -215,7 +215,7 @@ def _left(values: Tensor, steps: int, fill: int | bool) -> Tensor:
 
 
 def _labels_are(steps: int) -> Callable[..., bool]:
-    """The symptom of another shift: three labels or more of two sentences, and all are the ids so many steps ahead."""
+    """The symptom of another shift: in two sentences or more, all labels are the ids so many steps ahead."""
 
     def shows(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
         counts = is_word & _left(is_word, steps, False) & (answer != -100)
@@ -243,7 +243,7 @@ def _zeros_are_dropped(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tens
 
 
 def _last_column_is(*values: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
-    """The symptom of an answer that has labels in the last column, and all of them come from there."""
+    """The symptom of an answer whose labels in the last column are one of these, in every row that has one."""
 
     def shows(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
         rows = answer[:, -1] != -100
@@ -252,14 +252,18 @@ def _last_column_is(*values: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
     return shows
 
 
-def _only_the_last_column(answer: Tensor, right: Tensor, *_case) -> bool:
-    return same(answer[:, :-1], right[:, :-1]) and not same(answer, right)
+def _only_the_last_column(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
+    """Where some sentences end before the last column, so that another label of a last word would show."""
+    padded = bool((~is_word[:, -1]).any())
+    return padded and same(answer[:, :-1], right[:, :-1]) and not same(answer, right)
 
 
-def _ignored_by_another_number(answer: Tensor, right: Tensor, *_case) -> bool:
-    ignored = right == -100
+def _ignored_by_another_number(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
+    """One number stands where −100 should, and it is not the padding's id."""
+    ignored, pads = right == -100, ids[~is_word]
     numbers = answer[ignored].unique()
-    return len(numbers) == 1 and numbers.item() != -100 and same(answer[~ignored], right[~ignored])
+    other = len(numbers) == 1 and len(pads) > 0 and numbers.item() not in (-100, *pads.tolist())
+    return other and same(answer[~ignored], right[~ignored])
 
 
 def _draw_shift_labels(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor):
@@ -277,9 +281,13 @@ shift_labels = Exercise(
     name="shift_labels",
     asks="the label of each word is the word after it, −100 elsewhere: (batch, length) int64",
     takes="ids, is_word",
-    # A batch of one.
+    # A sentence that fills its batch beside one that does not, and a batch of one.
     cases=[
-        *cases.padded_ids(19),
+        *cases.padded_ids(18),
+        (
+            torch.tensor([[4, 0, 9, 2, 0, 0], [7, 8, 0, 5, 6, 1]]),
+            oracles.word_positions(torch.tensor([4, 6]), 6, side="right"),
+        ),
         (torch.tensor([[4, 0, 9, 2, 0, 0]]), torch.tensor([[True, True, True, True, False, False]])),
     ],
     definition=oracles.next_tokens,
