@@ -14,6 +14,7 @@ from torch import Tensor
 from masklab import masks
 from masklab.check import cases, oracles
 from masklab.check import causal_masks as check
+from masklab.check.language_models import models_and_ids
 from masklab.losses import next_token_labels
 
 NONE = -math.inf
@@ -527,7 +528,7 @@ def test_labels_that_a_loss_would_not_take_get_a_note(dtype, note):
 # --- the models -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=cases.models_and_ids(), ids=lambda case: case[0].kind)
+@pytest.fixture(params=models_and_ids(), ids=lambda case: case[0].kind)
 def case(request):
     return request.param
 

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from masklab.labs.guess import guess_of
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import batch_of, chips
 from masklab.panels import Panel, Picture
+from tests.lessons import labs
+from tests.strategies import hostile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +35,9 @@ class State(controls.State):
     sentences: tuple[str, ...] = control(("a b",), Sentences(label="Sentences"))
     shown: int = control(0, Position())
     painted: tuple = control((), Cells())
-    losses: tuple = control((), Cells(low=0, high=5))
+    losses: tuple = control((), Cells(how="number", low=0, high=5))
+    logits: tuple = control((), Cells(how="number"))
+    gaps: tuple = control((), Cells(how="number", low=1))
 
 
 def draw(state: State) -> Picture:
@@ -101,6 +106,11 @@ WRONG = [
     ("losses", [[0, 0, 9.0]], "each number in losses must be from 0 to 5, got [[0, 0, 9.0]]."),
     ("losses", [[0, 0, math.nan]], "losses must be a list of [row, column, number], got [[0, 0, nan]]."),
     ("losses", [[0.5, 0, 1.0]], "losses must be a list of [row, column, number], got [[0.5, 0, 1.0]]."),
+    ("losses", [[0, 0, "NaN"]], "losses must be a list of [row, column, number], got [[0, 0, 'NaN']]."),
+    ("losses", [[0, 0, "Infinity"]], "each number in losses must be from 0 to 5, got [[0, 0, 'Infinity']]."),
+    ("logits", [[0, 0, "nan"]], "logits must be a list of [row, column, number], got [[0, 0, 'nan']]."),
+    ("logits", [["NaN", 0, 1]], "logits must be a list of [row, column, number], got [['NaN', 0, 1]]."),
+    ("gaps", [[0, 0, "-Infinity"]], "each number in gaps must be at least 1, got [[0, 0, '-Infinity']]."),
     ("losses", [[math.inf, 0, 1.0]], "losses must be a list of [row, column, number], got [[inf, 0, 1.0]]."),
 ]
 
@@ -118,12 +128,19 @@ def test_a_wrong_value_is_one_sentence_and_the_last_picture_stays(key, value, sa
     assert one.picture["problem"] == "" and one.picture["values"] != before["values"]
 
 
+def test_a_number_that_is_none_goes_to_the_page_and_comes_back_by_name():
+    state = State().changed({"logits": [[0, 1, "NaN"]]})
+    assert math.isnan(state.logits[0][2]) and state.raw()["logits"] == [[0, 1, "NaN"]]
+
+
 @pytest.mark.parametrize(("key", "value", "read"), [
     ("side", "left", "left"), ("layers", 2, 2), ("pad", -3, -3.0), ("pad", 0.1, 0.1), ("seed", 999, 999),
     ("predict", True, True), ("sentences", ["", "\ud800"], ("", "\ud800")), ("sentences", [], ()),
     ("sentences", [str(i) for i in range(9)], ("0", "1", "2", "3", "4", "5")), ("shown", -(10**30), -(10**30)),
     ("painted", [[0, 1], [-1, 7]], ((0, 1), (-1, 7))), ("painted", (), ()), ("losses", [[0, 1, 2]], ((0, 1, 2.0),)),
-    ("losses", [[3, 1, 0.5]], ((3, 1, 0.5),)),
+    ("losses", [[3, 1, 0.5]], ((3, 1, 0.5),)), ("gaps", [[0, 0, "Infinity"]], ((0, 0, math.inf),)),
+    ("logits", [[0, 1, "Infinity"], [2, 0, "-Infinity"], [1, 1, -2]],
+     ((0, 1, math.inf), (2, 0, -math.inf), (1, 1, -2.0))),
 ])  # fmt: skip
 def test_a_right_value_is_read_with_its_type(key, value, read):
     state = State().changed({key: value})
@@ -297,6 +314,105 @@ def test_a_small_lab_may_begin_with_nothing_to_draw():
     assert small.picture["problem"].startswith("There is no word yet")
     small.state = small.state | {"sentences": ["The cat"]}
     assert [panel["name"] for panel in small.picture["panels"]] == ["output"]
+
+
+# The labs of the lessons
+
+each_lab = pytest.mark.parametrize("module", labs().values(), ids=labs())
+
+
+def of_type(module, kind: type[Control]) -> dict:
+    """A lab's controls of one type, by name."""
+    return {name: how for name, how in controls.controls_of(module.State).items() if isinstance(how, kind)}
+
+
+@each_lab
+def test_settings_that_a_lab_does_not_have_are_refused(module):
+    with pytest.raises(TypeError, match="no setting 'colour'"):
+        module.lab(colour="red")
+    for name, how in of_type(module, Choice).items():
+        with pytest.raises(ValueError, match=f"{name} must be .*{list(how.options)[-1]}, got 'bth'"):
+            module.lab(**{name: "bth"})
+
+
+@each_lab
+def test_a_choice_that_a_lab_does_not_have_is_one_sentence(module):
+    one = module.lab()
+    before, count = one.picture["values"], len(one.picture["panels"])
+    for name in of_type(module, Choice):
+        for value in ("unheard of", 30):
+            one.state = one.state | {name: value}
+            problem = one.picture["problem"]
+            assert problem.startswith(f"{name} must be ") and problem.endswith(f"got {value!r}.")
+            assert one.picture["values"] == before and len(one.picture["panels"]) == count > 0
+            one.state = module.State().raw()
+            assert one.picture["problem"] == ""
+
+
+@each_lab
+def test_reset_goes_back_to_the_state_that_a_lab_began_with(module):
+    changes = {name: list(how.options)[-1] for name, how in of_type(module, Choice).items()}
+    changes |= dict.fromkeys(of_type(module, Position), 1)
+    one = module.lab(**changes)
+    reset = one.controls[0]
+    assert (reset["name"], reset["sets"]) == ("reset", module.State().raw() | changes)
+
+
+@each_lab
+def test_a_lab_looks_the_same_each_time_and_begins_with_no_problem(module):
+    assert module.lab().picture["problem"] == ""
+    assert repr(module.lab()) == repr(module.lab())
+
+
+@each_lab
+def test_a_lab_may_begin_with_nothing_to_draw(module):
+    if not of_type(module, Sentences):
+        pytest.skip("it has no sentence boxes")
+    one = module.lab(sentences=[""])
+    one.state = module.State().raw()
+    assert one.picture["problem"] == "" and len(one.picture["panels"]) == len(module.draw(module.State()).panels)
+
+
+def values_of(how: Control):
+    """Values that a page of ours could send for a control, most of them such as nobody would."""
+    if isinstance(how, Choice):
+        return st.sampled_from(list(how.options))
+    if isinstance(how, Slider):
+        return st.floats(how.low, how.high)
+    if isinstance(how, Number):
+        return st.integers(how.low, how.high)
+    if isinstance(how, Sentences):
+        return st.lists(hostile, max_size=7)
+    if isinstance(how, Position):
+        return st.integers(-2, 9)
+    if isinstance(how, Cells):
+        cell = [st.integers(-1, 8), st.integers(-1, 8)]
+        number = [st.floats(how.low, how.high)] if how.how == "number" else []
+        return st.lists(st.tuples(*cell, *number).map(list), max_size=4)
+    return st.booleans()
+
+
+@each_lab
+@settings(max_examples=200)
+@given(data=st.data())
+def test_no_text_and_no_setting_breaks_a_lab(module, data):
+    one = shared(module)
+    before = one.picture
+    one.state = {
+        name: data.draw(values_of(how), label=name) for name, how in controls.controls_of(module.State).items()
+    }
+    picture = one.picture
+    assert "could not draw" not in picture["problem"] and picture["panels"]
+    if picture["problem"]:
+        assert all(picture[part] == before[part] for part in ("panels", "lines", "values"))  # the last good one
+    text_only = {key: value for key, value in picture.items() if not isinstance(value, bytes)}
+    json.dumps(text_only, ensure_ascii=False).encode("utf-8")  # it can travel to the page
+
+
+@cache
+def shared(module) -> Lab:
+    """One lab for many states."""
+    return module.lab()
 
 
 # Sentences and guesses

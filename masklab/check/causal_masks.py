@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from masklab.check import cases, oracles
 from masklab.check.answers import same
 from masklab.check.exercise import Exercise
+from masklab.check.language_models import models_and_ids
 from masklab.check.misconceptions import Misconception, Note
 from masklab.check.pictures import compared, counted, first_difference, given, positions, tokens
 
@@ -400,7 +401,7 @@ leaks = Exercise(
     name="leaks",
     asks="do the logits of some position depend on a later token? True or False",
     takes="model, ids",
-    cases=cases.models_and_ids(),
+    cases=models_and_ids(),
     definition=_leaks,
     picture=_draw_leaks,
     wrong=[
