@@ -128,7 +128,8 @@ def test_a_small_panel_has_narrow_cells_and_its_words_for_a_screen_reader_only(p
     small = cell(page, "one", 1, 2).bounding_box()
     assert small["width"] < 0.8 * large["width"] and small["height"] == large["height"]
     sheet = page.locator("[data-name=one] canvas").bounding_box()
-    assert (cell(page, "one", 0, 0).bounding_box()["y"], sheet["height"]) == (sheet["y"], 5 * 24)
+    assert cell(page, "one", 0, 0).bounding_box()["x"] == sheet["x"]
+    assert (small["y"], sheet["height"]) == (large["y"], 29 + 5 * 24)  # its rows stand beside those of other panels
     assert page.locator("[data-name=one] tbody th").all_text_contents() == [f"r{i}" for i in range(5)]
     cell(page, "one", 1, 2).hover()
     assert lit_rows(page) == [1] and lit_columns(page) == [2]
@@ -294,6 +295,28 @@ def test_a_panel_that_starts_later_is_highlighted_where_it_belongs(page):
     cell(page, "last", 0, 0, 3).hover()
     assert page.locator("[data-name=whole]").evaluate(LIT) == [2, 0]
     expect(page.locator(".mlab-status")).to_contain_text("query c → key ")
+
+
+def test_the_current_row_looks_like_a_chip_that_is_on(page):
+    ink = """([step, row]) => {
+      const [paper, head] = [step.querySelector("canvas"), step.querySelectorAll("tbody th")[row]];
+      const [at, from] = [head.getBoundingClientRect(), paper.getBoundingClientRect()];
+      const ratio = paper.width / from.width;
+      const [x, y] = [(at.right - from.left - 4) * ratio, (at.top - from.top + at.height / 2) * ratio];
+      return [...paper.getContext("2d").getImageData(x, y, 1, 1).data];
+    }"""
+    step = page.locator(".mlab-step").element_handle
+
+    def backs() -> list:
+        return [page.evaluate(ink, [step(), row]) for row in (0, 1)]
+
+    open_view(page, one_panel(torch.zeros(2, 2), current=1))
+    blank, dark = backs()
+    assert blank[3] == 0 and dark[3] == 255
+    assert page.locator("tbody th[aria-current=true]").all_text_contents() == ["r1"]
+    show(page, one_panel(torch.zeros(2, 2), current=0))
+    assert backs() == [dark, blank]
+    assert page.locator("tbody th[aria-current=true]").all_text_contents() == ["r0"]
 
 
 def test_axes_are_what_is_said_and_links_are_what_is_highlighted(page):
