@@ -161,7 +161,8 @@ def squares(x):
         (lambda x: undefined * x, "run that cell first"),  # noqa: F821
         (lambda x: x + torch.ones(2), "A new axis"),
         (lambda x: x and 2 * x, "write & | ~ in place of and, or, not"),
-        (lambda x: ~x, "~ needs a bool tensor"),
+        (lambda x: ~x, "~ & | need bool tensors"),
+        (lambda x: x.bool() & x, "~ & | need bool tensors"),
         (lambda x: x.masked_fill(x, 0), ".bool() converts"),
     ],
 )
