@@ -6,6 +6,7 @@ An answer is a tensor of any shape, a number, or a tuple, list or dict of such.
 import copy
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,14 +19,14 @@ _LOST_AXIS = "Is a `return` inside a loop, or did you take [0]?"
 def settled(answer):
     """A copy that nothing can change any more: tensors detached and on the CPU, part by part.
 
-    Numbers become tensors of shape (), modules are copied; anything else comes back as it is.
+    Numbers, NumPy's too, become tensors of shape (), modules are copied; anything else comes back as it is.
 
     >>> settled({"loss": 0.5, "weights": torch.ones(1, requires_grad=True)})
     {'loss': tensor(0.5000), 'weights': tensor([1.])}
     """
     if isinstance(answer, Tensor):
         return answer.detach().clone().cpu() if plain(answer) else answer
-    if isinstance(answer, bool | int | float):
+    if isinstance(answer, bool | int | float | np.bool_ | np.number):
         return torch.tensor(answer)
     if isinstance(answer, nn.Module):
         return copy.deepcopy(answer)
@@ -64,7 +65,11 @@ def form(answer, right, *, what: str = "your answer") -> str:
     'your answer must be a tensor, got a list: torch.tensor or torch.stack turns it into a tensor.'
     >>> form(torch.tensor([1, 0]), torch.tensor([True, False]))
     'your answer must be bool, got int64: a comparison gives bool, and .bool() converts zeros and ones.'
+    >>> form(torch.ones(1, 2, 3), torch.ones(2, 1, 3))
+    'your answer must have shape (2, 1, 3), got (1, 2, 3): an axis of size 1 is in the wrong place.'
     """
+    if isinstance(right, Tensor) and right.ndim == 0 and right.dtype == torch.bool:
+        return _yes_or_no(answer, what)
     if isinstance(right, Tensor):
         return _type(answer, what) or _shape(answer, right, what) or _dtype(answer, right, what)
     if isinstance(right, dict):
@@ -101,6 +106,16 @@ def same(answer, right, *, tolerance: float = 1e-5) -> bool:
     return bool(answer == right)
 
 
+def _yes_or_no(answer, what: str) -> str:
+    """What is wrong with something that must be one True or False."""
+    if not isinstance(answer, Tensor):
+        return f"{what} must be True or False, got {_name(answer)}."
+    if answer.ndim:
+        return f"{what} must be True or False, got shape {tuple(answer.shape)}: .any() or .all() makes one of many."
+    fault = f"{what} must be True or False, got a number ({_short(answer.dtype)}): a comparison gives one."
+    return "" if answer.dtype == torch.bool else fault
+
+
 def _type(answer, what: str) -> str:
     """What is wrong with the type of something that must be a tensor."""
     if isinstance(answer, Tensor):
@@ -125,7 +140,9 @@ def _shape(answer: Tensor, right: Tensor, what: str) -> str:
     if answer.ndim > 1 and answer.mT.shape == right.shape:
         return f"{said}: its last two axes are swapped."
     if answer.squeeze().shape == right.squeeze().shape:
-        return f"{said}: an axis of size 1 is {'too many' if answer.ndim > right.ndim else 'missing'}."
+        more = answer.ndim - right.ndim
+        fault = "in the wrong place" if more == 0 else "too many" if more > 0 else "missing"
+        return f"{said}: an axis of size 1 is {fault}."
     first_missing = answer.ndim and answer.shape == right.shape[1:]
     return f"{said}: the first axis is missing. {_LOST_AXIS}" if first_missing else f"{said}."
 

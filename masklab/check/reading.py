@@ -19,12 +19,13 @@ HINTS = (  # a part of an error's message, and what helps
     (r"name '\w+' is not defined", "If it is defined further up, run that cell first."),
     (r"must match the (existing )?size|not broadcastable",
      "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
+    (r"index out of range in self", "An embedding of V ids knows 0 to V − 1: is one of yours larger?"),
     (r"argument 'src_key_padding_mask'", "In nn.MultiheadAttention it is key_padding_mask."),
     (r"Expected key_padded_mask", "A layer with batch_first=True takes x as (batch, L, D): nothing to transpose."),
     (r"D attn_mask is", "attn_mask is (L, L) for all sentences, or (batch · heads, L, L) with layer.num_heads heads; "
      "a mask of (batch, L) is the key_padding_mask."),
     (r"Boolean value of Tensor|truth value of an array", "For whole tensors write & | ~ in place of and, or, not."),
-    (r"bitwise_not|~ \(operator.invert\)", "~ needs a bool tensor: .bool() converts zeros and ones."),
+    (r"bitwise_(not|and|or|xor)_|~ \(operator.invert\)", "~ & | need bool tensors: .bool() converts zeros and ones."),
     (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
 )  # fmt: skip
 
