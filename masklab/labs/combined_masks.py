@@ -86,10 +86,8 @@ def draw(state: State) -> Picture:
         stages = Stages(first=attend_as(reader, projected, added), projected=projected)
         ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed))
         panels += projections(stages, ends, labels) if state.qkv else []
-        panels += [
-            *_weighing(stages.first, ends, square, used, reader, scores=state.scores),
-            *outputs(stages, ends, labels),
-        ]
+        panels += _weighing(stages.first, ends, square, used, reader, scores=state.scores)
+        panels += outputs(stages, ends, labels)
         lights = lights_of(stages.first.weights[0, 0], added, used, is_word, reader)
     summary = lights if not guess else f"{guess.summary} {lights}" if guess.reveal else guess.summary
     return Picture(panels=panels, sentences=chips(batch, ids=False), shown=shown, summary=summary, code="\n".join(code))
