@@ -161,6 +161,7 @@ STATES = [{}, {"side": "right", "shown": 2}, {"causal": False}, {"padding": Fals
           {"predict": True, "painted": PAINTED}, {"sentences": ("", "The cat")}, {"sentences": ("The",)}]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize(("written", "read"), [pair for pair in PAIRS if pair[1] in INSTALLED])
 @torch.no_grad()
 def test_every_library_reads_each_tensor_as_the_lab_says(written, read):
