@@ -1,11 +1,16 @@
-"""The lessons' sources: where each one is, and what its own cells define."""
+"""What there is for each lesson, found by its name: its source, what its cells define, its lab."""
 
 import io
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
 
 import jupytext
 import torch
+
+import masklab.labs
 
 # By the name that everything of a lesson has in its own: attention_padding → …/05_attention_padding.md
 SOURCES = {
@@ -35,3 +40,9 @@ def cells(lesson: str, *starts: str) -> dict:
     finally:
         torch.set_printoptions(profile="default")
     return names
+
+
+def labs() -> dict[str, ModuleType]:
+    """Every lesson's lab by the name of its module."""
+    modules = {name: import_module(f"masklab.labs.{name}") for _, name, _ in iter_modules(masklab.labs.__path__)}
+    return {name: module for name, module in modules.items() if hasattr(module, "draw")}

@@ -3,23 +3,23 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
+import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 from playwright.sync_api import TimeoutError as Late
 
-import masklab.labs
 from masklab import panels
-from masklab.labs.controls import BadInput
+from masklab.labs.controls import BadInput, Choice, Control, Sentences, Slider, Toggle, controls_of
 from masklab.labs.lab import Lab
 from masklab.view.plain_page import html
 from tests.browser.page import ARTEFACTS
 from tests.browser.page import LIT as PANEL_LIT
 
 ROOT = ".mlab-root"
+TALL = {"width": 1300, "height": 1800}  # a whole lab fits: no scrolling
 WAIT_MS = 20_000  # nothing takes so long but on a machine with much else to do
 # What is shown, as `shown_by` describes a Picture. A cell is written as in the text twin.
 READ = """(root) => {
@@ -123,6 +123,13 @@ SPILLED = """(root) => [...root.querySelectorAll(".mlab-cell")].flatMap((cell) =
   const isInside = text.left >= box.left && text.right <= box.right;
   return isInside ? [] : [[cell.closest(".mlab-step").dataset.name, cell.textContent, text.width, box.width]];
 })"""
+# What has the focus: a panel, or a control by its label.
+FOCUSED = """() => {
+  const node = document.activeElement;
+  const panel = node.closest(".mlab-step")?.dataset.name;
+  const name = node.getAttribute("aria-label") ?? node.closest("label")?.textContent ?? node.textContent;
+  return node.closest(".mlab-root") ? (panel ? `panel ${panel}` : name.trim()) : "outside";
+}"""
 SETTLED = """(root) => root.dataset.changed === "0" && root.dataset.synced === root.dataset.serial"""
 
 
@@ -134,12 +141,6 @@ CONNECT = """async () => {
     model.update(picture ? { picture: unpack(picture), ...rest } : rest);
   };
 }"""
-
-
-def labs() -> dict[str, ModuleType]:
-    """Every lesson's lab by the name of its module."""
-    modules = {name: import_module(f"masklab.labs.{name}") for _, name, _ in iter_modules(masklab.labs.__path__)}
-    return {name: module for name, module in modules.items() if hasattr(module, "draw")}
 
 
 @dataclass(frozen=True)
@@ -156,12 +157,28 @@ class LabPage:
         return self.page.locator(ROOT).nth(self.root)
 
     @property
+    def name(self) -> str:
+        """The lesson's name."""
+        return self.module.__name__.rpartition(".")[2]
+
+    @property
     def sentences(self) -> list[str]:
-        """The sentences at first sight."""
+        """The sentences at first sight; a test that asks for them is skipped where there are none."""
+        self.needs(Sentences)
         return list(self.module.State().sentences)
 
+    def of_type(self, *types: type[Control]) -> dict:
+        """The lab's controls of these types, by name."""
+        return {name: how for name, how in controls_of(self.module.State).items() if isinstance(how, types)}
+
+    def needs(self, kind: type[Control]) -> None:
+        """Skip the test if the lab has no control of this type."""
+        if not self.of_type(kind):
+            pytest.skip(f"this lab has no control of type {kind.__name__}")
+
     def box(self, i: int = 0) -> Locator:
-        """The box of sentence ``i``."""
+        """The box of sentence ``i``; a test that asks for it is skipped where there is none."""
+        self.needs(Sentences)
         return self.lab.locator(".mlab-text").nth(i)
 
     def step(self, panel: str) -> Locator:
@@ -184,12 +201,12 @@ class LabPage:
         """Wait until the lab shows what it must for its first state with these changes."""
         wait_until_shown(self.page, shown_by(self.drawn(**changes)), root=self.root)
 
-    def shows_or_says(self, **changes) -> None:
-        """The same, or where that can't be drawn the first picture, and a sentence about the problem."""
+    def shows_or_says(self, *, kept: Mapping = MappingProxyType({}), **changes) -> None:
+        """The same, or where that can't be drawn the picture of ``kept``, and a sentence about the problem."""
         try:
             self.shows(**changes)
         except BadInput as problem:
-            wait_until_shown(self.page, shown_by(self.drawn()) | {"problem": f"⚠ {problem}"}, root=self.root)
+            wait_until_shown(self.page, shown_by(self.drawn(**kept)) | {"problem": f"⚠ {problem}"}, root=self.root)
 
     def reset(self) -> None:
         """Back to the state at first sight."""
@@ -201,6 +218,23 @@ class LabPage:
         self.show_more()
         radio, switch = (self.lab.get_by_role(role, name=name, exact=True) for role in ("radio", "switch"))
         radio.or_(switch).click()
+
+    def change(self, text: str = "The dog") -> dict:
+        """Change one thing, whatever the lab has: its first sentence, a slider, a switch or a choice; return it."""
+        if self.of_type(Sentences):
+            self.paste(text)
+            return {"sentences": [text, *self.sentences[1:]], "shown": 0}
+        name, how = next(iter((self.of_type(Slider) or self.of_type(Toggle) or self.of_type(Choice)).items()))
+        if isinstance(how, Slider):
+            self.lab.get_by_label(how.label).focus()
+            self.page.keyboard.press("End")
+            return {name: how.high}
+        if isinstance(how, Toggle):
+            self.choose(how.label)
+            return {name: True}
+        value, label = list(how.options.items())[-1]
+        self.choose(label)
+        return {name: value}
 
     def show_more(self) -> None:
         """Show the controls that are rarely used, too."""
@@ -225,7 +259,7 @@ class LabPage:
     def picture(self, name: str) -> Path:
         """Keep a picture of the whole lab among the test artefacts."""
         ARTEFACTS.mkdir(exist_ok=True)
-        settled(self.lab).screenshot(path=ARTEFACTS / f"{self.module.__name__.rpartition('.')[2]}-{name}.png")
+        settled(self.lab).screenshot(path=ARTEFACTS / f"{self.name}-{name}.png")
 
 
 def open_lab(page: Page, module: ModuleType, **options) -> LabPage:
@@ -279,3 +313,12 @@ def settled(lab: Locator) -> Locator:
     handle = lab.element_handle()
     lab.page.wait_for_function(SETTLED, arg=handle, timeout=WAIT_MS)
     return lab
+
+
+def violations(lab: LabPage) -> list[tuple]:
+    """What axe-core finds in the lab that is serious or critical."""
+    settled(lab.lab)
+    found = Axe().run(lab.page, context=ROOT).response
+    assert found["testEngine"]["name"] == "axe-core"
+    return [(rule["id"], node["html"], node["failureSummary"]) for rule in found["violations"]
+            if rule["impact"] in ("serious", "critical") for node in rule["nodes"]]  # fmt: skip

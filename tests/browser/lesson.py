@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import ROOT, LabPage, labs, settled
+from tests.browser.lab import ROOT, LabPage, settled
 from tests.browser.page import ARTEFACTS
 from tests.browser.server import RUN_MS, Server, record_requests, run_all, wait_for_kernel
+from tests.lessons import SOURCES, labs
 
 REPOSITORY = Path(__file__).parents[2]
-LESSONS = {name: next((REPOSITORY / "notebooks/src").glob(f"[0-9][0-9]_{name}.md")).stem for name in labs()}
+LESSONS = {name: SOURCES[name].stem for name in labs() if name in SOURCES}
 TALL = {"width": 1280, "height": 1800}  # a whole lab fits: no scrolling, so a picture of it is always the same
 # Console errors that are no fault of ours, by their beginnings, each with its reason.
 ALLOWED_ERRORS = (
@@ -37,7 +38,7 @@ NOTEBOOK = """() => {
   const cells = notebook.widgets.map(({ model }) => [model.type, model.sharedModel.getSource(), model.executionCount]);
   return { cells, active: notebook.activeCellIndex, mode: notebook.mode, selected: notebook.selectedCells.length };
 }"""
-CELL_WITH = """(code) => jupyterapp.shell.currentWidget.content.widgets.findIndex(
+CELL_WITH = """(code) => jupyterapp.shell.currentWidget.content.widgets.findLastIndex(
   ({ model }) => model.type === "code" && model.sharedModel.getSource().includes(code)
 )"""
 AT_CELL = """([index, command]) => {
@@ -54,11 +55,6 @@ class Lesson(LabPage):
     start: dict = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The name of its modules."""
-        return self.module.__name__.rpartition(".")[2]
 
     def begin(self) -> None:
         """As at first sight; open the file again if a failed test has left the notebook with other cells."""
@@ -87,8 +83,8 @@ class Lesson(LabPage):
         return self.page.locator(ROOT)
 
     def at_the_lab(self, command: str) -> None:
-        """Do a command of JupyterLab at the cell of the whole lab."""
-        index = self.page.evaluate(CELL_WITH, f"{self.name}.lab()")
+        """Do a command of JupyterLab at the cell of the whole lab, the last one with a lab."""
+        index = self.page.evaluate(CELL_WITH, f"{self.name}.lab(")
         self.page.evaluate(AT_CELL, [index, command])
         self.page.wait_for_function("() => done", timeout=RUN_MS)
 

@@ -2,29 +2,14 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
-from masklab.labs import attention_padding
 from masklab.panels import number
 from tests.browser import lab as labs
-from tests.browser.lab import WAIT_MS, LabPage, open_lab
+from tests.browser.lab import WAIT_MS, LabPage
 
 expect.set_options(timeout=WAIT_MS)
 STAGES = ("scores", "mask", "masked", "weights")
-
-
-@pytest.fixture(scope="module")
-def opened(browser):
-    page = browser.new_page(viewport={"width": 1300, "height": 1800})
-    yield open_lab(page, attention_padding)
-    page.close()
-
-
-@pytest.fixture
-def lab(opened) -> LabPage:
-    opened.reset()
-    return opened
 
 
 def value(lab: LabPage, panel: str, row: int, column: int) -> str:
@@ -113,54 +98,6 @@ def test_left_padding_and_all_that_can_be_shown(lab):
     lab.choose("Show as text")
     expect(lab.lab.locator(".mlab-text-twin")).to_contain_text("weights")
     lab.picture("everything")
-
-
-# --- predict first --------------------------------------------------------------------------------------
-
-
-def test_predict_first_with_the_keyboard_alone(lab):
-    keyboard = lab.page.keyboard
-    lab.lab.get_by_role("switch", name="Predict first").focus()
-    keyboard.press("Space")
-    lab.shows(predict=True)
-    lab.cell("mask", 0, 0).focus()
-    keyboard.press("End")
-    painted = []
-    for row in range(5):
-        if row:
-            keyboard.press("ArrowDown")
-        keyboard.press("Space")
-        painted.append([row, 4])
-    keyboard.press("ArrowLeft")
-    keyboard.press("Enter")
-    painted.append([4, 3])
-    lab.shows(predict=True, painted=painted)
-    status(lab).to_contain_text(
-        f"query [PAD] → key [PAD]: blocked, score {value(lab, 'scores', 4, 3)} → −∞, weight 0.00"
-    )
-    lab.lab.get_by_role("switch", name="Reveal").focus()
-    keyboard.press("Space")
-    lab.shows(predict=True, reveal=True, painted=painted)
-    expect(lab.lab.locator(".mlab-summary")).to_have_text(
-        "You blocked 6 of the 10 cells to block (✓ 6, ✗ 4 missed), and 0 too many (!)."
-    )
-
-
-def test_predict_first_by_dragging(lab):
-    lab.choose("Predict first")
-    lab.shows(predict=True)
-    lab.drag("mask", (0, 4), (3, 4))
-    lab.shows(predict=True, painted=[[r, 4] for r in range(4)])
-    lab.drag("mask", (0, 2), (0, 3))
-    lab.shows(predict=True, painted=[*([r, 4] for r in range(4)), [0, 2], [0, 3]])
-    lab.picture("painting")
-    lab.choose("Reveal")
-    expect(lab.lab.locator(".mlab-summary")).to_have_text(
-        "You blocked 5 of the 10 cells to block (✓ 5, ✗ 5 missed), and 1 too many (!)."
-    )
-    signs = [lab.cell("mask", *at).get_attribute("data-mark") for at in ((0, 4), (4, 4), (0, 2), (0, 0))]
-    assert signs == ["✓", "✗", "!", None]
-    lab.picture("revealed")
 
 
 # --- many words -----------------------------------------------------------------------------------------

@@ -1,19 +1,17 @@
 """What holds for every lab, in a plain page with the lab's own `draw` behind it: no JupyterLab, no kernel."""
 
-from collections.abc import Iterator
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from masklab.labs.controls import Choice, Number, Sentences, Slider, Toggle, controls_of
+from masklab.labs.controls import Choice, Number, Slider, Toggle
+from masklab.panels import Panel
 from tests.browser import lab as labs
-from tests.browser.lab import ROOT, WAIT_MS, LabPage, open_lab, settled
+from tests.browser.lab import FOCUSED, WAIT_MS, LabPage, settled, violations
 from tests.browser.page import RULER
+from tests.lessons import labs as all_labs
 
 expect.set_options(timeout=WAIT_MS)
-LABS = labs.labs()
-TALL = {"width": 1300, "height": 1800}  # a whole lab fits: no scrolling
+pytestmark = pytest.mark.parametrize("opened_lab", all_labs(), indirect=True, scope="module")
 # What is left for a lab in JupyterLab at 1366×768: with the file browser folded away, and open.
 PLACES = {"folded": 1186, "file browser open": 934}
 SCREEN = 647  # the height that is left there
@@ -29,43 +27,6 @@ HOSTILE = {
     "one endless word": "x" * 10_000,
     "too many words": "word " * 2_000,
 }
-FOCUSED = """() => {
-  const node = document.activeElement;
-  const panel = node.closest(".mlab-step")?.dataset.name;
-  const name = node.getAttribute("aria-label") ?? node.closest("label")?.textContent ?? node.textContent;
-  return node.closest(".mlab-root") ? (panel ? `panel ${panel}` : name.trim()) : "outside";
-}"""
-
-
-@pytest.fixture(scope="module", params=LABS)
-def opened(request, browser) -> Iterator[LabPage]:
-    """A lab on a page of its own; what is wrong in the page, or asked of another machine, fails the last test."""
-    page = browser.new_page(viewport=TALL)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("request", lambda sent: sent.url.startswith("http") and errors.append(sent.url))
-    yield open_lab(page, LABS[request.param])
-    assert errors == []
-    page.close()
-
-
-@pytest.fixture
-def lab(opened) -> Iterator[LabPage]:
-    """The lab as at first sight."""
-    opened.page.set_viewport_size(TALL)
-    opened.page.emulate_media(color_scheme="light")
-    opened.reset()
-    yield opened
-
-
-def of_type(lab: LabPage, *types: type) -> dict:
-    """The lab's controls of these types, by name."""
-    return {name: how for name, how in controls_of(lab.module.State).items() if isinstance(how, types)}
-
-
-def needs_sentences(lab: LabPage) -> None:
-    if not of_type(lab, Sentences):
-        pytest.skip("this lab has no sentence boxes")
 
 
 def stops(page: Page, last: str, *, key: str = "Tab", most: int = 80) -> list[str]:
@@ -88,24 +49,24 @@ def test_at_first_sight_it_shows_what_draw_says(lab):
 
 def test_every_choice_switch_slider_and_number_is_drawn(lab):
     lab.show_more()
-    for name, how in of_type(lab, Choice).items():
+    for name, how in lab.of_type(Choice).items():
         if how.when:
             continue
         for value, label in how.options.items():
             lab.lab.get_by_role("radiogroup", name=how.label).get_by_role("radio", name=label, exact=True).click()
             lab.shows(**{name: value})
         lab.reset()
-    for name, how in of_type(lab, Slider).items():
+    for name, how in lab.of_type(Slider).items():
         for key, value in (("End", how.high), ("Home", how.low)):
             lab.lab.get_by_label(how.label).focus()
             lab.page.keyboard.press(key)
             lab.shows(**{name: value})
         lab.reset()
-    for name, how in of_type(lab, Number).items():
+    for name, how in lab.of_type(Number).items():
         lab.lab.get_by_label(how.label).fill(str(how.high))
         lab.shows(**{name: how.high})
         lab.reset()
-    for name, how in of_type(lab, Toggle).items():
+    for name, how in lab.of_type(Toggle).items():
         if not how.when:
             lab.lab.get_by_role("switch", name=how.label).click()
             lab.shows(**{name: True})
@@ -115,7 +76,7 @@ def test_every_choice_switch_slider_and_number_is_drawn(lab):
 def test_every_number_lies_within_its_cell(lab):
     lab.show_more()
     changes = {}
-    for name, how in of_type(lab, Toggle).items():
+    for name, how in lab.of_type(Toggle).items():
         if how.more:  # all that can be shown
             lab.choose(how.label)
             changes[name] = True
@@ -127,7 +88,6 @@ def test_every_number_lies_within_its_cell(lab):
 
 
 def test_typing_moves_the_chips_and_every_panel(lab):
-    needs_sentences(lab)
     lab.box().click()
     lab.page.keyboard.press("End")
     lab.page.keyboard.type(" soup")
@@ -136,7 +96,6 @@ def test_typing_moves_the_chips_and_every_panel(lab):
 
 
 def test_what_is_typed_in_the_middle_is_kept_and_the_caret_stays(lab):
-    needs_sentences(lab)
     first = lab.sentences[0]
     lab.box().click()
     lab.page.keyboard.press("Home")
@@ -150,7 +109,6 @@ def test_what_is_typed_in_the_middle_is_kept_and_the_caret_stays(lab):
 
 
 def test_sentences_are_added_chosen_and_removed(lab):
-    needs_sentences(lab)
     more = [*lab.sentences, "A dog"]
     lab.lab.get_by_role("button", name="+ add").click()
     lab.page.keyboard.type("A dog")
@@ -164,7 +122,6 @@ def test_sentences_are_added_chosen_and_removed(lab):
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_is_kept_and_shown_as_text(lab, text):
-    needs_sentences(lab)
     lab.paste(text)
     lab.shows_or_says(sentences=[text, *lab.sentences[1:]], shown=0)
     assert lab.box().input_value() == text
@@ -174,7 +131,6 @@ def test_hostile_text_is_kept_and_shown_as_text(lab, text):
 
 
 def test_markup_typed_letter_by_letter_never_runs(lab):
-    needs_sentences(lab)
     text = "<img src=x onerror=globalThis.ran=true>"
     lab.box().fill("")
     lab.box().press_sequentially(text)
@@ -184,15 +140,12 @@ def test_markup_typed_letter_by_letter_never_runs(lab):
     assert lab.lab.locator("img").count() == 0
 
 
-def test_no_word_at_all_keeps_the_last_picture_and_says_why(lab):
-    needs_sentences(lab)
+def test_no_word_at_all_is_drawn_or_keeps_the_last_picture_and_says_why(lab):
     for i in range(len(lab.sentences), 1, -1):
         lab.lab.get_by_role("button", name=f"remove sentence {i}").click()
     lab.shows(sentences=lab.sentences[:1])
     lab.box().fill("   ")
-    problem = "⚠ There is no word yet: type at least one to see the picture again."
-    expected = labs.shown_by(lab.drawn(sentences=lab.sentences[:1])) | {"problem": problem}
-    labs.wait_until_shown(lab.page, expected)
+    lab.shows_or_says(sentences=["   "], kept={"sentences": lab.sentences[:1]})
     assert lab.box().input_value() == "   "
     lab.picture("problem")
     lab.box().fill("cat")
@@ -208,7 +161,7 @@ def test_tab_reaches_every_control_and_every_panel_in_order(lab):
     lab.lab.locator("input, button, [tabindex='0']").first.focus()
     passed = [lab.page.evaluate(FOCUSED), *stops(lab.page, panels[-1])]
     assert [name for name in passed if name.startswith("panel")] == panels  # one stop a panel
-    labels = [how.label for how in of_type(lab, Slider, Number, Toggle).values() if not how.when]
+    labels = [how.label for how in lab.of_type(Slider, Number, Toggle).values() if not how.when]
     assert [label for label in labels if not any(name.startswith(label) for name in passed)] == []
     assert "outside" not in passed
 
@@ -226,18 +179,57 @@ def test_no_key_leaves_the_lab(lab):
     assert lab.page.evaluate("() => keys.filter((k) => !['Control', 'Shift'].includes(k))") == []
 
 
+def switch(lab: LabPage, name: str, *, key: str = "") -> None:
+    """Click a switch, or press a key on it."""
+    one = lab.lab.get_by_role("switch", name=lab.of_type(Toggle)[name].label)
+    one.press(key) if key else one.click()
+
+
+def predicting(lab: LabPage, *, key: str = "") -> tuple[dict, list[Panel]]:
+    """Switch the guess on, where there is one: what has changed, and the panels that can be edited now."""
+    state = {"predict": True} if "predict" in lab.of_type(Toggle) else {}
+    if state:
+        switch(lab, "predict", key=key)
+        lab.shows(**state)
+    return state, [panel for panel in lab.drawn(**state).panels if panel.edits]
+
+
 def test_what_a_panel_lets_one_edit_is_edited_by_the_keyboard(lab):
     """Also when a guess has to be switched on first."""
-    for name in of_type(lab, Toggle):
-        if name == "predict":
-            lab.choose(of_type(lab, Toggle)[name].label)
-            lab.shows(predict=True)
-    state = {"predict": True} if "predict" in of_type(lab, Toggle) else {}
-    edited = [panel for panel in lab.drawn(**state).panels if panel.edits]
-    for panel in edited:
+    for panel in predicting(lab)[1]:
+        before = lab.page.evaluate("(key) => model.get('state')[key]", panel.edits.key)
         lab.cell(panel.name, 0, 0).focus()
         lab.page.keyboard.press("Enter" if panel.edits.how == "toggle" else "+")
-        assert lab.page.evaluate("(key) => model.get('state')[key].length", panel.edits.key) == 1
+        after = lab.page.evaluate("(key) => model.get('state')[key]", panel.edits.key)
+        assert len(after) - len(before) in (-1, 1) or (after != before and panel.edits.how == "number")
+
+
+@pytest.mark.parametrize("key", ["Space", ""], ids=["keyboard", "mouse"])
+def test_a_guess_is_painted_and_revealed(lab, key):
+    state, panels = predicting(lab, key=key)
+    if not state:
+        pytest.skip("nothing is to be guessed in this lab")
+    panel = next(panel for panel in panels if panel.edits.how == "toggle")
+    rows, column = range(len(panel.rows) - 1), len(panel.columns) - 1  # the last column, but for its last cell
+    painted = [[row, column] for row in rows] + [[0, 0]]
+    if key:
+        lab.cell(panel.name, 0, 0).focus()
+        lab.page.keyboard.press("End")
+        for row in rows:
+            lab.page.keyboard.press("Enter" if row % 2 else key)
+            lab.page.keyboard.press("Control+Home" if row == rows[-1] else "ArrowDown")
+        lab.page.keyboard.press(key)
+    else:
+        lab.drag(panel.name, (0, column), (rows[-1], column))
+        lab.cell(panel.name, 0, 0).click()
+    lab.shows(**state, painted=painted)
+    assert lab.page.evaluate("(key) => model.get('state')[key]", panel.edits.key) == painted
+    expect(lab.lab.locator(".mlab-status")).to_contain_text("blocked")
+    lab.picture("painting")
+    switch(lab, "reveal", key=key)
+    lab.shows(**state, painted=painted, reveal=True)  # with a sign in each cell of the guess, and their count
+    assert violations(lab) == []
+    lab.picture("revealed")
 
 
 # --- for every reader, on every screen --------------------------------------------------------------------
@@ -251,10 +243,9 @@ def test_all_text_has_contrast_enough_and_axe_finds_nothing(lab, theme):
     settled(lab.lab)
     found = lab.lab.evaluate(labs.CONTRAST)
     words = sum(len(one.tokens) for one in lab.drawn().sentences)
-    assert len(found) > words + len(lab.drawn().panels) + len(of_type(lab, Choice, Slider, Number, Toggle))
+    assert len(found) > words + len(lab.drawn().panels) + len(lab.of_type(Choice, Slider, Number, Toggle))
     assert [low for low in found if low[0] < 4.5] == []
-    violations = Axe().run(lab.page, context=ROOT).response["violations"]
-    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in violations if v["impact"] in ("serious", "critical")] == []
+    assert violations(lab) == []
     lab.picture(theme)
 
 
@@ -286,7 +277,6 @@ def test_it_can_be_used_on_a_projector(lab):
 
 
 def test_16_words_leave_the_boxes_in_sight(lab):
-    needs_sentences(lab)
     lab.page.set_viewport_size({"width": 1280, "height": 720})
     text = " ".join(f"word{i}" for i in range(16))
     lab.box().fill(text)
@@ -295,4 +285,4 @@ def test_16_words_leave_the_boxes_in_sight(lab):
     lab.page.evaluate("() => window.scrollTo(0, document.body.scrollHeight)")
     box = lab.box().bounding_box()
     assert 0 <= box["y"] < 720
-    lab.page.screenshot(path=labs.ARTEFACTS / f"{lab.module.__name__.rpartition('.')[2]}-16.png")
+    lab.page.screenshot(path=labs.ARTEFACTS / f"{lab.name}-16.png")
