@@ -18,7 +18,7 @@ KINDS = {
     "ids": "plain", "mask": "plain", "bias": "plain", "score": "signed", "vector": "signed", "output": "signed",
     "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
 }  # fmt: skip
-HOWS = ("toggle", "number")
+HOWS = ("toggle", "number", "pick")
 ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
@@ -35,7 +35,7 @@ LABEL_LENGTH, LINE_LENGTH = 12, 1000
 BAR_LENGTH, MOST_BARS = 16, 64  # the longest bar of the text twin, in characters; more bars nobody would read
 # Up to so many rows and columns a panel shows its numbers; with more, colours alone, and the text twin is cut. A cell
 # of the live view takes 46 px, and a notebook beside its file list is 850 px wide on a laptop.
-WRITTEN = 16
+WRITTEN = 17  # 16 words and [BOS]
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,15 @@ class Edit:
     ``key`` is the key of the lab's state that holds the changes, and ``cells`` are the changes that this
     picture was drawn with. ``how`` is "toggle": [row, column] of each cell whose flag differs from what the
     lab would show by itself; or "number": [row, column, value] of each number that was set, from ``low`` to
-    ``high`` (None is no limit), in steps of ``step``. Raises ValueError for another ``how``.
+    ``high`` (None is no limit), in steps of ``step``; or "pick", of chips alone: one of them is on, and the state
+    holds its place in the sentence, from 0. Raises ValueError for another ``how``.
 
     >>> Edit("painted", cells=[[0, 3]]).hint
     'Its cells can be toggled.'
     >>> Edit("losses", how="number", low=0, cells=[[0, 3, 0.5]]).hint
     'Its numbers can be set, from 0.'
+    >>> Edit("step", how="pick").hint
+    'One of them can be picked.'
     """
 
     key: str
@@ -69,6 +72,8 @@ class Edit:
         """What can be done, in one sentence."""
         if self.how == "toggle":
             return "Its cells can be toggled."
+        if self.how == "pick":
+            return "One of them can be picked."
         ends = [f"{word} {end:g}" for word, end in (("from", self.low), ("to", self.high)) if end is not None]
         return " ".join(["Its numbers can be set" + "," * bool(ends), *ends]).replace("-", "−") + "."
 
@@ -84,7 +89,9 @@ class Panel:
     ``links`` says what is highlighted together (as ``axes`` says, by default).
     ``sign`` stands between the panel before and this one. ``say`` is this panel's part of the spoken line;
     ``{}`` is the value. ``edits`` says what a learner may change in the cells.
-    ``limit`` fixes the upper end of the scale, where it isn't always 1. Panels shown together need different names.
+    ``limit`` fixes the upper end of the scale, where it isn't always 1. ``start`` says where the first row and column
+    are among all that is linked: a query whose past is in a cache has ``(5, 0)``. Panels shown together need
+    different names.
     Bars, of kind "probability", are one column with at most MOST_BARS rows; RIGHT marks the right answer.
     Raises ValueError when a part doesn't fit the values, TypeError for values that are not a tensor.
     """
@@ -108,6 +115,7 @@ class Panel:
     notes_title: str = ""
     edits: Edit | None = None
     limit: float | None = None
+    start: tuple[int, int] = (0, 0)
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -173,7 +181,8 @@ class Sentence:
     """One padded sentence as a row of chips: its tokens, which are pads, a note in words.
 
     ``below`` is a small line under each chip (an id, a label), ``pressed`` says which chips are on; both
-    have one entry a token, or none. With ``edits`` a chip can be toggled; its cells are [sentence, position].
+    have one entry a token, or none. With ``edits`` a chip can be toggled, its cells are [sentence, position]; or
+    picked, and ``pressed`` says which one is.
     Raises ValueError when a part doesn't fit the tokens.
     """
 

@@ -53,8 +53,8 @@ def test_text_twin_shows_values_blocked_cells_marks_and_notes():
 def test_a_wide_panel_is_cut_and_says_so():
     n = 40
     shown = panels.text(panel(values=torch.zeros(n, n), rows=["a"] * n, columns=["b"] * n))
-    assert shown.endswith("(the first 16 of 40 rows and 16 of 40 columns)")
-    assert len(shown.splitlines()) == 16 + 3
+    assert shown.endswith("(the first 17 of 40 rows and 17 of 40 columns)")
+    assert len(shown.splitlines()) == 17 + 3
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (1, 0), (0, 1), (1, 1)])
@@ -96,14 +96,14 @@ def test_limits_are_even_and_finite():
 
 
 @pytest.mark.parametrize(("n", "limits", "legend"), [
-    (16, (0.0, 1.0), "0 is dark blue, 1 is yellow."),
-    (17, (0.0, 0.05), "0 is dark blue, 0.05 is yellow."),
+    (17, (0.0, 1.0), "0 is dark blue, 1 is yellow."),
+    (18, (0.0, 0.05), "0 is dark blue, 0.05 is yellow."),
 ])  # fmt: skip
 def test_without_numbers_the_largest_weight_is_the_brightest_and_the_legend_says_so(n, limits, legend):
     values = torch.full((1, n), 0.01)
     values[0, 3] = 0.05
     wide = panel(kind="weight", values=values, rows=["q"], columns=[str(i) for i in range(n)], meaning="Rows sum to 1.")
-    assert wide.written == (n == 16) and wide.limits == pytest.approx(limits) and wide.legend == legend
+    assert wide.written == (n == 17) and wide.limits == pytest.approx(limits) and wide.legend == legend
 
 
 def test_without_numbers_a_mask_needs_no_legend_and_zeros_are_dark():
@@ -177,7 +177,7 @@ def test_bars_go_from_0_to_1_and_always_have_numbers():
     many = bars([0.1] * 30)
     assert many.limits == (0.0, 1.0) and many.written and many.legend == ""
     assert bars([0.1], limit=0.4).limits == (0.0, 0.4)
-    assert panels.text(many).endswith("(the first 16 of 30 rows and 1 of 1 columns)")
+    assert panels.text(many).endswith("(the first 17 of 30 rows and 1 of 1 columns)")
 
 
 # Scales
@@ -215,7 +215,7 @@ def test_cells_that_can_be_toggled_are_announced_and_marked_by_their_flag_alone(
 
 
 def test_other_ways_to_edit_are_refused():
-    with pytest.raises(ValueError, match="how must be one of toggle, number, got 'drag'"):
+    with pytest.raises(ValueError, match="how must be one of toggle, number, pick, got 'drag'"):
         Edit("losses", how="drag")
 
 

@@ -79,11 +79,12 @@ def test_what_may_be_edited_and_what_is_linked_goes_with_the_panel_and_the_sente
     assert (panel["edits"], panel["axes"], panel["links"]) == (sent, ["sentence", "position"], ["sentence", "key"])
     assert (sentence["below"], sentence["pressed"], sentence["edits"]) == (["1", "�0"], [True, False], sent)
     plain = serialize(one_panel([[1.0]]), serial=1)["panels"][0]
-    assert (plain["edits"], plain["links"]) == (None, ["query", "key"])
+    assert (plain["edits"], plain["links"], plain["start"]) == (None, ["query", "key"], [0, 0])
+    assert serialize(one_panel([[1.0]], start=(5, 0)), serial=1)["panels"][0]["start"] == [5, 0]
 
 
 def test_a_legend_goes_only_where_no_number_is_written():
-    for columns, legend in ((16, ""), (17, "0 is dark blue, 0.5 is yellow.")):
+    for columns, legend in ((17, ""), (18, "0 is dark blue, 0.5 is yellow.")):
         panel = serialize(one_panel(torch.full((1, columns), 0.5), kind="weight"), serial=1)["panels"][0]
         assert (panel["meaning"], panel["legend"]) == ("a test", legend)
 

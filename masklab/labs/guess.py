@@ -6,16 +6,35 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from masklab.labs.controls import Cells, Position, Sentences, State, Toggle, control
+from masklab.labs.sentences import SENTENCES
 from masklab.panels import EXTRA, MISSED, RIGHT, Edit
 
 NO_GUESS = {"painted": [], "reveal": False}  # another sentence has another mask: a guess starts anew
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuessState(State):
+    """What all labs share in which a mask can be painted: sentences, and the guess."""
+
+    sentences: tuple[str, ...] = control(SENTENCES, Sentences(label="Sentences", sets=NO_GUESS))
+    shown: int = control(0, Position())
+    predict: bool = control(
+        False, Toggle(label="Predict first", sets=NO_GUESS, help="Paint what should be blocked, then reveal.")
+    )
+    reveal: bool = control(False, Toggle(label="Reveal", when="predict"))
+    painted: tuple[tuple[int, int], ...] = control((), Cells())
+
+    def guess(self, mask: Tensor) -> "Guess | None":
+        """What was painted beside the right mask, if a guess is asked for. Shape: as for `guess_of`."""
+        return guess_of(self.painted, mask=mask, reveal=self.reveal) if self.predict else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Guess:
     """A painted mask beside the right one.
 
-    Shapes: ``painted`` (L, L) bool, True = blocked; ``mask`` (L, L) bool, True = may attend.
+    Shapes: ``painted`` (L, S) bool, True = blocked; ``mask`` (L, S) bool, True = may attend.
     """
 
     painted: Tensor
@@ -34,7 +53,7 @@ class Guess:
 
     @property
     def marks(self) -> Tensor | None:
-        """Each cell judged, once the right mask is revealed. Shape: (L, L) uint8."""
+        """Each cell judged, once the right mask is revealed. Shape: (L, S) uint8."""
         if not self.reveal:
             return None
         marks = torch.zeros(self.mask.shape, dtype=torch.uint8)
@@ -55,7 +74,7 @@ class Guess:
 
 
 def guess_of(cells: Sequence[tuple[int, int]], *, mask: Tensor, reveal: bool) -> Guess:
-    """What a person painted, cells of a longer sentence left out. Shape: ``mask`` (L, L) bool, True = may attend.
+    """What a person painted, cells of a longer sentence left out. Shape: ``mask`` (L, S) bool, True = may attend.
 
     >>> guess_of([(0, 1), (7, 7)], mask=torch.ones(2, 2, dtype=torch.bool), reveal=False).painted.int()
     tensor([[0, 1],
@@ -63,6 +82,6 @@ def guess_of(cells: Sequence[tuple[int, int]], *, mask: Tensor, reveal: bool) ->
     """
     painted = torch.zeros_like(mask)
     places = torch.tensor(cells, dtype=torch.int64).reshape(-1, 2)
-    inside = ((places >= 0) & (places < len(mask))).all(dim=1)
+    inside = ((places >= 0) & (places < torch.tensor(mask.shape))).all(dim=1)
     painted[tuple(places[inside].T)] = True
     return Guess(painted=painted, mask=mask, reveal=reveal)

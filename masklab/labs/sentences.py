@@ -16,15 +16,25 @@ def batch_of(sentences: Sequence[str], *, side: str = "right") -> Batch:
     >>> batch_of(["The cat", "The"]).ids.tolist()
     [[1, 2], [1, 0]]
     """
-    counts = [len(tokenize(sentence)) for sentence in sentences]  # first, since a long text takes its time
+    check_counts([len(tokenize(sentence)) for sentence in sentences])  # first, since a long text takes its time
+    return make_batch(sentences, side=side)
+
+
+def check_counts(counts: Sequence[int], *, most: int = MAX_TOKENS, reader: str = "the lab draws") -> None:
+    """Raise BadInput when no sentence has a word, or when one has more than ``most``.
+
+    >>> check_counts([2, 40], most=31, reader="the model reads")
+    Traceback (most recent call last):
+    masklab.labs.controls.BadInput: Sentence 2 has 40 words and the model reads up to 31: your text is kept, shorten \
+it to see it.
+    """
     if not any(counts):
         raise BadInput("There is no word yet: type at least one to see the picture again.")
-    if max(counts) > MAX_TOKENS:
+    if max(counts) > most:
         raise BadInput(
-            f"Sentence {counts.index(max(counts)) + 1} has {max(counts):,} words and the lab draws up to {MAX_TOKENS}: "
+            f"Sentence {counts.index(max(counts)) + 1} has {max(counts):,} words and {reader} up to {most}: "
             "your text is kept, shorten it to see it."
         )
-    return make_batch(sentences, side=side)
 
 
 def chips(batch: Batch) -> list[Sentence]:

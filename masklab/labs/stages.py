@@ -8,24 +8,17 @@ from torch import Tensor
 
 from masklab import toy
 from masklab.attention import Attention, attend
-from masklab.labs.controls import Cells, Number, Position, Sentences, State, Toggle, control
-from masklab.labs.guess import NO_GUESS, Guess, guess_of
-from masklab.labs.sentences import SENTENCES, chips
+from masklab.labs.controls import Number, Toggle, control
+from masklab.labs.guess import Guess, GuessState
+from masklab.labs.sentences import chips
 from masklab.panels import Panel, Picture, largest, number
 from masklab.text import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionState(State):
-    """What all labs of attention share: sentences, a guess, toy vectors."""
+class AttentionState(GuessState):
+    """What all labs of attention with toy vectors share."""
 
-    sentences: tuple[str, ...] = control(SENTENCES, Sentences(label="Sentences", sets=NO_GUESS))
-    shown: int = control(0, Position())
-    predict: bool = control(
-        False, Toggle(label="Predict first", sets=NO_GUESS, help="Paint what should be blocked, then reveal.")
-    )
-    reveal: bool = control(False, Toggle(label="Reveal", when="predict"))
-    painted: tuple[tuple[int, int], ...] = control((), Cells())
     seed: int = control(1, Number(label="Seed", low=0, high=999, more=True))
     qkv: bool = control(False, Toggle(label="Show Q, K and V", more=True))
 
@@ -86,14 +79,15 @@ def attention_picture(
     """
     shown = min(max(state.shown, 0), len(batch.tokens) - 1)
     is_word, answer = batch.is_word[shown], mask[shown, 0]
-    guess = guess_of(state.painted, mask=answer, reveal=state.reveal) if state.predict else None
+    guess = state.guess(answer)
     used = guess.used if guess else answer
     x = toy.embed(batch.ids[shown], pad=pad, seed=state.seed)
     stages = run(x, used, seed=state.seed, layers=layers)
     ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed, layers=layers))
     labels = {"rows": batch.tokens[shown], "row_pads": (~is_word).tolist()}
     panels = _projections(stages, ends, labels) if state.qkv else []
-    panels += [*_weighing(stages, ends, labels, guess), *_outputs(stages, ends, labels)]
+    square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
+    panels += [*weighing(stages.first, ends, square, guess), *_outputs(stages, ends, labels)]
     summary = guess.summary if guess else remark(used)
     return Picture(panels=panels, sentences=chips(batch), shown=shown, summary=summary)
 
@@ -128,35 +122,41 @@ def _projections(stages: Stages, limits: Mapping[str, float], labels: Mapping[st
     ]  # fmt: skip
 
 
-def _weighing(
-    stages: Stages, limits: Mapping[str, float], labels: Mapping[str, Any], guess: Guess | None
+def weighing(
+    stage: Attention, limits: Mapping[str, float], labels: Mapping[str, Any], guess: Guess | None
 ) -> list[Panel]:
-    """From the scores to the weights: one row a query, one column a key."""
-    scores, bias, masked, weights = (
-        getattr(stages.first, name)[0, 0] for name in ("scores", "bias", "masked", "weights")
-    )
-    square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
+    """Four panels, from the scores of the first head to its weights: one row a query, one column a key.
+
+    ``limits`` are the ends of the colour scales of "scores" and "weights"; ``labels`` name the rows and columns.
+
+    >>> import torch
+    >>> one = attend(*torch.zeros(3, 1, 1, 1, 4))
+    >>> panels = weighing(one, {"scores": 1.0, "weights": 1.0}, {"rows": ["The"], "columns": ["The"]}, None)
+    >>> [panel.name for panel in panels], panels[3].values
+    (['scores', 'mask', 'masked', 'weights'], tensor([[1.]]))
+    """
+    scores, bias, masked, weights = (getattr(stage, name)[0, 0] for name in ("scores", "bias", "masked", "weights"))
     blocked, top = bias < 0, limits["scores"]
     return [
         Panel(
             name="scores", kind="score", values=scores, title="scores QKᵀ/√d", sign="→", say="score {}", limit=top,
-            meaning="How well each query (row) matches each key (column), before any mask.", **square,
+            meaning="How well each query (row) matches each key (column), before any mask.", **labels,
         ),
         Panel(
             name="mask", kind="mask", values=bias, blocked=blocked, sign="+",
             title="your mask" if guess and not guess.reveal else "mask",
             meaning="0 where a query may attend, −∞ where it may not.",
-            edits=guess.edits if guess else None, marks=guess.marks if guess else None, **square,
+            edits=guess.edits if guess else None, marks=guess.marks if guess else None, **labels,
         ),
         Panel(
             name="masked", kind="score", values=masked, blocked=blocked, title="masked scores", sign="=", say=" → {}",
-            meaning="A score plus −∞ is −∞; the others stay as they are.", limit=top, **square,
+            meaning="A score plus −∞ is −∞; the others stay as they are.", limit=top, **labels,
         ),
         Panel(
             name="weights", kind="weight", values=weights, blocked=blocked, title="weights", sign="softmax →",
             say=", weight {}", meaning="Softmax makes each row sum to 1; −∞ becomes exactly 0.",
             row_notes=[number(total) for total in weights.sum(dim=-1).tolist()], notes_title="sum",
-            limit=limits["weights"], **square,
+            limit=limits["weights"], **labels,
         ),
     ]  # fmt: skip
 

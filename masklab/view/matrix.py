@@ -169,6 +169,7 @@ def _panel(panel: Panel, offset: int) -> dict:
         "legend": "" if panel.written else panel.legend,
         "axes": list(panel.axes),
         "links": list(panel.links or panel.axes),
+        "start": list(panel.start),
         "sign": panel.sign,
         "say": panel.say,
         "row_notes": [one_line(note) for note in panel.row_notes],

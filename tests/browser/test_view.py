@@ -262,6 +262,24 @@ def test_words_of_a_blocked_cell(page):
     expect(page.locator(".mlab-spoken")).to_have_text(status(page))  # a moment later
 
 
+def test_a_panel_that_starts_later_is_highlighted_where_it_belongs(page):
+    """The last query alone, as with a cache: its row is row 2 of the others."""
+    whole, last = torch.zeros(3, 3), torch.zeros(1, 3)
+    picture = Picture(panels=[
+        one_panel(whole, name="whole", rows=["a", "b", "c"]).panels[0],
+        one_panel(last, name="last", rows=["c"], start=(2, 0)).panels[0],
+    ])  # fmt: skip
+    open_view(page, picture)
+    step = page.locator("[data-name=last]")
+    cell(page, "whole", 2, 1, 3).hover()
+    assert step.evaluate(LIT) == [0, 1]
+    cell(page, "whole", 1, 1, 3).hover()
+    assert step.evaluate(LIT) == [-1, 1]
+    cell(page, "last", 0, 0, 3).hover()
+    assert page.locator("[data-name=whole]").evaluate(LIT) == [2, 0]
+    expect(page.locator(".mlab-status")).to_contain_text("query c → key ")
+
+
 def test_axes_are_what_is_said_and_links_are_what_is_highlighted(page):
     panels = [
         one_panel(torch.zeros(2, 3), name="a", axes=("sentence", "position"), links=("sentence", "key")).panels[0],
@@ -715,6 +733,25 @@ def test_chips_are_toggled_by_click_space_and_enter(page):
     chips.nth(4).click()  # of another sentence: it is shown, too
     assert (state(page)["hidden"], state(page)["shown"]) == ([[0, 0], [0, 2], [1, 1]], 1)
     assert pressed(page)[3:] == ["false", "true", "false"]
+
+
+def test_one_chip_is_picked_and_the_nearest_where_the_sentence_is_shorter(page):
+    edits = Edit("step", how="pick")
+    words = (["The", "cat", "ate"], ["A", "dog"])
+    sentences = [Sentence(tokens=line, pads=[False] * len(line), edits=edits) for line in words]
+    state_ = {"sentences": ["The cat ate", "A dog"], "shown": 0, "step": 1}
+    open_view(page, Picture(panels=[], sentences=sentences), controls=CONTROLS[:1], state=state_)
+    assert pressed(page) == ["false", "true", "false", "false", "false"]
+    page.locator(".mlab-chip").nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    assert state(page)["step"] == 1  # walking picks nothing
+    page.keyboard.press("Space")
+    assert state(page)["step"] == 2 and pressed(page) == ["false", "false", "true", "false", "false"]
+    page.get_by_label("show sentence 2").check()
+    assert pressed(page) == ["false", "false", "false", "false", "true"]  # it has no third word
+    page.locator(".mlab-chip").nth(0).click()
+    assert (state(page)["step"], state(page)["shown"]) == (0, 0)
+    assert pressed(page) == ["true", "false", "false", "false", "false"]
 
 
 def test_a_small_line_stands_under_each_chip(page):

@@ -1,4 +1,4 @@
-/* The words of one sentence, as chips: they choose a word, and where the lab says so they can be toggled. */
+/* The words of one sentence, as chips: they choose a word, and where the lab says so they can be toggled or picked. */
 
 import { attributes, clamp, isolated, make, newId, setFlag, setText } from "./dom.js";
 import { toggled } from "./edit.js";
@@ -41,17 +41,31 @@ function addChip(chips) {
 }
 
 /** Which chips are on, at once, before the kernel answers.
- * @param {Chips} chips @param {number} row @param {State} state */
-export function pressChips(chips, row, state) {
-  const { edits, pressed } = chips.sentence;
-  const now = JSON.stringify([edits, pressed, edits && state[edits.key]]);
+ * @param {Chips} chips @param {number} row @param {State} state @param {boolean} isShown */
+export function pressChips(chips, row, state, isShown) {
+  const { edits, pressed, labels } = chips.sentence;
+  const now = JSON.stringify([edits, pressed, labels.length, isShown, edits && state[edits.key]]);
   if (now === chips.pressed) return;
   chips.pressed = now;
-  const turned = edits && turnedPlaces(edits.cells, state[edits.key] ?? [], ([r, c]) => (r === row ? c : -1));
+  const isOn = edits ? onIn(chips.sentence, row, state, isShown) : null;
   chips.buttons.forEach((chip, i) => {
-    if (edits) chip.setAttribute("aria-pressed", String(Boolean(pressed[i]) !== turned.has(i)));
+    if (isOn) chip.setAttribute("aria-pressed", String(isOn(i)));
     else chip.removeAttribute("aria-pressed");
   });
+}
+
+/* Of chips to pick from, the picked one is on, or the nearest that there is; others are on or off by themselves. */
+function onIn({ edits, pressed, labels }, row, state, isShown) {
+  const now = state[edits.key];
+  if (edits.how === "pick") return (i) => isShown && i === clamp(now, 0, labels.length - 1);
+  const turned = turnedPlaces(edits.cells, now ?? [], ([r, c]) => (r === row ? c : -1));
+  return (i) => Boolean(pressed[i]) !== turned.has(i);
+}
+
+/* What a click on a chip changes in the state. */
+function changeOf({ edits }, row, i, state) {
+  if (!edits) return {};
+  return { [edits.key]: edits.how === "pick" ? i : toggled(state[edits.key] ?? [], [row, i]) };
 }
 
 /** Tab comes in at one chip of the shown sentence.
@@ -63,7 +77,7 @@ export function moveStop(chips, i, isShown) {
 }
 
 /** Chips of the shown sentence choose a word as query and as key; any other shows its sentence.
- * Where chips can be toggled, a click does that, too.
+ * Where chips can be toggled or picked, a click does that, too.
  * @param {View} view @param {Chips} chips @param {number} row @param {(changes?: State) => void} show */
 export function listenToChips(view, chips, row, show) {
   const chipOf = (event) => event.target.closest(".mlab-chip");
@@ -79,10 +93,9 @@ export function listenToChips(view, chips, row, show) {
   });
   view.on(chips.node, "click", (event) => {
     if (!chipOf(event)) return;
-    const { edits } = chips.sentence;
-    const change = edits && { [edits.key]: toggled(view.link.state()[edits.key] ?? [], [row, indexOf(event)]) };
-    if (!isShown()) return show(change ?? {});
-    if (change) setState(view, change);
+    const change = changeOf(chips.sentence, row, indexOf(event), view.link.state());
+    if (!isShown()) return show(change);
+    if (chips.sentence.edits) setState(view, change);
     choose("chosen", indexOf(event));
   });
   view.on(chips.node, "keydown", (event) => {

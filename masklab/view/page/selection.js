@@ -20,8 +20,9 @@ export function select(view, how, axes, source = null) {
 }
 
 /** @param {View} view @param {"pointed" | "chosen"} how @param {import("./panel.js").Panel} panel @param {number} i */
-export function selectCell(view, how, { data: { links, columnCount, name } }, i) {
-  select(view, how, { [links[0]]: Math.floor(i / columnCount), [links[1]]: i % columnCount }, name);
+export function selectCell(view, how, { data: { links, start, columnCount, name } }, i) {
+  const [row, column] = [start[0] + Math.floor(i / columnCount), start[1] + (i % columnCount)];
+  select(view, how, { [links[0]]: row, [links[1]]: column }, name);
 }
 
 /** After another picture: forget what is no longer there, and show the rest. @param {View} view */
@@ -50,7 +51,11 @@ export function showSelection(view, { speak = true } = {}) {
 
 /** Where a selection is in one panel; -1 where it is not.
  * @param {PanelData} data @param {Record<string, number>} axes */
-const placeOf = (data, axes) => data.links.map((link, k) => (axes[link] < data.shape[k] ? axes[link] : -1));
+const placeOf = ({ links, shape, start }, axes) =>
+  links.map((link, k) => {
+    const at = axes[link] - start[k]; // NaN if nothing of this link is selected
+    return at >= 0 && at < shape[k] ? at : -1;
+  });
 
 /* A cell's words come from the panel where it was selected, else from the first of queries and keys. */
 /** @param {View} view */

@@ -33,14 +33,14 @@ export function sentenceBoxes(view, { name, label = "sentences", max = 6, sets =
     if (name) fit(textsOf(view, boxes).length);
     showRow(view, boxes, state);
     if (name) syncTexts(view, boxes);
-    boxes.rows.forEach((row, i) => pressChips(row.chips, i, state));
+    boxes.rows.forEach((row, i) => pressChips(row.chips, i, state, i === view.shown));
   };
   const draw = () => {
     if (!name) fit(view.sentences.length), showRow(view, boxes, view.link.state());
     boxes.rows.forEach((row, i) => {
       setText(row.note, view.sentences[i]?.note ?? "");
       drawChips(row.chips, view.sentences[i] ?? NO_SENTENCE, i === view.shown);
-      pressChips(row.chips, i, view.link.state());
+      pressChips(row.chips, i, view.link.state(), i === view.shown);
     });
   };
   return { node, sync, draw };

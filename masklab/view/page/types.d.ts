@@ -24,7 +24,7 @@ interface Sent {
 /** What may be changed in the cells of a panel: see `Edit` in panels.py. */
 interface Edits {
   key: string;
-  how: "toggle" | "number";
+  how: "toggle" | "number" | "pick";
   cells: number[][];
   low: number | null;
   high: number | null;
@@ -57,6 +57,7 @@ interface PanelData {
   legend: string;
   axes: [string, string];
   links: [string, string];
+  start: [number, number];
   sign: string;
   say: string;
   row_notes: string[];
