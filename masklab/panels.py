@@ -15,8 +15,8 @@ from torch import Tensor
 
 # How a kind of value is drawn: "signed" colours around 0, "unit" from 0 upwards, "plain" none; "bars" are lengths.
 KINDS = {
-    "ids": "plain", "mask": "plain", "bias": "plain", "score": "signed", "vector": "signed", "output": "signed",
-    "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
+    "ids": "plain", "mask": "plain", "bool": "plain", "bias": "plain", "score": "signed", "vector": "signed",
+    "output": "signed", "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
 }  # fmt: skip
 HOWS = ("toggle", "number", "pick")
 ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
@@ -25,6 +25,7 @@ NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
 SIGNS = {NOT_MARKED: "", RIGHT: "✓", MISSED: "✗", EXTRA: "!"}
 BLOCKED, SET, PRESSED = "▨", "✎", "●"  # a blocked cell; a number that a learner set; a chip that is on
 WHOLE = ("ids", "mask")  # kinds whose values are written without decimals
+BOOLS = ("False", "True")  # how values of kind "bool" are written
 LARGE, LARGE_ID = 1e5, 1e10  # from here on a number is written with a power of ten
 ROUNDED = Context(prec=2, rounding=ROUND_HALF_UP)
 TURNING = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -92,6 +93,7 @@ class Panel:
     ``limit`` fixes the upper end of the scale, where it isn't always 1. ``start`` says where the first row and column
     are among all that is linked: a query whose past is in a cache has ``(5, 0)``. Panels shown together need
     different names.
+    A ``small`` panel has narrow cells, and to the eye no words beside them: for one beside others of the same words.
     Bars, of kind "probability", are one column with at most MOST_BARS rows; RIGHT marks the right answer.
     Raises ValueError when a part doesn't fit the values, TypeError for values that are not a tensor.
     """
@@ -116,6 +118,7 @@ class Panel:
     edits: Edit | None = None
     limit: float | None = None
     start: tuple[int, int] = (0, 0)
+    small: bool = False
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -202,26 +205,32 @@ class Sentence:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """What a lab shows at one moment: sentences, panels, one line in words, one problem in words."""
+    """What a lab shows at one moment: sentences, panels, one line in words, one problem in words.
+
+    ``code`` are a few lines of code that say the same; a page shows them under the panels, to be copied.
+    """
 
     panels: Sequence[Panel]
     sentences: Sequence[Sentence] = ()
     shown: int = 0
     summary: str = ""
+    code: str = ""
     problem: str = ""
 
 
 def number(value: float, kind: str = "score") -> str:
-    """Write one value as every renderer writes it: two decimals, ids whole, −∞ and NaN by name.
+    """Write one value as every renderer writes it: two decimals, ids whole, bools, −∞ and NaN by name.
 
     Large numbers get a power of ten, so that they fit into a cell. Halves
     are rounded away from zero, as JavaScript does it.
 
     >>> number(0.125), number(-0.001), number(float("-inf")), number(float("nan")), number(4, "ids")
     ('0.13', '0.00', '−∞', 'NaN', '4')
-    >>> number(-1e9), number(3.4e38)
-    ('−1.0e9', '3.4e38')
+    >>> number(-1e9), number(3.4e38), number(True, "bool")
+    ('−1.0e9', '3.4e38', 'True')
     """
+    if kind == "bool":
+        return BOOLS[bool(value)]
     size = abs(float(value))
     sign = "−" if value < 0 else ""
     if math.isnan(size):
@@ -401,8 +410,18 @@ def picture_text(picture: Picture) -> str:
     for i, sentence in enumerate(picture.sentences):
         first, *under = chips_text(sentence)
         lines += [f"{'▸' if i == picture.shown else ' '} {first}".rstrip(), *(f"  {line}" for line in under)]
-    parts = ["\n".join(lines), *map(text, picture.panels), one_line(picture.summary), one_line(picture.problem)]
+    words = [one_line(picture.summary), code_text(picture.code), one_line(picture.problem)]
+    parts = ["\n".join(lines), *map(text, picture.panels), *words]
     return "\n\n".join(part for part in parts if part)
+
+
+def code_text(code: str) -> str:
+    """Lines of code as every renderer writes them: each cleaned as a word is, their ends and their spaces kept.
+
+    >>> code_text("a = 1\\n  b = '\u202e'")
+    "a = 1\\n  b = '�'"
+    """
+    return "\n".join(map(clean, code.split("\n")))
 
 
 def _check_count(what: str, have: Sequence, count: int) -> None:

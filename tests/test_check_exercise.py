@@ -127,6 +127,23 @@ def test_a_note_looks_at_right_answers_only():
     assert half(lambda x: x).note == ""
 
 
+def test_a_symptom_may_have_to_be_there_in_every_case_that_is_answered_wrongly():
+    def larger(answer, right, x):
+        return bool(answer > right)
+
+    def twice(*, always):
+        return Exercise(
+            name="twice", asks="2x", takes="x", cases=[(1.0,), (2.0,), (3.0,)], definition=lambda x: 2 * x,
+            wrong=[Misconception("larger", "too much.", shows=larger, always=always)],
+        )  # fmt: skip
+
+    square, two_larger = (lambda x: x * x), (lambda x: 2 * max(x, 2))
+    assert twice(always=False)(square).misconception == "larger"
+    assert twice(always=True)(square).misconception == ""  # 1 · 1 is too little
+    assert twice(always=True)(two_larger).misconception == "larger"
+    assert twice(always=True)(lambda x: x + x).state == "right"
+
+
 def test_odd_tensors_get_a_form_not_an_error():
     right = torch.ones(2)
     odd = [

@@ -147,40 +147,6 @@ def test_a_typed_pad_is_a_word_and_the_lab_says_so():
     assert picture.sentences[0].note == "2 of 3 are words; a [PAD] that you type is a word, too"
 
 
-def test_settings_that_the_lab_does_not_have_are_refused():
-    with pytest.raises(TypeError, match="no setting 'colour'"):
-        lesson.lab(colour="red")
-    with pytest.raises(ValueError, match="mask must be none, columns or both, got 'bth'"):
-        lesson.lab(mask="bth")
-    with pytest.raises(ValueError, match="side must be left or right, got 'middle'"):
-        lesson.lab(side="middle")
-
-
-def test_reset_goes_back_to_the_state_that_the_lab_began_with():
-    lab = lesson.lab(mask="none", shown=1)
-    reset = next(spec for spec in lab.controls if spec["name"] == "reset")
-    assert reset["sets"] == lesson.State().raw() | {"mask": "none", "shown": 1}
-    assert lab.controls[0] is reset
-
-
-def test_a_lab_may_begin_with_nothing_to_draw():
-    lab = lesson.lab(sentences=[""])
-    assert lab.picture["problem"].startswith("There is no word yet")
-    lab.state = raw()
-    assert lab.picture["problem"] == "" and len(lab.picture["panels"]) == 5
-
-
-@pytest.mark.parametrize(("key", "value"), [("mask", "unheard of"), ("side", "up"), ("layers", 3)])
-def test_a_choice_that_the_lab_does_not_have_is_one_sentence(key, value):
-    lab = lesson.lab()
-    before = lab.picture["values"]
-    lab.state = raw(**{key: value})
-    assert lab.picture["problem"].startswith(f"{key} must be ") and lab.picture["problem"].endswith(f"got {value!r}.")
-    assert lab.picture["values"] == before and len(lab.picture["panels"]) == 5
-    lab.state = raw()
-    assert lab.picture["problem"] == ""
-
-
 def test_rarely_used_controls_stand_behind_more():
     assert [spec["name"] for spec in lesson.lab().controls] == [
         "reset", "mask", "side", "pad", "layers", "sentences", "predict", "reveal", "text", "seed", "qkv",
@@ -188,8 +154,7 @@ def test_rarely_used_controls_stand_behind_more():
     assert [spec["name"] for spec in lesson.lab().controls if spec.get("more")] == ["text", "seed", "qkv"]
 
 
-def test_the_repr_is_the_text_twin_and_stable():
-    assert repr(lesson.lab()) == repr(lesson.lab())
+def test_the_repr_is_the_text_twin():
     assert repr(lesson.lab()).startswith("▸ The cat ate ·[PAD]· ·[PAD]·   3 of 5 are words\n  1   2   3   0       0\n")
 
 

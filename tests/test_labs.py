@@ -4,6 +4,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from masklab.labs.guess import guess_of
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import batch_of, chips
 from masklab.panels import Panel, Picture
+from tests.lessons import labs
+from tests.strategies import hostile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,6 +300,105 @@ def test_a_small_lab_may_begin_with_nothing_to_draw():
     assert small.picture["problem"].startswith("There is no word yet")
     small.state = small.state | {"sentences": ["The cat"]}
     assert [panel["name"] for panel in small.picture["panels"]] == ["output"]
+
+
+# The labs of the lessons
+
+each_lab = pytest.mark.parametrize("module", labs().values(), ids=labs())
+
+
+def of_type(module, kind: type[Control]) -> dict:
+    """A lab's controls of one type, by name."""
+    return {name: how for name, how in controls.controls_of(module.State).items() if isinstance(how, kind)}
+
+
+@each_lab
+def test_settings_that_a_lab_does_not_have_are_refused(module):
+    with pytest.raises(TypeError, match="no setting 'colour'"):
+        module.lab(colour="red")
+    for name, how in of_type(module, Choice).items():
+        with pytest.raises(ValueError, match=f"{name} must be .*{list(how.options)[-1]}, got 'bth'"):
+            module.lab(**{name: "bth"})
+
+
+@each_lab
+def test_a_choice_that_a_lab_does_not_have_is_one_sentence(module):
+    one = module.lab()
+    before, count = one.picture["values"], len(one.picture["panels"])
+    for name in of_type(module, Choice):
+        for value in ("unheard of", 30):
+            one.state = one.state | {name: value}
+            problem = one.picture["problem"]
+            assert problem.startswith(f"{name} must be ") and problem.endswith(f"got {value!r}.")
+            assert one.picture["values"] == before and len(one.picture["panels"]) == count > 0
+            one.state = module.State().raw()
+            assert one.picture["problem"] == ""
+
+
+@each_lab
+def test_reset_goes_back_to_the_state_that_a_lab_began_with(module):
+    changes = {name: list(how.options)[-1] for name, how in of_type(module, Choice).items()}
+    changes |= dict.fromkeys(of_type(module, Position), 1)
+    one = module.lab(**changes)
+    reset = one.controls[0]
+    assert (reset["name"], reset["sets"]) == ("reset", module.State().raw() | changes)
+
+
+@each_lab
+def test_a_lab_looks_the_same_each_time_and_begins_with_no_problem(module):
+    assert module.lab().picture["problem"] == ""
+    assert repr(module.lab()) == repr(module.lab())
+
+
+@each_lab
+def test_a_lab_may_begin_with_nothing_to_draw(module):
+    if not of_type(module, Sentences):
+        pytest.skip("it has no sentence boxes")
+    one = module.lab(sentences=[""])
+    one.state = module.State().raw()
+    assert one.picture["problem"] == "" and len(one.picture["panels"]) == len(module.draw(module.State()).panels)
+
+
+def values_of(how: Control):
+    """Values that a page of ours could send for a control, most of them such as nobody would."""
+    if isinstance(how, Choice):
+        return st.sampled_from(list(how.options))
+    if isinstance(how, Slider):
+        return st.floats(how.low, how.high)
+    if isinstance(how, Number):
+        return st.integers(how.low, how.high)
+    if isinstance(how, Sentences):
+        return st.lists(hostile, max_size=7)
+    if isinstance(how, Position):
+        return st.integers(-2, 9)
+    if isinstance(how, Cells):
+        cell = [st.integers(-1, 8), st.integers(-1, 8)]
+        number = [] if how.low is None else [st.floats(how.low, how.high)]
+        return st.lists(st.tuples(*cell, *number).map(list), max_size=4)
+    return st.booleans()
+
+
+@each_lab
+@settings(max_examples=200)
+@given(data=st.data())
+def test_no_text_and_no_setting_breaks_a_lab(module, data):
+    one = shared(module)
+    before = one.picture
+    one.state = {
+        name: data.draw(values_of(how), label=name) for name, how in controls.controls_of(module.State).items()
+    }
+    picture = one.picture
+    assert "could not draw" not in picture["problem"] and picture["panels"]
+    if picture["problem"]:
+        assert all(picture[part] == before[part] for part in ("panels", "lines", "values"))  # the last good one
+    text_only = {key: value for key, value in picture.items() if not isinstance(value, bytes)}
+    json.dumps(text_only, ensure_ascii=False).encode("utf-8")  # it can travel to the page
+
+
+@cache
+def shared(module) -> Lab:
+    """One lab for many states."""
+    return module.lab()
 
 
 # Sentences and guesses

@@ -137,11 +137,18 @@ def test_picture_text_marks_the_shown_sentence_and_the_pads():
         ],
         shown=1,
         summary="a summary",
+        code="a = 1\n  b = '\u202e'",
         problem="a problem",
     )
     parts = panels.picture_text(picture).split("\n\n")
     assert parts[0] == "  a\n▸ b ·[PAD]·   1 of 2"
-    assert parts[2:] == ["a summary", "a problem"]
+    assert parts[2:] == ["a summary", "a = 1\n  b = '�'", "a problem"]
+
+
+def test_a_bool_is_written_as_python_writes_it():
+    mask = panel(kind="bool", values=torch.tensor([[True, False], [True, True]]))
+    assert [panels.cell(mask, 0, column) for column in (0, 1)] == ["True", "False"]
+    assert mask.scale == "plain" and mask.legend == ""
 
 
 # Bars

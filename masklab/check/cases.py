@@ -61,3 +61,56 @@ def scores_and_masks(count: int, *, empty_rows: bool = False) -> list[tuple[Tens
             mask[[i % length, (i + 2) % length][: (1, 2, 0, 1)[i % 4]]] = False
         found.append((torch.randn(length, length, generator=g), mask))
     return found
+
+
+def sources_and_targets(count: int) -> list[tuple[Tensor, Tensor]]:
+    """Which positions are words in a batch of sources and in their targets, which are of another length.
+
+    The padding is on the left or on the right, in all four combinations by turns.
+
+    Shapes: (batch, source length) bool and (batch, target length) bool, True = a word.
+
+    >>> [(source, target)] = sources_and_targets(1)
+    >>> source.shape, target.shape
+    (torch.Size([2, 6]), torch.Size([2, 7]))
+    """
+    sources = lengths_and_total(count)
+    targets = lengths_and_total(count + 3)[3:]  # three further on a batch is as large, and its total another
+    sides = ("left", "right")
+    return [
+        (word_positions(*source, side=sides[i % 2]), word_positions(*target, side=sides[i // 2 % 2]))
+        for i, (source, target) in enumerate(zip(sources, targets, strict=True))
+    ]
+
+
+def masks_and_heads(count: int) -> list[tuple[Tensor, int]]:
+    """Random masks of 1 to 3 sentences and a number of heads; each second time every head has a mask of its own.
+
+    Shapes: (batch, 1 or heads, length, length) bool, True = may attend.
+
+    >>> [(mask.shape, heads) for mask, heads in masks_and_heads(2)]
+    [(torch.Size([2, 1, 4, 4]), 2), (torch.Size([3, 3, 5, 5]), 3)]
+    """
+    g, found = generator(), []
+    for i in range(count):
+        batch, heads, length = (2, 3, 1)[i % 3], (2, 3)[i % 2], 4 + i % 2
+        found.append((torch.rand(batch, (1, heads)[i % 2], length, length, generator=g) < 0.6, heads))
+    return found
+
+
+def masks_with_empty_rows(count: int) -> list[Tensor]:
+    """Random masks of 2 or 3 sentences in which about a third of the rows are fully masked.
+
+    Shape: (batch, 1, length, length) bool, True = may attend.
+
+    >>> (~masks_with_empty_rows(1)[0].any(dim=-1)).int()
+    tensor([[[1, 0, 1, 1]],
+    <BLANKLINE>
+            [[1, 0, 0, 1]]], dtype=torch.int32)
+    """
+    g, found = generator(), []
+    for i in range(count):
+        batch, length = 2 + i % 2, 4 + i % 3
+        has_keys = torch.rand(batch, 1, length, 1, generator=g) < 0.7
+        found.append(has_keys & (torch.rand(batch, 1, length, length, generator=g) < 0.5))
+    return found

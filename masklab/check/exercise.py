@@ -114,13 +114,7 @@ class Exercise:
         """The first misconception that explains the answers."""
         fits = not any(map(form, answers, rights))
         for one in (*self.wrong, *SHARED):
-            if (
-                one.gives
-                and self._given(one.gives, answers)
-                or one.shows
-                and fits
-                and self._seen(one.shows, answers, rights)
-            ):
+            if one.gives and self._given(one.gives, answers) or one.shows and fits and self._seen(one, answers, rights):
                 return one
         return None
 
@@ -130,9 +124,15 @@ class Exercise:
             self._same(answer, self._answer(gives, case)) for answer, case in zip(answers, self.cases, strict=True)
         )
 
-    def _seen(self, shows: Callable, answers: list, rights: list) -> bool:
-        """Whether a symptom is seen in some case."""
-        return any(shows(a, r, *case) for a, r, case in zip(answers, rights, self._copies(), strict=True))
+    def _seen(self, one: Misconception, answers: list, rights: list) -> bool:
+        """Whether a symptom is seen in some case, or in every case that is answered wrongly."""
+        assert one.shows is not None, "it must be told by a symptom"
+        found = [
+            one.shows(answer, right, *case)
+            for answer, right, case in zip(answers, rights, self._copies(), strict=True)
+            if not (one.always and self._same(answer, right))
+        ]
+        return bool(found) and (all if one.always else any)(found)
 
     def _wrong_form(self, run: Run, answers: list, rights: list) -> Complaint | None:
         """The wrong type, shape or dtype."""

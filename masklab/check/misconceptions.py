@@ -12,7 +12,8 @@ class Misconception:
 
     It is recognised in one of two ways. ``gives(*case)`` is the wrong answer itself: whoever gives the same
     on *every* case gets the sentence. ``shows(answer, right, *case)`` looks for a symptom, where many wrong
-    answers have one cause: *one* case with the symptom is enough.
+    answers have one cause: *one* case with the symptom is enough; with ``always``, every case that is answered
+    wrongly must have it.
 
     >>> inverted = Misconception("inverted", "True means a word.", gives=lambda is_word: ~is_word)
     >>> inverted.name
@@ -23,6 +24,7 @@ class Misconception:
     says: str
     gives: Callable | None = None
     shows: Callable[..., bool] | None = None
+    always: bool = False
 
 
 @dataclass(frozen=True)

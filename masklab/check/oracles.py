@@ -78,3 +78,87 @@ def alone(layer: nn.MultiheadAttention, x: Tensor, is_word: Tensor) -> Tensor:
         words = x[i : i + 1, sentence]  # (1, n, width)
         out[i, sentence] = layer(words, words, words)[0][0].detach()
     return out
+
+
+def padding_and_causal(is_word: Tensor) -> Tensor:
+    """May this query attend to this key? If the key is a word, and does not come later.
+
+    Shapes: ``is_word`` (batch, length) bool → (batch, 1, query, key) bool, True = may attend.
+
+    >>> padding_and_causal(torch.tensor([[False, True, True]]))[0, 0].int()
+    tensor([[0, 0, 0],
+            [0, 1, 0],
+            [0, 1, 1]], dtype=torch.int32)
+    """
+    length = is_word.shape[1]
+    return torch.tensor(
+        [[[[words[k] and k <= q for k in range(length)] for q in range(length)]] for words in is_word.tolist()]
+    )
+
+
+def word_numbers(is_word: Tensor) -> Tensor:
+    """Number the words of each sentence from 0, one after the other; 0 at the padding.
+
+    Shapes: ``is_word`` (batch, length) bool → the same shape, int64.
+
+    >>> word_numbers(torch.tensor([[False, True, True, False]]))
+    tensor([[0, 0, 1, 0]])
+    """
+    numbers = torch.zeros(is_word.shape, dtype=torch.int64)
+    for i, sentence in enumerate(is_word.tolist()):
+        found = 0
+        for position, word in enumerate(sentence):
+            if word:
+                numbers[i, position] = found
+                found += 1
+    return numbers
+
+
+def ignored_by_head(mask: Tensor, heads: int) -> Tensor:
+    """What each head of each sentence ignores: all heads of the first sentence, then those of the next.
+
+    Shapes: ``mask`` (batch, 1 or heads, query, key) bool, True = may attend → (batch · heads, query, key) bool,
+    True = ignore.
+
+    >>> ignored_by_head(torch.tensor([[[[True]]], [[[False]]]]), 2).flatten()
+    tensor([False, False,  True,  True])
+    """
+    own = mask.shape[1] > 1
+    return torch.stack([~sentence[head if own else 0] for sentence in mask for head in range(heads)])
+
+
+def encoder_decoder_masks(source_is_word: Tensor, target_is_word: Tensor) -> dict[str, Tensor]:
+    """The three masks of an encoder–decoder, written out: each reads words only, and the decoder no later ones.
+
+    Shapes: (batch, S) bool and (batch, T) bool → (batch, 1, S, S), (batch, 1, T, T), (batch, 1, T, S) bool,
+    True = may attend.
+
+    >>> masks = encoder_decoder_masks(torch.tensor([[True, False]]), torch.tensor([[True]]))
+    >>> {name: mask[0, 0].tolist() for name, mask in masks.items()}
+    {'encoder self': [[True, False], [True, False]], 'decoder self': [[True]], 'cross': [[True, False]]}
+    """
+    source, target = source_is_word.tolist(), target_is_word.tolist()
+    of_source = [[[words for _query in words]] for words in source]
+    cross = [[[words for _query in queries]] for words, queries in zip(source, target, strict=True)]
+    return {
+        "encoder self": torch.tensor(of_source),
+        "decoder self": padding_and_causal(target_is_word),
+        "cross": torch.tensor(cross),
+    }
+
+
+def with_itself(mask: Tensor) -> Tensor:
+    """The mask in which each query without a key may attend to itself, row by row.
+
+    Shape: ``mask`` (batch, 1, query, key) bool, True = may attend, as many keys as queries.
+
+    >>> with_itself(torch.tensor([[[[False, False], [True, False]]]])).int()
+    tensor([[[[1, 0],
+              [1, 0]]]], dtype=torch.int32)
+    """
+    opened = mask.clone()
+    for sentence in opened[:, 0]:
+        for query, row in enumerate(sentence):
+            if not any(row.tolist()):
+                row[query] = True
+    return opened

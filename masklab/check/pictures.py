@@ -32,6 +32,27 @@ def compared(
     ]  # fmt: skip
 
 
+def compared_sentence(
+    answer: Tensor, right: Tensor, *, title: str, queries: Tensor | None = None, keys: Tensor | None = None, **parts
+) -> list[Panel]:
+    """The first sentence of a batch of masks or biases that differs, compared.
+
+    Shapes: ``answer``, ``right`` (batch, 1, query, key); ``queries`` (batch, query) and ``keys`` (batch, key) bool,
+    True = a word, name the rows and columns; without them positions are counted.
+
+    >>> right = torch.tensor([[[[True]]], [[[True]]]])
+    >>> yours, _ = compared_sentence(torch.tensor([[[[True]]], [[[False]]]]), right, title="mask", kind="mask")
+    >>> yours.title, yours.rows
+    ('your mask of sentence 1', ['0'])
+    """
+    i = first_difference(answer, right)
+    for axis, is_word in (("row", queries), ("column", keys)):
+        length = answer.shape[2 if axis == "row" else 3]
+        parts[f"{axis}s"] = positions(length) if is_word is None else tokens(is_word[i])
+        parts[f"{axis}_pads"] = () if is_word is None else (~is_word[i]).tolist()
+    return compared(answer[i, 0], right[i, 0], title=f"{title} of sentence {i}", **parts)
+
+
 def first_difference(answer: Tensor, right: Tensor) -> int:
     """The first entry of a batch that differs.
 

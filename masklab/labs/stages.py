@@ -85,9 +85,9 @@ def attention_picture(
     stages = run(x, used, seed=state.seed, layers=layers)
     ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed, layers=layers))
     labels = {"rows": batch.tokens[shown], "row_pads": (~is_word).tolist()}
-    panels = _projections(stages, ends, labels) if state.qkv else []
+    panels = projections(stages, ends, labels) if state.qkv else []
     square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
-    panels += [*weighing(stages.first, ends, square, guess), *_outputs(stages, ends, labels)]
+    panels += [*weighing(stages.first, ends, square, guess), *outputs(stages, ends, labels)]
     summary = guess.summary if guess else remark(used)
     return Picture(panels=panels, sentences=chips(batch), shown=shown, summary=summary)
 
@@ -107,8 +107,14 @@ def limits(words: Stages) -> dict[str, float]:
     return {name: largest(values) or 1.0 for name, values in stages.items()}
 
 
-def _projections(stages: Stages, limits: Mapping[str, float], labels: Mapping[str, Any]) -> list[Panel]:
-    """Q, K and V."""
+def projections(stages: Stages, limits: Mapping[str, float], labels: Mapping[str, Any]) -> list[Panel]:
+    """Q, K and V, for the stages and their labels.
+
+    >>> import torch
+    >>> stages = run(torch.zeros(1, toy.DIM), torch.ones(1, 1, dtype=torch.bool), seed=1)
+    >>> [panel.name for panel in projections(stages, limits(stages), {"rows": ["cat"], "row_pads": [False]})]
+    ['Q', 'K', 'V']
+    """
     made = stages.projected
     parts = (
         ("Q", made.q, "query", "What each word asks for."),
@@ -161,8 +167,14 @@ def weighing(
     ]  # fmt: skip
 
 
-def _outputs(stages: Stages, limits: Mapping[str, float], labels: Mapping[str, Any]) -> list[Panel]:
-    """What comes out of each layer."""
+def outputs(stages: Stages, limits: Mapping[str, float], labels: Mapping[str, Any]) -> list[Panel]:
+    """What comes out of each layer.
+
+    >>> import torch
+    >>> stages = run(torch.zeros(1, toy.DIM), torch.ones(1, 1, dtype=torch.bool), seed=1, layers=2)
+    >>> [panel.name for panel in outputs(stages, limits(stages), {"rows": ["cat"], "row_pads": [False]})]
+    ['output', 'output2']
+    """
     first, second = stages.first.output[0, 0], stages.second
     wide = {**labels, "kind": "output", "axes": ("query", "feature"), "columns": _features(first), "say": "{}"}
     output = Panel(

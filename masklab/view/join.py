@@ -7,9 +7,9 @@ PAGE = Path(__file__).parent / "page"
 # Each module imports only from those before it, and the last one alone exports to the outside.
 SCRIPTS = (
     "dom", "numbers", "theme", "picture", "words", "panel", "table", "bars", "canvas", "link", "memory", "notice",
-    "selection", "edit", "editor", "pointer", "controls", "chips", "sentences", "view",
+    "selection", "edit", "editor", "pointer", "controls", "chips", "sentences", "code", "view",
 )  # fmt: skip
-STYLES = ("theme", "sentences", "notice", "controls", "panels", "words")
+STYLES = ("theme", "sentences", "notice", "controls", "panels", "code", "words")
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:function|class|const) )", re.MULTILINE)
 

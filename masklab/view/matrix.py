@@ -136,7 +136,7 @@ def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
     def place(words: Sequence[str], pads: Sequence[bool]) -> int:
         return lines.setdefault((tuple(words), tuple(map(bool, pads))), len(lines))
 
-    panels = [
+    described = [
         _panel(panel, offset)
         | {"rows": place(panel.rows, panel.row_pads), "columns": place(panel.columns, panel.column_pads)}
         for panel, offset in zip(picture.panels, offsets, strict=True)
@@ -147,11 +147,12 @@ def serialize(picture: Picture, *, serial: int, text: str = "") -> dict:
         "values": b"".join(_float_bytes(panel) for panel in picture.panels),
         "blocked": b"".join(_flag_bytes(panel.blocked, n) for panel, n in zip(picture.panels, sizes, strict=True)),
         "marks": b"".join(_flag_bytes(panel.marks, n) for panel, n in zip(picture.panels, sizes, strict=True)),
-        "panels": panels,
+        "panels": described,
         "sentences": sentences,
         "lines": [_line(words, pads) for words, pads in lines],
         "shown": picture.shown,
         "summary": one_line(picture.summary),
+        "code": panels.code_text(picture.code),
         "problem": one_line(picture.problem),
         "text": text,
     }
@@ -176,6 +177,7 @@ def _panel(panel: Panel, offset: int) -> dict:
         "notes_title": panel.notes_title,
         "edits": _edits(panel.edits),
         "written": panel.written,
+        "small": panel.small,
         "shape": [len(panel.rows), len(panel.columns)],
         "offset": offset,
     }

@@ -55,6 +55,7 @@ def lab(opened_lab) -> LabPage:
     """The lab as at first sight."""
     opened_lab.page.set_viewport_size(TALL)
     opened_lab.page.emulate_media(color_scheme="light")
+    opened_lab.show_less()
     opened_lab.reset()
     return opened_lab
 

@@ -32,6 +32,7 @@ READ = """(root) => {
       step.dataset.name, all(step, "tbody tr").map((row) => all(row, ".mlab-cell").map(cell)),
     ])),
     summary: root.querySelector(".mlab-summary").textContent,
+    code: root.querySelector(".mlab-code code").textContent,
     problem: root.querySelector(".mlab-problem").textContent,
   };
 }"""
@@ -242,6 +243,12 @@ class LabPage:
         if button.is_visible():
             button.click()
 
+    def show_less(self) -> None:
+        """Hide them again, as they are at first sight."""
+        button = self.lab.locator(".mlab-more-button[aria-expanded=true]")
+        if button.is_visible():
+            button.click()
+
     def drag(self, panel: str, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Paint from one cell of a panel to another with the button held."""
         self.cell(panel, *start).scroll_into_view_if_needed()
@@ -288,6 +295,7 @@ def shown_by(picture: panels.Picture) -> dict:
         "notes": [sentence.note for sentence in picture.sentences],
         "panels": {panel.name: cells(panel) for panel in picture.panels},
         "summary": picture.summary,
+        "code": picture.code,
         "problem": picture.problem,
     }
 

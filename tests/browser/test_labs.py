@@ -69,7 +69,7 @@ def test_every_choice_switch_slider_and_number_is_drawn(lab):
     for name, how in lab.of_type(Toggle).items():
         if not how.when:
             lab.lab.get_by_role("switch", name=how.label).click()
-            lab.shows(**{name: True})
+            lab.shows(**{name: not getattr(lab.module.State(), name)})
             lab.reset()
 
 

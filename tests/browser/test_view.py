@@ -3,6 +3,7 @@
 import math
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
@@ -93,6 +94,7 @@ def test_numbers_are_written_as_in_python(page):
         values = single + ties + large + [0.0, -0.0, 1.0, 30521.0]
         wanted = [number(v, kind) for v in values]
         assert page.evaluate("([vs, kind]) => vs.map((v) => view.number(v, kind))", [values, kind]) == wanted
+    assert page.evaluate("() => [0, 1].map((v) => view.number(v, 'bool'))") == [number(v, "bool") for v in (0, 1)]
     special = page.evaluate("() => [NaN, Infinity, -Infinity].map((v) => view.number(v, 'score'))")
     assert special == [number(v) for v in (math.nan, math.inf, -math.inf)]
 
@@ -117,6 +119,20 @@ def test_marks_are_signs(page):
 def test_an_empty_panel_says_so(page, values):
     open_view(page, one_panel(values))
     expect(page.locator("[data-name=one] .mlab-empty")).to_contain_text("nothing to show")
+
+
+def test_a_small_panel_has_narrow_cells_and_its_words_for_a_screen_reader_only(page):
+    open_view(page, one_panel(torch.eye(5), kind="ids"))
+    large = cell(page, "one", 1, 2).bounding_box()
+    open_view(page, one_panel(torch.eye(5), kind="ids", small=True))
+    small = cell(page, "one", 1, 2).bounding_box()
+    assert small["width"] < 0.8 * large["width"] and small["height"] == large["height"]
+    sheet = page.locator("[data-name=one] canvas").bounding_box()
+    assert (cell(page, "one", 0, 0).bounding_box()["y"], sheet["height"]) == (sheet["y"], 5 * 24)
+    assert page.locator("[data-name=one] tbody th").all_text_contents() == [f"r{i}" for i in range(5)]
+    cell(page, "one", 1, 2).hover()
+    assert lit_rows(page) == [1] and lit_columns(page) == [2]
+    assert pixel(page, "one", 4, 4) == pixel(page, "one", 0, 0)
 
 
 def test_one_token(page):
@@ -1182,3 +1198,49 @@ def test_two_labs_on_one_page_share_no_name(page):
     checked = page.locator("#a input[type=radio]:checked").count()
     page.locator("#b").get_by_role("radio", name="none").check()
     assert page.locator("#a input[type=radio]:checked").count() == checked
+
+
+# ---- code
+
+CODE = "a = '<b>x</b>'\n  b = a  # \u202eturned"
+
+
+def with_code(code):
+    return replace(one_panel([[0.5]]), code=code)
+
+
+def test_code_is_text_on_its_lines_and_goes_when_there_is_none(page):
+    open_view(page, with_code(CODE))
+    assert page.locator(".mlab-code code").text_content() == CODE.replace("\u202e", "�")
+    assert page.locator(".mlab-code b").count() == 0
+    assert page.locator(".mlab-code pre").evaluate("(pre) => getComputedStyle(pre).whiteSpace") == "pre-wrap"
+    show(page, with_code(""))
+    expect(page.locator(".mlab-code")).to_be_hidden()
+
+
+def test_code_is_copied_by_mouse_and_by_keyboard(page):
+    open_view(page, with_code("a = 1\nb = 2"))
+    page.evaluate("""() => {
+        window.copied = [];
+        const clipboard = { writeText: async (text) => void copied.push(text) };
+        Object.defineProperty(navigator, "clipboard", { value: clipboard });
+    }""")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator(".mlab-copy")).to_have_text("Copied ✓")
+    expect(page.locator(".mlab-code [role=status]")).to_have_text("The code is copied.")
+    expect(page.locator(".mlab-copy")).to_have_text("Copy")
+    page.locator(".mlab-copy").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".mlab-copy")).to_have_text("Copied ✓")
+    assert page.evaluate("copied") == ["a = 1\nb = 2"] * 2
+
+
+def test_without_a_clipboard_the_code_is_selected_and_one_key_copies_it(page):
+    open_view(page, with_code("a = 1"))
+    page.evaluate("""() => {
+        Object.defineProperty(navigator, "clipboard", { value: undefined });
+        document.execCommand = () => false;
+    }""")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator(".mlab-copy")).to_have_text("Press Ctrl+C")
+    assert page.evaluate("() => getSelection().toString()") == "a = 1"

@@ -5,6 +5,7 @@ import { clamp } from "./dom.js";
 /** Write one value as `masklab.panels.number` does; a browser test compares the two.
  * @param {number} value @param {string} kind */
 export function number(value, kind) {
+  if (kind === "bool") return value ? "True" : "False";
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const whole = kind === "ids" || kind === "mask";

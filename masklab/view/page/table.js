@@ -43,6 +43,7 @@ export class TablePanel extends Panel {
 
   /** How wide a column is at least, when its widest number is so wide. @param {number} em @param {number} widest */
   leastWidth(em, widest) {
+    if (this.data.small) return Math.ceil(Math.max(widest + 0.7 * em, 1.7 * em));
     return Math.ceil(Math.max(widest + 0.4 * em, 2.6 * em) + (this.hasMarks() ? 1.1 * em : 0));
   }
 
@@ -126,6 +127,7 @@ export class TablePanel extends Panel {
     const { data, written, table } = this;
     if (!this.cells.length) this.fillTable();
     this.placeTable();
+    setFlag(table, "data-small", data.small);
     attributes(table, { "data-edits": data.edits?.how ?? "", "aria-readonly": String(!data.edits) });
     this.syncHeads();
     this.cells.forEach((cell, i) => {
@@ -214,7 +216,7 @@ const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
 function planTable(panel, { em, family, ratio }) {
   const { data, paper, plan } = panel;
   const shapes = shapesOf(panel);
-  const words = [data.rows, data.columns, data.row_notes, data.notes_title];
+  const words = [data.small, data.rows, data.columns, data.row_notes, data.notes_title];
   const key = JSON.stringify([em, family, ratio, shapes, panel.hasMarks(), words]);
   if (plan?.key === key) return plan;
   const pen = paper.getContext("2d");
@@ -224,21 +226,24 @@ function planTable(panel, { em, family, ratio }) {
   };
   const px = (ems) => Math.round(ems * em);
   const room = (words) => Math.min(widest(1, words), WORD_EM * em);
-  const first = Math.ceil(Math.max(room(data.rows), widest(0.85, cornerWords(data))) + 0.75 * em);
+  const beside = Math.max(room(data.rows), widest(0.85, cornerWords(data))) + 0.75 * em;
+  const first = data.small ? 0 : Math.ceil(beside);
   const least = panel.leastWidth(em, widest(1, shapes));
-  const widths = data.columns.map((word) => Math.max(least, Math.ceil(room([word]) + 0.5 * em)));
+  const widths = data.columns.map((word) => Math.max(least, data.small ? 0 : Math.ceil(room([word]) + 0.5 * em)));
   const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
   const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
-  const [head, row, inner] = [px(2.4), px(2), widths.reduce((sum, width) => sum + width, first)];
+  const [head, row, inner] = [data.small ? 0 : px(2.4), px(2), widths.reduce((sum, width) => sum + width, first)];
   const shape = JSON.stringify([first, widths, notes, head, row]);
   const [width, height] = [inner + notes, head + row * data.rowCount];
   return { key, shape, first, widths, xs, notes, head, row, inner, width, height };
 }
 
+const ALWAYS = { ids: "0", bool: "False", mask: "−∞", bias: "−∞" };
+
 /* The forms of a panel's numbers, all digits being as wide as 0; and one that it always has room for,
  * so that no cell gets wider while one types. */
 function shapesOf({ data, texts }) {
-  const always = data.scale === "signed" ? "−0.00" : data.scale === "plain" ? "−∞" : "0.00";
+  const always = data.scale === "signed" ? "−0.00" : ALWAYS[data.kind] ?? "0.00";
   return [...new Set([always, ...texts.map((text) => text.replace(/\d/g, "0"))])].sort();
 }
 
@@ -249,6 +254,8 @@ function paintFrame(pen, { data, plan }, theme) {
   pen.clearRect(0, 0, plan.first, plan.height);
   pen.clearRect(plan.inner, 0, plan.notes, plan.height);
   pen.textBaseline = "middle";
+  pen.textAlign = "center";
+  if (data.small) return;
   paintCorner(pen, { data, plan }, theme);
   data.columns.forEach((word, c) => {
     const [x, y] = [plan.xs[c] + (plan.widths[c] - 1) / 2, plan.head - 0.85 * em];

@@ -63,6 +63,7 @@ interface PanelData {
   row_notes: string[];
   notes_title: string;
   edits: Edits | null;
+  small: boolean;
   shape: [number, number];
   rowCount: number;
   columnCount: number;
@@ -172,6 +173,7 @@ interface View {
   spoken: HTMLElement;
   text: HTMLElement;
   textBox: HTMLElement;
+  code: { node: HTMLElement; lines: HTMLElement };
   picture: any;
   sentences: Sentence[];
   panels: import("./panel.js").Panel[];
@@ -193,5 +195,6 @@ interface View {
   speaking: number;
   unmarking: number;
   syncing: number;
+  copying: number;
   following: number;
 }

@@ -8,6 +8,7 @@
 
 import { BarsPanel } from "./bars.js";
 import { CanvasPanel } from "./canvas.js";
+import { makeCode, showCode } from "./code.js";
 import { CONTROLS } from "./controls.js";
 import { attributes, make, newId, setFlag, setText } from "./dom.js";
 import { showEdits } from "./edit.js";
@@ -80,6 +81,7 @@ function showPicture(view) {
   drawControls(view);
   setText(view.problem, picture.problem && `⚠ ${picture.problem}`);
   setText(view.summary, picture.summary);
+  showCode(view);
   setText(view.text, picture.text);
   view.textBox.hidden = !picture.text;
   keepSelection(view);
@@ -179,7 +181,7 @@ function buildFrame(view) {
   // JupyterLab's shortcuts would fire from inside: `x` cuts the learner's cell. This keeps them off.
   const flags = { "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": view.link.label() };
   attributes(view.root, flags).append(
-    view.probe, view.top, view.controlsNode, view.summary, view.row,
+    view.probe, view.top, view.controlsNode, view.summary, view.row, makeCode(view),
     make("div", "mlab-words", {}, view.status, view.hint), view.spoken, view.textBox,
   );
 }
@@ -259,7 +261,7 @@ function render({ model, el }) {
     end.abort();
     stops.forEach((stop) => stop());
     cancelAnimationFrame(view.following);
-    [view.speaking, view.unmarking, view.syncing].forEach(clearTimeout);
+    [view.speaking, view.unmarking, view.syncing, view.copying].forEach(clearTimeout);
     view.root.remove();
   };
 }

@@ -1,0 +1,41 @@
+"""Three lights, in words and signs: what the words see of the padding and of the future, and the fully masked rows."""
+
+import torch
+from torch import Tensor
+
+from masklab.labs.rosetta import BLOCKS, Dialect
+
+EMPTY = {"SDPA": "zeros", "HF eager": "uniform", "MHA": "NaN"}  # what a fully masked row gives
+
+
+def lights_of(weights: Tensor, added: Tensor, mask: Tensor, is_word: Tensor, reader: Dialect) -> str:
+    """What the words see of the padding and of the future, and what a fully masked row gives, in one line.
+
+    Shapes: ``weights``, ``added`` and ``mask`` (L, L), of which ``mask`` is bool, True = may attend; ``is_word`` (L,).
+
+    >>> from masklab.labs.rosetta import DIALECTS
+    >>> one = torch.ones(1, 1)
+    >>> lights_of(one, one - 1, one > 0, torch.tensor([True]), DIALECTS["sdpa"])
+    'Pads visible? ✓ no · Future visible? ✓ no · Fully masked rows: none'
+    """
+    seen = (weights > 0) & is_word[:, None]
+    later = torch.ones_like(mask).triu(1)
+    says = [_light(seen & hidden, mask) for hidden in (~is_word[None], later)]
+    return f"Pads visible? {says[0]} · Future visible? {says[1]} · Fully masked rows: {_empty(weights, added, reader)}"
+
+
+def _empty(weights: Tensor, added: Tensor, reader: Dialect) -> str:
+    """How many rows are fully masked, what comes of them here, and what others would give."""
+    rows = weights[(added <= BLOCKS).all(dim=-1)]
+    if not len(rows):
+        return "none"
+    here = "NaN" if rows.isnan().any() else "uniform" if rows.any() else "zeros"
+    others = ", ".join(f"{name}: {gives}" for name, gives in EMPTY.items() if name != reader.reader)
+    return f"{len(rows)} → {reader.reader}: {here} ({others})"
+
+
+def _light(seen: Tensor, mask: Tensor) -> str:
+    """Whether something is seen, and who lets it: the mask, or a library that reads it in another way."""
+    if not seen.any():
+        return "✓ no"
+    return "✗ yes, though the mask blocks it" if (seen & ~mask).any() else "yes, as the mask says"
