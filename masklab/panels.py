@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any
 
 from torch import Tensor
 
@@ -243,6 +244,19 @@ def number(value: float, kind: str = "score") -> str:
         return f"{sign}{digits}e{power}"
     text = str(Decimal(size).quantize(Decimal("1" if whole else "0.01"), ROUND_HALF_UP))
     return sign + text if float(text) else text
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can carry it: a list for each sequence; NaN and the infinities by name, as JavaScript has them.
+
+    >>> plain(((0, 1), (2, math.nan), (3, -math.inf)))
+    [[0, 1], [2, 'NaN'], [3, '-Infinity']]
+    """
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def largest(values: Tensor) -> float:

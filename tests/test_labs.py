@@ -35,7 +35,9 @@ class State(controls.State):
     sentences: tuple[str, ...] = control(("a b",), Sentences(label="Sentences"))
     shown: int = control(0, Position())
     painted: tuple = control((), Cells())
-    losses: tuple = control((), Cells(low=0, high=5))
+    losses: tuple = control((), Cells(how="number", low=0, high=5))
+    logits: tuple = control((), Cells(how="number"))
+    gaps: tuple = control((), Cells(how="number", low=1))
 
 
 def draw(state: State) -> Picture:
@@ -104,6 +106,11 @@ WRONG = [
     ("losses", [[0, 0, 9.0]], "each number in losses must be from 0 to 5, got [[0, 0, 9.0]]."),
     ("losses", [[0, 0, math.nan]], "losses must be a list of [row, column, number], got [[0, 0, nan]]."),
     ("losses", [[0.5, 0, 1.0]], "losses must be a list of [row, column, number], got [[0.5, 0, 1.0]]."),
+    ("losses", [[0, 0, "NaN"]], "losses must be a list of [row, column, number], got [[0, 0, 'NaN']]."),
+    ("losses", [[0, 0, "Infinity"]], "each number in losses must be from 0 to 5, got [[0, 0, 'Infinity']]."),
+    ("logits", [[0, 0, "nan"]], "logits must be a list of [row, column, number], got [[0, 0, 'nan']]."),
+    ("logits", [["NaN", 0, 1]], "logits must be a list of [row, column, number], got [['NaN', 0, 1]]."),
+    ("gaps", [[0, 0, "-Infinity"]], "each number in gaps must be at least 1, got [[0, 0, '-Infinity']]."),
     ("losses", [[math.inf, 0, 1.0]], "losses must be a list of [row, column, number], got [[inf, 0, 1.0]]."),
 ]
 
@@ -121,12 +128,19 @@ def test_a_wrong_value_is_one_sentence_and_the_last_picture_stays(key, value, sa
     assert one.picture["problem"] == "" and one.picture["values"] != before["values"]
 
 
+def test_a_number_that_is_none_goes_to_the_page_and_comes_back_by_name():
+    state = State().changed({"logits": [[0, 1, "NaN"]]})
+    assert math.isnan(state.logits[0][2]) and state.raw()["logits"] == [[0, 1, "NaN"]]
+
+
 @pytest.mark.parametrize(("key", "value", "read"), [
     ("side", "left", "left"), ("layers", 2, 2), ("pad", -3, -3.0), ("pad", 0.1, 0.1), ("seed", 999, 999),
     ("predict", True, True), ("sentences", ["", "\ud800"], ("", "\ud800")), ("sentences", [], ()),
     ("sentences", [str(i) for i in range(9)], ("0", "1", "2", "3", "4", "5")), ("shown", -(10**30), -(10**30)),
     ("painted", [[0, 1], [-1, 7]], ((0, 1), (-1, 7))), ("painted", (), ()), ("losses", [[0, 1, 2]], ((0, 1, 2.0),)),
-    ("losses", [[3, 1, 0.5]], ((3, 1, 0.5),)),
+    ("losses", [[3, 1, 0.5]], ((3, 1, 0.5),)), ("gaps", [[0, 0, "Infinity"]], ((0, 0, math.inf),)),
+    ("logits", [[0, 1, "Infinity"], [2, 0, "-Infinity"], [1, 1, -2]],
+     ((0, 1, math.inf), (2, 0, -math.inf), (1, 1, -2.0))),
 ])  # fmt: skip
 def test_a_right_value_is_read_with_its_type(key, value, read):
     state = State().changed({key: value})
@@ -373,7 +387,7 @@ def values_of(how: Control):
         return st.integers(-2, 9)
     if isinstance(how, Cells):
         cell = [st.integers(-1, 8), st.integers(-1, 8)]
-        number = [] if how.low is None else [st.floats(how.low, how.high)]
+        number = [st.floats(how.low, how.high)] if how.how == "number" else []
         return st.lists(st.tuples(*cell, *number).map(list), max_size=4)
     return st.booleans()
 

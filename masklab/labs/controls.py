@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from masklab.panels import plain
+
 TYPES = ("sentences", "choice", "slider", "number", "toggle")  # what the page can show
 MOST_CELLS = 20_000  # more than anybody paints; to read so many takes some 10 ms
 _repr = reprlib.Repr()
@@ -173,38 +175,63 @@ class Position(Control):
 
 @dataclass(frozen=True, kw_only=True)
 class Cells(Control):
-    """What was edited in a panel's cells: (row, column) each, and with ``low`` and ``high`` the number that was set."""
+    """What was edited in a panel's cells, as its `Edit` has it: [row, column], or [row, column, number].
 
+    The page has NaN and the infinities by name ("NaN", "Infinity", "-Infinity"), since JSON has no such numbers.
+    Infinities lie beyond any limit, and NaN may stand where there are not two.
+    """
+
+    how: str = "toggle"
     low: float | None = None
     high: float | None = None
 
     def parse(self, name: str, value: Any) -> tuple[tuple, ...]:
         """The cells, whether or not a panel has them, but not endlessly many."""
-        kind = "[row, column]" if self.low is None else "[row, column, number]"
+        has_numbers = self.how == "number"
+        kind = "[row, column, number]" if has_numbers else "[row, column]"
         if not isinstance(value, (list, tuple)):
             raise must(name, f"a list of {kind}", value)
         if len(value) > MOST_CELLS:
             raise BadInput(f"{name} must have at most {MOST_CELLS:,} cells, got {len(value):,}.")
-        cells = _table(value, width=kind.count(",") + 1, kinds="i" if self.low is None else "if")
-        if cells is None:
+        cells = _table(value, width=3 if has_numbers else 2, kinds="if" if has_numbers else "i")
+        if cells is None or (None not in (self.low, self.high) and np.isnan(cells).any()):
             raise must(name, f"a list of {kind}", value)
-        if self.low is None:
+        if not has_numbers:
             return tuple(map(tuple, cells.tolist()))
-        if not ((cells[:, 2] >= self.low) & (cells[:, 2] <= self.high)).all():
-            raise must(f"each number in {name}", f"from {self.low:g} to {self.high:g}".replace("-", "−"), value)
+        if (cells[:, 2] < _or(self.low, -np.inf)).any() or (cells[:, 2] > _or(self.high, np.inf)).any():
+            raise must(f"each number in {name}", self._range(), value)
         return tuple((int(row), int(column), float(number)) for row, column, number in cells.tolist())
+
+    def _range(self) -> str:
+        """The limits in words."""
+        low, high = (f"{_or(end, 0):g}".replace("-", "−") for end in (self.low, self.high))
+        if None in (self.low, self.high):
+            return f"at most {high}" if self.low is None else f"at least {low}"
+        return f"from {low} to {high}"
+
+
+def _or(end: float | None, otherwise: float) -> float:
+    """A limit, or what stands for none."""
+    return otherwise if end is None else end
 
 
 def _table(value: Sequence, *, width: int, kinds: str) -> np.ndarray | None:
-    """Lists of ``width`` finite numbers as an array, the first two of them integers; None for anything else."""
+    """Lists of ``width`` numbers as an array, the first two of them integers; None for anything else."""
     if not value:
         return np.zeros((0, width), dtype=int)
     try:
-        cells = np.array(value)
+        cells = np.array([_unnamed(cell) for cell in value] if width == 3 else value)
     except (TypeError, ValueError, OverflowError):
         return None
-    fits = cells.shape[1:] == (width,) and cells.dtype.kind in kinds and np.isfinite(cells).all()
+    fits = cells.shape[1:] == (width,) and cells.dtype.kind in kinds and np.isfinite(cells[:, :2]).all()
     return cells if fits and (cells[:, :2] == np.floor(cells[:, :2])).all() else None
+
+
+def _unnamed(cell: Any) -> Any:
+    """A cell with its number, where that came by name."""
+    if isinstance(cell, (list, tuple)) and len(cell) == 3 and cell[2] in ("NaN", "Infinity", "-Infinity"):
+        return [*cell[:2], float(cell[2])]
+    return cell
 
 
 def control(default: Any, how: Control) -> Any:
@@ -232,7 +259,7 @@ class State:
 
     def raw(self) -> dict[str, Any]:
         """As plain data, for the page."""
-        return {name: _listed(getattr(self, name)) for name in controls_of(type(self))}
+        return {name: plain(getattr(self, name)) for name in controls_of(type(self))}
 
 
 def settings(state: State, changes: Mapping[str, Any]) -> State:
@@ -288,8 +315,3 @@ def specs(state: State) -> list[dict[str, Any]]:
     """
     reset = {"type": "button", "name": "reset", "label": "Reset", "sets": state.raw()}
     return [reset, *(how.spec(name) for name, how in controls_of(type(state)).items() if how.type)]
-
-
-def _listed(value: Any) -> Any:
-    """A value with lists for its tuples, as JSON has them."""
-    return [_listed(one) for one in value] if isinstance(value, tuple) else value

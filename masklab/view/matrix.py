@@ -10,7 +10,7 @@ import numpy as np
 import traitlets
 
 from masklab import panels
-from masklab.panels import Edit, Panel, Picture, Sentence, one_line
+from masklab.panels import Edit, Panel, Picture, Sentence, one_line, plain
 from masklab.view import join, link
 from masklab.view.palette import PALETTE
 
@@ -195,7 +195,7 @@ def _sentence(sentence: Sentence) -> dict:
 
 def _edits(edits: Edit | None) -> dict | None:
     """What may be changed, as plain data."""
-    return None if edits is None else asdict(edits) | {"cells": [list(cell) for cell in edits.cells]}
+    return None if edits is None else asdict(edits) | {"cells": plain(edits.cells)}
 
 
 def _line(words: Sequence[str], pads: Sequence[bool]) -> dict:
