@@ -23,7 +23,7 @@ RULE = masks.causal()
 def lesson():
     """What the cells of part 3 define, and those of part 6 that train nothing."""
     return cells(
-        "causal_masks", "A_causal = ", "def causal_mask", "def attend", "def run_cached", "lower_right = ",
+        "causal_masks", "A_causal = ", "def no_future", "def attend", "def run_cached", "lower_right = ",
         "from masklab import masks", "def weights_of", "from masklab.toy", "A_weights", "output = ", "def shifted",
         "class Suspect", "def later_gradient",
     )  # fmt: skip
@@ -32,7 +32,7 @@ def lesson():
 @pytest.mark.parametrize("length", [1, 2, 5, 9])
 def test_the_mask_is_the_librarys(lesson, length):
     library = RULE.tensor(queries=length, keys=length)[0, 0]
-    assert torch.equal(lesson["causal_mask"](length), library)
+    assert torch.equal(lesson["no_future"](length), library)
     bias = torch.triu(torch.full((length, length), -math.inf), diagonal=1)
     assert torch.equal(bias == 0, library)
 
@@ -53,13 +53,13 @@ def test_the_steps_by_hand_are_the_librarys_attention(lesson):
     torch.testing.assert_close(lesson["A_masked"], stages.masked[0, 0])
     torch.testing.assert_close(lesson["A_weights"], stages.weights[0, 0])
     torch.testing.assert_close(lesson["output"], stages.output[0, 0])
-    by_function = lesson["attend"](lesson["Q"], lesson["K"], lesson["V"], lesson["causal_mask"](5))
+    by_function = lesson["attend"](lesson["Q"], lesson["K"], lesson["V"], lesson["no_future"](5))
     torch.testing.assert_close(by_function, stages.output[0, 0])
 
 
 @pytest.mark.parametrize(("new", "total"), [(1, 6), (3, 6), (6, 6), (2, 3)])
 def test_the_mask_with_a_cache_is_the_librarys_and_torchs(lesson, new, total):
-    ours = torch.ones(new, total, dtype=torch.bool).tril(diagonal=total - new)  # as in run_cached
+    ours = lesson["no_future"](total)[-new:]  # as in run_cached
     assert torch.equal(ours, RULE.tensor(queries=new, keys=total)[0, 0]) is (new == total)
     assert torch.equal(ours, masks.causal(offset=total - new).tensor(queries=new, keys=total)[0, 0])
     q, k = torch.randn(2, 1, 1, total, 4, generator=torch.Generator().manual_seed(0))
@@ -75,7 +75,7 @@ def test_a_cache_gives_the_same_in_any_chunks(lesson, sizes):
     for chunk in lesson["x"].split(list(sizes)):
         part, cache = lesson["run_cached"](chunk, cache)
         parts.append(part)
-    torch.testing.assert_close(torch.cat(parts), lesson["run"](lesson["x"], lesson["causal_mask"](6)))
+    torch.testing.assert_close(torch.cat(parts), lesson["run"](lesson["x"], lesson["no_future"](6)))
 
 
 # Labels
