@@ -24,7 +24,7 @@ ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the 
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
 SIGNS = {NOT_MARKED: "", RIGHT: "✓", MISSED: "✗", EXTRA: "!"}
-BLOCKED, SET, PRESSED = "▨", "✎", "●"  # a blocked cell; a number that a learner set; a chip that is on
+BLOCKED, SET, PRESSED = "▨", "✎", "●"  # a blocked cell; a number that a learner set; a chip that is on, a current row
 WHOLE = ("ids", "mask")  # kinds whose values are written without decimals
 BOOLS = ("False", "True")  # how values of kind "bool" are written
 LARGE, LARGE_ID = 1e5, 1e10  # from here on a number is written with a power of ten
@@ -92,8 +92,8 @@ class Panel:
     ``sign`` stands between the panel before and this one. ``say`` is this panel's part of the spoken line;
     ``{}`` is the value. ``edits`` says what a learner may change in the cells.
     ``limit`` fixes the upper end of the scale, where it isn't always 1. ``start`` says where the first row and column
-    are among all that is linked: a query whose past is in a cache has ``(5, 0)``. Panels shown together need
-    different names.
+    are among all that is linked: a query whose past is in a cache has ``(5, 0)``. ``current`` is the row
+    that the picture is about. Panels shown together need different names.
     A ``small`` panel has narrow cells, and to the eye no words beside them: for one beside others of the same words.
     Bars, of kind "probability", are one column with at most MOST_BARS rows; RIGHT marks the right answer.
     Raises ValueError when a part doesn't fit the values, TypeError for values that are not a tensor.
@@ -119,6 +119,7 @@ class Panel:
     edits: Edit | None = None
     limit: float | None = None
     start: tuple[int, int] = (0, 0)
+    current: int | None = None
     small: bool = False
 
     def __post_init__(self):
@@ -133,6 +134,8 @@ class Panel:
             raise ValueError(
                 f"bars must be one column of at most {MOST_BARS} rows, got {shape} in panel {self.name!r}."
             )
+        if self.current is not None and not 0 <= self.current < shape[0]:
+            raise ValueError(f"current must be one of the {shape[0]} rows of panel {self.name!r}, got {self.current}.")
         if self.limit is not None and not 0 <= self.limit < math.inf:
             raise ValueError(f"limit of panel {self.name!r} must be a positive number, got {self.limit}.")
 
@@ -346,6 +349,17 @@ def _cell(panel: Panel, row: int, column: int, changed: frozenset[tuple[int, int
     return number(value, panel.kind) + hatch + pencil + mark
 
 
+def row_labels(panel: Panel) -> list[str]:
+    """The words beside the rows, as they are drawn; a sign stands before the current one.
+
+    >>> import torch
+    >>> row_labels(Panel(name="w", kind="weight", values=torch.ones(2, 1), rows="ab", columns="c", title="", meaning="",
+    ...                  current=1))
+    ['a', '● b']
+    """
+    return [f"{PRESSED} " * (i == panel.current) + label(row) for i, row in enumerate(panel.rows)]
+
+
 def text(panel: Panel) -> str:
     """The panel's text twin: a title, a sentence, and a table in plain characters.
 
@@ -378,6 +392,7 @@ def _table(panel: Panel) -> list[list[str]]:
     """What the text twin writes, line by line: labels, cells as far as they are shown, bars, notes."""
     shown, changed = range(min(len(panel.columns), WRITTEN)), was_set(panel)
     heads, names = _heads(panel.columns, panel.column_pads), _heads(panel.rows, panel.row_pads)
+    names = [PRESSED * (i == panel.current) + name for i, name in enumerate(names)]
     table = [["", *(heads[j] for j in shown)]]
     for i, name in enumerate(names[:WRITTEN]):
         table.append([name, *(_cell(panel, i, j, changed) for j in shown)])

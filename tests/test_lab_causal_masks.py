@@ -123,7 +123,9 @@ def test_the_views_show_one_row_each_in_its_own_frame(t):
         row = values(training, name)[t, : t + 1]
         torch.testing.assert_close(values(generation, name)[t], row, atol=1e-5, rtol=0)
         torch.testing.assert_close(values(cached, name)[0], row, atol=1e-5, rtol=0)
+    assert [panels["weights"].current for panels in (training, generation, cached)] == [t, t, 0]
     assert cached["weights"].start == (t, 0) and cached["weights"].rows == [[BOS, *TEXT.split()][t]]
+    assert generation["scores"].limits == cached["scores"].limits == training["scores"].limits  # and its colours
     for panels in (generation, cached):
         torch.testing.assert_close(values(panels, "next"), values(training, "next"), atol=1e-5, rtol=0)
         torch.testing.assert_close(values(panels, "loss"), values(training, "loss"), atol=1e-5, rtol=0)
@@ -140,6 +142,16 @@ def test_what_is_not_there_yet_looks_like_padding():
     sentence = lesson.draw(state(view="generation")).sentences[0]
     assert sentence.pads == [False] * 4 + [True] * 2
     assert not any(lesson.draw(state()).sentences[0].pads)
+
+
+def test_generation_goes_on_by_itself_from_the_step():
+    model, ids = lesson.trained("causal"), ids_of()[:, :4]
+    for _ in range(6):
+        ids = torch.cat([ids, model(ids)[:, -1:].argmax(dim=-1)], dim=1)
+    text = " ".join(VOCABULARY.decode(ids[0, 4:])).partition(EOS)
+    assert f'By itself it goes on: "{text[0]}{text[1]}".' in summary(view="generation")
+    assert "By itself" not in summary(view="generation", sentences=["cat " * 31], step=31)  # there is no room
+    assert "By itself" not in summary() and "By itself" not in summary(view="cached")
 
 
 def test_the_cached_view_says_what_comes_from_the_cache():

@@ -151,6 +151,14 @@ def test_a_bool_is_written_as_python_writes_it():
     assert mask.scale == "plain" and mask.legend == ""
 
 
+def test_a_sign_stands_before_the_current_row():
+    square = {"values": torch.zeros(2, 2), "rows": ["The", "cat"], "columns": ["The", "cat"]}
+    assert panels.text(panel(current=1, **square)).splitlines()[2:] == ["The   0.00  0.00", "●cat  0.00  0.00"]
+    assert "●" not in panels.text(panel(**square))
+    with pytest.raises(ValueError, match="current must be one of the 2 rows of panel 'weights', got 2"):
+        panel(current=2, **square)
+
+
 # Bars
 
 

@@ -79,8 +79,10 @@ def test_what_may_be_edited_and_what_is_linked_goes_with_the_panel_and_the_sente
     assert (panel["edits"], panel["axes"], panel["links"]) == (sent, ["sentence", "position"], ["sentence", "key"])
     assert (sentence["below"], sentence["pressed"], sentence["edits"]) == (["1", "�0"], [True, False], sent)
     plain = serialize(one_panel([[1.0]]), serial=1)["panels"][0]
-    assert (plain["edits"], plain["links"], plain["start"]) == (None, ["query", "key"], [0, 0])
-    assert serialize(one_panel([[1.0]], start=(5, 0)), serial=1)["panels"][0]["start"] == [5, 0]
+    assert (plain["edits"], plain["links"]) == (None, ["query", "key"])
+    assert (plain["start"], plain["current"]) == ([0, 0], None)
+    cached = serialize(one_panel([[1.0]], start=(5, 0), current=0), serial=1)["panels"][0]
+    assert (cached["start"], cached["current"]) == ([5, 0], 0)
 
 
 def test_a_legend_goes_only_where_no_number_is_written():

@@ -10,7 +10,7 @@ from matplotlib.path import Path
 from masklab.figures.layout import BAR_WIDTH, LINE, SIGN_GAP, Block
 from masklab.figures.letters import GREY, INK, shape, write
 from masklab.figures.paint import BAR, BLOCKED, HATCH, HOLE, blocked, colours, hexes, inks, values
-from masklab.panels import EXTRA, MISSED, RIGHT, SET, SIGNS, Panel, label, number, was_set
+from masklab.panels import EXTRA, MISSED, RIGHT, SET, SIGNS, Panel, label, number, row_labels, was_set
 
 HATCHES = {RIGHT: "++", MISSED: "xx", EXTRA: "--"}  # a mark where there is no room for its sign
 
@@ -49,11 +49,11 @@ def look(pad: bool, size: float) -> dict:
 
 def _draw_labels(axes: Axes, block: Block) -> None:
     """Names of rows and columns; only some where they would overlap."""
-    panel, (w, h) = block.panel, block.cell
+    panel, (w, h), rows = block.panel, block.cell, row_labels(block.panel)
     columns = {"rotation": 90, "va": "bottom"} if block.upright else {"va": "bottom"}
     for i in range(0, len(panel.rows), _every(h)):
         how = look(bool(panel.row_pads and panel.row_pads[i]), block.name)
-        write(axes, block.x - 5, block.y + (i + 0.5) * h, label(panel.rows[i]), ha="right", **how)
+        write(axes, block.x - 5, block.y + (i + 0.5) * h, rows[i], ha="right", **how)
     for j in range(0, len(panel.columns), _every(w)):
         how = look(bool(panel.column_pads and panel.column_pads[j]), block.name) | columns
         write(axes, block.x + (j + 0.5) * w, block.y - 4, label(panel.columns[j]), ha="center", **how)

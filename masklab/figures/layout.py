@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from masklab.figures.letters import folded, width
-from masklab.panels import WRITTEN, Panel, label, number
+from masklab.panels import WRITTEN, Panel, label, number, row_labels
 
 # Up to so many rows and columns: the width and height of a cell, the size of its number, the size of a label.
 SIZES = ((8, 36, 32, 10, 11), (12, 31, 26, 9, 11), (WRITTEN, 25.5, 24, 8, 10))
@@ -115,7 +115,7 @@ def _block(panel: Panel, longest: int, *, sign: str, captions: bool) -> Block:
         panel=replace(panel, sign=sign), cell=(across, down), number=digits, name=name, upright=upright,
         caption=caption,
         sign=width(sign, 13, "bold") + SIGN_GAP if sign else 0,
-        labels=max((width(label(r), name) for r in panel.rows), default=0) + 6,
+        labels=max((width(r, name) for r in row_labels(panel)), default=0) + 6,
         header=40 + (names + 4 if upright else 16),
         body=max([body, *(width(line, 11) for line in caption)]),
     )  # fmt: skip

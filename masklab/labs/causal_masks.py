@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from masklab import masks
-from masklab.corpus import BOS, EOS, UNK, VOCABULARY, words_of
+from masklab.corpus import BOS, EOS, UNK, VOCABULARY, until_end, words_of
 from masklab.labs.bars import guesses_panel
 from masklab.labs.controls import Choice, Position, Sentences, control, settings
 from masklab.labs.guess import NO_GUESS, GuessState
@@ -18,7 +18,7 @@ from masklab.labs.lab import Lab
 from masklab.labs.reading import logits_one_by_one, read
 from masklab.labs.sentences import check_counts
 from masklab.labs.stages import weighing
-from masklab.models import GPT, language_loss
+from masklab.models import GPT, language_loss, next_logits, write
 from masklab.panels import Edit, Panel, Picture, Sentence, largest
 from masklab.tiny import fit, tiny_gpt
 
@@ -28,6 +28,7 @@ VIEWS = {"training": "training (all at once)", "generation": "generation (one by
 TRAINED_WITH = {"causal": "causal mask", "too far": "one too far", "none": "no mask"}
 MASKS = {"trained": "as trained", "causal": "causal", "too far": "one too far", "none": "off"}
 SEEN = 9  # tokens of the longest text in training
+WRITTEN = 6  # tokens that the model writes by itself
 SAME = 1e-5  # what is computed in two ways differs by less
 
 
@@ -98,15 +99,16 @@ def draw(state: State, models: Mapping[str, GPT] | None = None) -> Picture:
         allowed[0, 0, first:end, :end] = guess.used
 
     logits, attention = read(model, ids[:, :end], allowed[..., :end, :end], first=first)  # (end − first, V)
-    at_once = logits if state.view == "training" else model(ids, allowed)[0]  # (L, V)
+    at_once, whole = (logits, attention) if state.view == "training" else read(model, ids, allowed)  # (L, V)
     one_by_one = logits_one_by_one(model, ids, allowed)  # (L, V)
     words = [*VOCABULARY.decode(ids[0]), EOS]  # as the model reads them, and what comes after the last
-    loss = _loss_panel(words, at_once, one_by_one)
-    square = {"rows": words[first:end], "columns": words[:end], "start": (first, 0)}
-    stages = weighing(attention, {"scores": largest(attention.scores), "weights": 1.0}, square, guess)
+    loss = _loss_panel(words, t, at_once, one_by_one)
+    square = {"rows": words[first:end], "columns": words[:end], "start": (first, 0), "current": t - first}
+    stages = weighing(attention, {"scores": largest(whole.scores), "weights": 1.0}, square, guess)
     other = model(ids[:, : t + 1], allowed[..., : t + 1, : t + 1])[0, -1] if state.view == "training" else at_once[t]
     told = [
         _cheating(words, t, attention.weights[0, 0], allowed[0, 0]) if state.view == "training" else "",
+        _written(model, ids[:, : t + 1], rule) if state.view == "generation" and not guess else "",
         _compared(state.view, words[t], t, logits[t - first], other),
         f"Mean loss: {loss.values[:, 0].mean():.2f} all at once, {loss.values[:, 1].mean():.2f} one by one.",
         f"No text in training had more than {SEEN} tokens." if L > SEEN else "",
@@ -147,16 +149,23 @@ def _next_panel(words: Sequence[str], t: int, logits: Tensor) -> Panel:
     )
 
 
-def _loss_panel(words: Sequence[str], at_once: Tensor, one_by_one: Tensor) -> Panel:
+def _loss_panel(words: Sequence[str], t: int, at_once: Tensor, one_by_one: Tensor) -> Panel:
     """The loss of each next word, computed in both ways. Shapes: logits (L, V) each."""
     labels = torch.tensor(VOCABULARY.encode(words[1:]))
     losses = [F.cross_entropy(logits, labels, reduction="none") for logits in (at_once, one_by_one)]
     return Panel(
         name="loss", kind="loss", values=torch.stack(losses, dim=1), title="loss of each next word", sign="−log →",
         rows=words[:-1], columns=["all at once", "one by one"], axes=("query", "loss"), say="{}",
-        row_notes=words[1:], notes_title="next", limit=math.log(len(VOCABULARY)),
+        row_notes=words[1:], notes_title="next", limit=math.log(len(VOCABULARY)), current=t,
         meaning=f"−log of the next word's probability. Guessing costs ln V = {math.log(len(VOCABULARY)):.2f}.",
     )  # fmt: skip
+
+
+def _written(model: GPT, ids: Tensor, rule: masks.Rule) -> str:
+    """What the model writes after a text by itself. Shape: ``ids`` (1, t + 1)."""
+    room = model.embed.position.num_embeddings - ids.shape[1]
+    new = write(lambda text: next_logits(model, text, rule), ids, max_new_tokens=min(WRITTEN, room))
+    return f'By itself it goes on: "{" ".join(until_end(new)[0])}".' if room else ""
 
 
 def _cheating(words: Sequence[str], t: int, weights: Tensor, allowed: Tensor) -> str:

@@ -171,6 +171,7 @@ def _panel(panel: Panel, offset: int) -> dict:
         "axes": list(panel.axes),
         "links": list(panel.links or panel.axes),
         "start": list(panel.start),
+        "current": panel.current,
         "sign": panel.sign,
         "say": panel.say,
         "row_notes": [one_line(note) for note in panel.row_notes],

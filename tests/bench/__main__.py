@@ -15,8 +15,8 @@ from pathlib import Path
 from tests.bench import imports, keystrokes, notebooks, report, stages
 
 README = Path(__file__).parents[2] / "README.md"
-PARTS = ("keystrokes", "stages", "imports", "notebooks", "masks", "experiments")
-IN_THE_README = ("keystrokes", "imports", "notebooks")
+PARTS = ("keystrokes", "labs", "stages", "imports", "notebooks", "masks", "experiments")
+IN_THE_README = ("keystrokes", "labs", "imports", "notebooks")
 STAGE_SIZES = (5, 16, 32, 128)
 
 
@@ -47,7 +47,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 def measure(parts, *, quick: bool) -> dict[str, report.Table]:
     """One table for each part, in the order in which they are printed."""
     tables = {}
-    if {"keystrokes", "stages"} & set(parts):
+    if {"keystrokes", "labs", "stages"} & set(parts):
         tables |= in_the_browser(parts, quick=quick)
     if "imports" in parts:
         say("importing")
@@ -70,9 +70,11 @@ def in_the_browser(parts, *, quick: bool) -> dict[str, report.Table]:
     tables = {}
     with keystrokes.lab_server() as (server, browser):
         facts = machine(browser.version)
+        plan = keystrokes.QUICK if quick else keystrokes.FULL
         if "keystrokes" in parts:
-            plan = keystrokes.QUICK if quick else keystrokes.FULL
             tables["keystrokes"] = report.keystrokes(keystrokes.measure(server, browser, plan, say), machine=facts)
+        if "labs" in parts:
+            tables["labs"] = report.labs(keystrokes.measure_labs(server, browser, plan, say), words=plan.lab_size)
         if "stages" in parts:
             tables["stages"] = report.stages(stages.measure(server, browser, STAGE_SIZES, 8 if quick else 20, say))
     return tables

@@ -1,5 +1,6 @@
 """Keystroke to painted pixels, in a real JupyterLab: the lab, a bare echo, and matplotlib in an Output widget."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ from tempfile import TemporaryDirectory
 import nbformat
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from tests.bench.report import Against
 from tests.bench.sentences import letters, sentences, splits
 from tests.browser.conftest import FLAGS, MISSING, chromium_path
 from tests.browser.server import Server, jupyterlab, open_notebook, run_all
+from tests.lessons import labs
 
 HERE = Path(__file__).parent
 KINDS = ("lab", "echo", "pyplot")
@@ -31,6 +34,7 @@ class Plan:
     presses: Mapping[str, int]
     sizes: Sequence[int] = (5, 8, 16, 32, 64, 128)
     split_size: int = 8
+    lab_size: int = 16  # where each lesson's lab is measured
 
 
 FULL = Plan({"lab": 30, "echo": 30, "pyplot": 8})
@@ -52,14 +56,17 @@ def lab_server() -> Iterator[tuple[Server, Browser]]:
 
 
 def notebooks() -> dict[str, nbformat.NotebookNode]:
-    """One notebook a kind, and one in which the lab's steps are timed."""
-    return {kind: notebook(kind) for kind in KINDS} | {"timed": notebook("clock", "lab")}
+    """One notebook a kind, one a lesson with its lab, and one in which the steps of lesson 05's lab are timed."""
+    kinds = {kind: notebook(kind) for kind in KINDS}
+    lessons = {f"lab-{name}": notebook("lab", lesson=name) for name in labs()}
+    return kinds | lessons | {"timed": notebook("clock", "lab")}
 
 
-def notebook(*names: str) -> nbformat.NotebookNode:
-    """A notebook whose cells are the files of these names in cells/."""
+def notebook(*names: str, lesson: str = "attention_padding") -> nbformat.NotebookNode:
+    """A notebook whose cells are the files of these names in cells/, with this lesson in the place of lesson 05."""
     sources = [(HERE / "cells" / f"{name}.py").read_text(encoding="utf-8") for name in names]
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    cells = [nbformat.v4.new_code_cell(source.replace("attention_padding", lesson)) for source in sources]
+    made = nbformat.v4.new_notebook(cells=cells)
     for cell in made.cells:
         cell.metadata.jupyter = {"source_hidden": True}  # the window is for what is measured
     made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
@@ -87,6 +94,22 @@ def measure(server: Server, browser: Browser, plan: Plan, say: Callable[[str], N
     results |= rounds(pages, plan.split_size, plan, edit="word", box=LONGEST)
     for page in pages.values():
         page.context.close()
+    return results
+
+
+def measure_labs(server: Server, browser: Browser, plan: Plan, say: Callable[[str], None]) -> dict[str, Against]:
+    """Each lesson's lab that has sentences beside the floor, a letter changed in a sentence without padding."""
+    echo, results = opened(browser, server, "echo"), {}
+    for name, module in labs().items():
+        if not hasattr(module.State(), "sentences"):
+            continue
+        say(f"keystrokes in the lab of {name}")
+        page = opened(browser, server, f"lab-{name}")
+        found = rounds({"lab": page, "echo": echo}, plan.lab_size, plan, edit="letter", box=LONGEST)
+        has_model = "models" in inspect.signature(module.lab).parameters
+        results[name] = Against(*found.values(), has_model=has_model)
+        page.context.close()
+    echo.context.close()
     return results
 
 

@@ -10,7 +10,7 @@
       watch: ".mlab-root",
       changes: { attributeFilter: ["data-serial"] }, // the view writes it when everything else is done
       look: (root) => root.dataset.serial,
-      answers: (root, box) => chips(box).map((chip) => chip.textContent).join(" ") === words(box.value),
+      answers: (root, box) => chips(box).map((chip) => chip.textContent).join(" ").endsWith(words(box.value)), // [BOS] may stand before it
     },
     echo: {
       boxes: ".bench-box input",

@@ -10,6 +10,7 @@ from masklab.training import Result
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 FLOOR_AT_MOST = {5: 1.25, 8: 1.25, 16: 1.25, 32: 1.5, 128: 3.0}  # tokens: times the floor
 FASTER_AT_LEAST = {5: 6.0, 16: 20.0}  # tokens: times faster than matplotlib
+LAB_AT_MOST = {False: 1.25, True: 1.5}  # a lesson's lab without and with a trained model: times the floor
 IMPORT_SECONDS, IMPORT_MB = 0.15, 40.0  # added to torch
 NOISE = 0.02  # of a ratio between two ways to build a mask: the same work done twice differs by this much
 
@@ -21,6 +22,15 @@ class Table:
     title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Against:
+    """Milliseconds of a lab's presses beside the floor's, and whether the lab has a trained model."""
+
+    lab: Sequence[float]
+    floor: Sequence[float]
+    has_model: bool
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -64,6 +74,17 @@ def keystrokes(results: Mapping[tuple, Sequence[float]], *, machine: str) -> Tab
         rows.append([name, spread(lab), spread(echo), floor, spread(pyplot), faster])
     header = ["tokens", "lab", "floor", "lab ÷ floor", "matplotlib", "matplotlib ÷ lab"]
     return Table(f"Keystroke to painted pixels, in ms: median (p95), on {machine}", header, rows)
+
+
+def labs(results: Mapping[str, Against], *, words: int) -> Table:
+    """One line for each lesson's lab, beside the floor that was measured in turn with it."""
+    rows = [
+        [name, spread(one.lab), spread(one.floor),
+         verdict(median(one.lab) / median(one.floor), at_most=LAB_AT_MOST[one.has_model])]
+        for name, one in results.items()
+    ]  # fmt: skip
+    return Table(f"Keystroke to painted pixels in each lab at {words} words, in ms: median (p95)",
+                 ["lesson", "lab", "floor", "lab ÷ floor"], rows)  # fmt: skip
 
 
 def spread(values: Sequence[float]) -> str:

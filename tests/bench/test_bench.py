@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from masklab.training import Result
 from tests.bench import __main__ as command
 from tests.bench import keystrokes, report, sentences, stages
+from tests.lessons import labs
 
 FLOATS = st.floats(0, 1e6)
 
@@ -102,6 +103,20 @@ def test_keystrokes_say_what_is_met_and_give_a_new_word_no_target():
     letter, word = report.keystrokes(RESULTS, machine="2 cores").rows
     assert letter == ["5", "55 (60)", "46 (47)", "1.20 (≤ 1.25 met)", "410 (419)", "7.45 (≥ 6 met)"]
     assert word == ["5 ± a word", "90 (90)", "45 (45)", "2.00", "450 (450)", "5.00"]
+
+
+def test_a_lab_with_a_model_may_take_longer():
+    results = {name: report.Against([56.0], [40.0], has_model=name == "gpt") for name in ("toy", "gpt")}
+    table = report.labs(results, words=16)
+    assert table.rows == [["toy", "56 (56)", "40 (40)", "1.40 (≤ 1.25 missed)"],
+                          ["gpt", "56 (56)", "40 (40)", "1.40 (≤ 1.5 met)"]]  # fmt: skip
+    assert "at 16 words" in table.title
+
+
+def test_every_lesson_has_a_notebook_with_its_own_lab():
+    made = keystrokes.notebooks()
+    for name in labs():
+        assert f"view = {name}.lab()" in made[f"lab-{name}"].cells[0].source
 
 
 def test_experiments_say_how_often_their_seeds_agree_by_chance():

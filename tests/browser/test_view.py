@@ -296,6 +296,28 @@ def test_a_panel_that_starts_later_is_highlighted_where_it_belongs(page):
     expect(page.locator(".mlab-status")).to_contain_text("query c → key ")
 
 
+def test_the_current_row_looks_like_a_chip_that_is_on(page):
+    ink = """([step, row]) => {
+      const [paper, head] = [step.querySelector("canvas"), step.querySelectorAll("tbody th")[row]];
+      const [at, from] = [head.getBoundingClientRect(), paper.getBoundingClientRect()];
+      const ratio = paper.width / from.width;
+      const [x, y] = [(at.right - from.left - 4) * ratio, (at.top - from.top + at.height / 2) * ratio];
+      return [...paper.getContext("2d").getImageData(x, y, 1, 1).data];
+    }"""
+    step = page.locator(".mlab-step").element_handle
+
+    def backs() -> list:
+        return [page.evaluate(ink, [step(), row]) for row in (0, 1)]
+
+    open_view(page, one_panel(torch.zeros(2, 2), current=1))
+    blank, dark = backs()
+    assert blank[3] == 0 and dark[3] == 255
+    assert page.locator("tbody th[aria-current=true]").all_text_contents() == ["r1"]
+    show(page, one_panel(torch.zeros(2, 2), current=0))
+    assert backs() == [dark, blank]
+    assert page.locator("tbody th[aria-current=true]").all_text_contents() == ["r0"]
+
+
 def test_axes_are_what_is_said_and_links_are_what_is_highlighted(page):
     panels = [
         one_panel(torch.zeros(2, 3), name="a", axes=("sentence", "position"), links=("sentence", "key")).panels[0],

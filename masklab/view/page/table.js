@@ -56,7 +56,7 @@ export class TablePanel extends Panel {
   paint(view) {
     this.plan = planTable(this, view.theme);
     const { data, painted, plan } = this;
-    const frame = JSON.stringify([plan.key, data.row_pads, data.column_pads]);
+    const frame = JSON.stringify([plan.key, data.row_pads, data.column_pads, data.current]);
     const anew = painted.shape !== plan.shape || painted.theme !== view.theme;
     const pen = anew ? clearPen(this.paper, plan, view.theme.ratio) : this.paper.getContext("2d");
     if (anew || painted.frame !== frame) paintFrame(pen, this, view.theme);
@@ -164,11 +164,13 @@ export class TablePanel extends Panel {
 
   syncHeads() {
     const { data, written } = this;
-    const heads = JSON.stringify([data.row_words, data.column_words, data.row_pads, data.column_pads, data.row_notes]);
+    const { row_words, column_words, row_pads, column_pads, row_notes, current } = data;
+    const heads = JSON.stringify([row_words, column_words, row_pads, column_pads, row_notes, current]);
     if (heads === written.heads) return;
     written.heads = heads;
-    this.rowHeads.forEach((head, r) => syncHead(head, data.rows[r], data.row_words[r], data.row_pads[r]));
-    this.columnHeads.forEach((head, c) => syncHead(head, data.columns[c], data.column_words[c], data.column_pads[c]));
+    this.rowHeads.forEach((head, r) => syncHead(head, data.rows[r], row_words[r], row_pads[r]));
+    this.rowHeads.forEach((head, r) => setFlag(head, "aria-current", r === current));
+    this.columnHeads.forEach((head, c) => syncHead(head, data.columns[c], column_words[c], column_pads[c]));
     this.rows.forEach((row, r) => setFlag(row, "data-pad", data.row_pads[r]));
     this.notes.forEach((note, i) => setText(note, [data.notes_title, ...data.row_notes][i]));
   }
@@ -265,7 +267,7 @@ function paintFrame(pen, { data, plan }, theme) {
   data.rows.forEach((word, r) => {
     const [x, y] = [plan.first - 0.45 * em, plan.head + r * plan.row + (plan.row - 1) / 2];
     const box = [0, plan.head + r * plan.row, plan.first, plan.row];
-    paintHead(pen, theme, word, { pad: data.row_pads[r], x, y, align: "right", box });
+    paintHead(pen, theme, word, { pad: data.row_pads[r], x, y, align: "right", box, isOn: r === data.current });
     pen.font = `${em}px ${family}`;
     pen.fillStyle = colours.muted;
     if (plan.notes) pen.fillText(data.row_notes[r], plan.width - 2, y);
@@ -284,19 +286,21 @@ function paintCorner(pen, { data, plan }, { em, family, colours }) {
 }
 
 /* A word beside its row or above its column, cut at its box: marks may be stacked forty high.
- * Padding is slanted, grey, and underlined with dots. */
-function paintHead(pen, { em, family, colours }, word, { pad, x, y, align, box }) {
+ * Padding is slanted, grey, and underlined with dots. The current row's word looks as a chip does that is on. */
+function paintHead(pen, { em, family, colours }, word, { pad, x, y, align, box, isOn = false }) {
   pen.save();
   pen.beginPath();
   pen.rect(...box);
   pen.clip();
   pen.font = `${pad ? "italic " : ""}${em}px ${family}`;
-  pen.fillStyle = pad ? colours.muted : colours.ink;
+  const width = pad || isOn ? pen.measureText(word).width : 0;
+  const left = align === "right" ? x - width : x - width / 2;
+  pen.fillStyle = colours.ink;
+  if (isOn) pen.beginPath(), pen.roundRect(left - 0.3 * em, y - 0.75 * em, width + 0.6 * em, 1.5 * em, 3), pen.fill();
+  pen.fillStyle = isOn ? colours.bg : pad ? colours.muted : colours.ink;
   pen.textAlign = align;
   pen.fillText(word, x, y);
-  const width = pad ? pen.measureText(word).width : 0;
-  const left = align === "right" ? x - width : x - width / 2;
-  for (let dot = 0; dot < width; dot += 3) pen.fillRect(left + dot, y + 0.65 * em, 1.5, 1.5);
+  for (let dot = 0; pad && dot < width; dot += 3) pen.fillRect(left + dot, y + 0.65 * em, 1.5, 1.5);
   pen.restore();
 }
 

@@ -58,6 +58,7 @@ interface PanelData {
   axes: [string, string];
   links: [string, string];
   start: [number, number];
+  current: number | null;
   sign: string;
   say: string;
   row_notes: string[];

@@ -1,4 +1,4 @@
-"""The lab of lesson 05, as the lesson shows it."""
+"""The lab of lesson 05 (or of another one, whose name is put in), as the lesson shows it."""
 
 from IPython.display import display
 
