@@ -148,9 +148,11 @@ def _denominator(per: str, weights: Tensor, count: float | Tensor | None) -> flo
         return weights.sum()
     if per == "position":
         return weights.numel()
-    if not 0 < float(count) < math.inf:
-        raise ValueError(f"count must be positive and finite, got {float(count)}.")
-    return float(count)  # a tensor's dtype must not change the dtype of the loss
+    assert count is not None, "the names are checked"
+    number = float(count)
+    if not 0 < number < math.inf:
+        raise ValueError(f"count must be positive and finite, got {number}.")
+    return number  # a tensor's dtype must not change the dtype of the loss
 
 
 def _nothing_counts(losses: Tensor, on_empty: str) -> Tensor:

@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from masklab.check import cases
-from masklab.check.answers import form, same
+from masklab.check.answers import form, same, settled
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, Note
 from masklab.check.running import gradient
@@ -83,6 +84,29 @@ def test_a_number_and_its_gradient_are_judged_together(answer):
 )
 def test_a_wrong_number_gets_a_sentence(answer, words):
     assert words in mean_loss(answer).message
+
+
+def test_a_number_of_numpy_is_a_number():
+    assert smallest(lambda layer: np.float32(smallest.definition(layer))).state == "right"
+
+
+@pytest.mark.parametrize("answer", [True, np.bool_(True), np.float64(3) > 2, torch.tensor(True)])
+def test_a_yes_is_a_yes_from_anybody(answer):
+    assert form(settled(answer), torch.tensor(True)) == "" and same(settled(answer), torch.tensor(True))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (1, "got a number (int64): a comparison gives one."),
+        (0.3, "got a number (float32): a comparison gives one."),
+        (torch.tensor([True]), "got shape (1,): .any() or .all() makes one of many."),
+        ("yes", "got a string."),
+        (np.array([True]), "got a numpy array."),
+    ],
+)
+def test_what_is_neither_yes_nor_no_is_said(answer, words):
+    assert form(settled(answer), torch.tensor(True)) == f"your answer must be True or False, {words}"
 
 
 def test_every_call_gets_the_generator_as_it_was():

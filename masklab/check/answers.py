@@ -6,6 +6,7 @@ An answer is a tensor of any shape, a number, or a tuple, list or dict of such.
 import copy
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,14 +19,14 @@ _LOST_AXIS = "Is a `return` inside a loop, or did you take [0]?"
 def settled(answer):
     """A copy that nothing can change any more: tensors detached and on the CPU, part by part.
 
-    Numbers become tensors of shape (), modules are copied; anything else comes back as it is.
+    Numbers, NumPy's too, become tensors of shape (), modules are copied; anything else comes back as it is.
 
     >>> settled({"loss": 0.5, "weights": torch.ones(1, requires_grad=True)})
     {'loss': tensor(0.5000), 'weights': tensor([1.])}
     """
     if isinstance(answer, Tensor):
         return answer.detach().clone().cpu() if plain(answer) else answer
-    if isinstance(answer, bool | int | float):
+    if isinstance(answer, bool | int | float | np.bool_ | np.number):
         return torch.tensor(answer)
     if isinstance(answer, nn.Module):
         return copy.deepcopy(answer)
@@ -65,6 +66,8 @@ def form(answer, right, *, what: str = "your answer") -> str:
     >>> form(torch.tensor([1, 0]), torch.tensor([True, False]))
     'your answer must be bool, got int64: a comparison gives bool, and .bool() converts zeros and ones.'
     """
+    if isinstance(right, Tensor) and right.ndim == 0 and right.dtype == torch.bool:
+        return _yes_or_no(answer, what)
     if isinstance(right, Tensor):
         return _type(answer, what) or _shape(answer, right, what) or _dtype(answer, right, what)
     if isinstance(right, dict):
@@ -99,6 +102,16 @@ def same(answer, right, *, tolerance: float = 1e-5) -> bool:
     if isinstance(right, nn.Module):
         return same(_inside(answer), _inside(right), tolerance=tolerance)
     return bool(answer == right)
+
+
+def _yes_or_no(answer, what: str) -> str:
+    """What is wrong with something that must be one True or False."""
+    if not isinstance(answer, Tensor):
+        return f"{what} must be True or False, got {_name(answer)}."
+    if answer.ndim:
+        return f"{what} must be True or False, got shape {tuple(answer.shape)}: .any() or .all() makes one of many."
+    fault = f"{what} must be True or False, got a number ({_short(answer.dtype)}): a comparison gives one."
+    return "" if answer.dtype == torch.bool else fault
 
 
 def _type(answer, what: str) -> str:

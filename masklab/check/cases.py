@@ -63,6 +63,46 @@ def scores_and_masks(count: int, *, empty_rows: bool = False) -> list[tuple[Tens
     return found
 
 
+def prefix_masks(count: int) -> list[Tensor]:
+    """Masks of 4 to 6 queries and 5 to 8 keys whose rows are prefixes, prefixes with one more key, and neither.
+
+    Shapes: (query, key) bool each, True = may attend.
+
+    >>> prefix_masks(1)[0].int()
+    tensor([[1, 1, 1, 1, 1],
+            [0, 0, 0, 0, 0],
+            [1, 0, 1, 0, 0],
+            [1, 1, 1, 0, 0]], dtype=torch.int32)
+    """
+    g, found = generator(), []
+    for i in range(count):
+        queries, keys = 4 + i % 3, 5 + i % 4
+        n = torch.randint(keys + 1, (queries, 1), generator=g)  # 0: a fully masked row; keys: an open one
+        mask = torch.arange(keys) < n
+        mask[2] = mask[2] | (torch.arange(keys) == n[2] + 1)
+        mask[3] = mask[3] ^ (torch.rand(keys, generator=g) < 0.3 * (i % 2))
+        found.append(mask)
+    return found
+
+
+def padded_ids(count: int) -> list[tuple[Tensor, Tensor]]:
+    """Batches of ids with real zeros among the words; the pads are 0, or another word's id.
+
+    Shapes: (batch, length) int64 and bool, True = a word.
+
+    >>> padded_ids(1)[0][0]
+    tensor([[ 0, 22, 89,  4,  9, 53],
+            [ 0,  0,  0,  0,  0, 76]])
+    """
+    g, found = generator(), []
+    for i, is_word in enumerate(padded_batches(count)):
+        ids = torch.randint(1, 100, is_word.shape, generator=g)
+        ids[torch.rand(is_word.shape, generator=g) < 0.2] = 0
+        pad = int(ids[is_word][-1]) if i % 3 == 2 else 0  # many models have one id for the end and for padding
+        found.append((ids.masked_fill(~is_word, pad), is_word))
+    return found
+
+
 def sources_and_targets(count: int) -> list[tuple[Tensor, Tensor]]:
     """Which positions are words in a batch of sources and in their targets, which are of another length.
 

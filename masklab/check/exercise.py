@@ -112,9 +112,11 @@ class Exercise:
 
     def _misconception(self, answers: list, rights: list) -> Misconception | None:
         """The first misconception that explains the answers."""
-        fits = not any(map(form, answers, rights))
+        fits, copies = not any(map(form, answers, rights)), self._copies()
         for one in (*self.wrong, *SHARED):
-            if one.gives and self._given(one.gives, answers) or one.shows and fits and self._seen(one, answers, rights):
+            if one.gives and self._given(one.gives, answers):
+                return one
+            if one.shows and fits and self._seen(one, answers, rights, copies):
                 return one
         return None
 
@@ -124,12 +126,12 @@ class Exercise:
             self._same(answer, self._answer(gives, case)) for answer, case in zip(answers, self.cases, strict=True)
         )
 
-    def _seen(self, one: Misconception, answers: list, rights: list) -> bool:
+    def _seen(self, one: Misconception, answers: list, rights: list, copies: list) -> bool:
         """Whether a symptom is seen in some case, or in every case that is answered wrongly."""
         assert one.shows is not None, "it must be told by a symptom"
         found = [
             one.shows(answer, right, *case)
-            for answer, right, case in zip(answers, rights, self._copies(), strict=True)
+            for answer, right, case in zip(answers, rights, copies, strict=True)
             if not (one.always and self._same(answer, right))
         ]
         return bool(found) and (all if one.always else any)(found)

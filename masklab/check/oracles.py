@@ -34,6 +34,66 @@ def padding_mask(is_word: Tensor) -> Tensor:
     return torch.tensor([[[bool(key) for key in sentence] for _query in sentence] for sentence in is_word])
 
 
+def causal_mask(queries: int, keys: int) -> Tensor:
+    """May this query attend to this key? The queries are the last of the keys; what is before them is in the cache.
+
+    Shape: (query, key) bool, True = may attend.
+
+    >>> causal_mask(2, 4).int()
+    tensor([[1, 1, 1, 0],
+            [1, 1, 1, 1]], dtype=torch.int32)
+    """
+    cached = keys - queries
+    return torch.tensor([[key <= cached + query for key in range(keys)] for query in range(queries)])
+
+
+def prefix_lengths(mask: Tensor) -> Tensor:
+    """How many keys each query sees, if they are the first ones and no others; −1 if they are not.
+
+    Shapes: ``mask`` (query, key) bool, True = may attend → (query,) int64.
+
+    >>> prefix_lengths(torch.tensor([[True, True, False], [True, False, True]]))
+    tensor([ 2, -1])
+    """
+    counts = [sum(row) for row in mask.tolist()]
+    return torch.tensor([n if all(row[:n]) else -1 for n, row in zip(counts, mask.tolist(), strict=True)])
+
+
+def next_tokens(ids: Tensor, is_word: Tensor) -> Tensor:
+    """The label of each word is the word after it; −100 where there is none, and at the padding.
+
+    Shapes: ``ids`` int64 and ``is_word`` bool (batch, length) → (batch, length) int64.
+
+    >>> next_tokens(torch.tensor([[0, 7, 8, 9]]), torch.tensor([[False, True, True, True]]))
+    tensor([[-100,    8,    9, -100]])
+    """
+    labels = torch.full_like(ids, -100)
+    for i, sentence in enumerate(is_word.tolist()):
+        for t in range(len(sentence) - 1):
+            if sentence[t] and sentence[t + 1]:
+                labels[i, t] = ids[i, t + 1]
+    return labels
+
+
+def dependencies(model: nn.Module, ids: Tensor) -> Tensor:
+    """Which positions' logits depend on which tokens: each token is replaced by every other one.
+
+    Shapes: ``model(ids)`` (batch, length) → (batch, length, vocabulary); ``ids`` (1, length) → (logits, token) bool.
+
+    >>> dependencies(lambda ids: ids.roll(1, dims=1)[..., None] * torch.ones(5), torch.tensor([[3, 4]])).int()
+    tensor([[0, 1],
+            [1, 0]], dtype=torch.int32)
+    """
+    columns = []
+    for token in range(ids.shape[1]):
+        vocabulary = model(ids).shape[-1]
+        texts = ids.repeat(vocabulary, 1)
+        texts[:, token] = torch.arange(vocabulary)
+        logits = model(texts)
+        columns.append((logits.amax(dim=0) - logits.amin(dim=0)).amax(dim=-1) > 1e-4)  # more than rounding
+    return torch.stack(columns, dim=1)
+
+
 def softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the allowed keys of each row; zeros in a row that has none.
 

@@ -32,6 +32,15 @@ def compared(
     ]  # fmt: skip
 
 
+def given(values: Tensor, *, title: str, meaning: str = "What your function was given.", **parts) -> Panel:
+    """A panel of what an answer was made from, beside those of `compared`. Shape: (rows, columns).
+
+    >>> given(torch.tensor([[7, 8]]), kind="ids", title="ids", rows=["sentence 0"], columns=["0", "1"]).meaning
+    'What your function was given.'
+    """
+    return Panel(name="given", title=title, meaning=meaning, values=values, **_blocking(values) | parts)
+
+
 def compared_sentence(
     answer: Tensor, right: Tensor, *, title: str, queries: Tensor | None = None, keys: Tensor | None = None, **parts
 ) -> list[Panel]:

@@ -19,6 +19,7 @@ HINTS = (  # a part of an error's message, and what helps
     (r"name '\w+' is not defined", "If it is defined further up, run that cell first."),
     (r"must match the (existing )?size|not broadcastable",
      "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
+    (r"index out of range in self", "An embedding of V ids knows 0 to V − 1: is one of yours larger?"),
     (r"argument 'src_key_padding_mask'", "In nn.MultiheadAttention it is key_padding_mask."),
     (r"Expected key_padded_mask", "A layer with batch_first=True takes x as (batch, L, D): nothing to transpose."),
     (r"D attn_mask is", "attn_mask is (L, L) for all sentences, or (batch · heads, L, L) with layer.num_heads heads; "

@@ -50,16 +50,17 @@ def to_block_mask(
     block = block_size if isinstance(block_size, tuple) else (block_size, block_size)
     for size in block:
         validate.at_least(1, block_size=size)
-    sizes = {"batch": batch, "heads": heads, "queries": queries, "keys": keys}
-    validate.at_least(1, **{name: size for name, size in sizes.items() if size is not None})
+    given = {"batch": batch, "heads": heads, "queries": queries, "keys": keys}
+    validate.at_least(1, **{name: size for name, size in given.items() if size is not None})
     mask_mod, known, wanted = to_mask_mod(mask), _known_sizes(mask), (batch, heads, queries, keys)
     if any(None not in pair and pair[0] != pair[1] for pair in zip(known, wanted, strict=True)):
         raise ValueError(
             f"the mask must fit (batch, head, query, key) = {wanted}, got one for {known}; None fits any number."
         )
-    sizes = [know if want is None else want for know, want in zip(known, wanted, strict=True)]
+    several = [know if want is None else want for know, want in zip(known[:2], wanted[:2], strict=True)]
+    device = device or mask.device or "cpu"
     try:
-        return create_block_mask(mask_mod, *sizes, device=device or mask.device or "cpu", BLOCK_SIZE=block)
+        return create_block_mask(mask_mod, several[0], several[1], queries, keys, device=device, BLOCK_SIZE=block)
     except IndexError as error:
         raise ValueError(f"the rule does not know all of {queries} queries and {keys} keys: {error}.") from error
 
@@ -82,8 +83,8 @@ def from_block_mask(block_mask: BlockMask) -> Tensor:
             [1, 1, 0],
             [1, 1, 1]], dtype=torch.int32)
     """
-    queries, keys = block_mask.shape[-2:]
+    batch, heads, queries, keys = block_mask.shape
     rows, columns = block_mask.BLOCK_SIZE
     listed = block_mask.to_dense().bool().repeat_interleave(rows, dim=-2).repeat_interleave(columns, dim=-1)
-    rule = create_mask(block_mask.mask_mod, *block_mask.shape, device=listed.device)
+    rule = create_mask(block_mask.mask_mod, batch, heads, queries, keys, device=listed.device)
     return rule & listed[..., :queries, :keys]

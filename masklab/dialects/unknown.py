@@ -9,7 +9,7 @@ from masklab import validate
 from masklab.dialects.additive import from_bias
 from masklab.validate import AXES
 
-READINGS = {  # what a mask with so many axes can be
+READINGS: dict[int, list[tuple[str, ...]]] = {  # what a mask with so many axes can be
     1: [("key",)],
     2: [("batch", "key"), ("query", "key")],
     3: [("batch", "query", "key"), ("head", "query", "key")],

@@ -69,8 +69,8 @@ def accumulated_loss(model: GPT, batches: Sequence[Batch], *, per: str) -> Tenso
     several = [language_losses(model, batch) for batch in batches]
     if per == "count":  # known before the first micro-batch is computed: it needs the labels only
         count = sum(int(counts.sum()) for _, counts in several)
-        return sum(reduce(losses, counts, per="count", count=count) for losses, counts in several)
-    return sum(reduce(losses, counts, per=per) for losses, counts in several) / len(several)
+        return torch.stack([reduce(losses, counts, per="count", count=count) for losses, counts in several]).sum()
+    return torch.stack([reduce(losses, counts, per=per) for losses, counts in several]).mean()
 
 
 def denominators(*, seeds: Sequence[int] = (0, 1, 2), steps: int = 160) -> Result:

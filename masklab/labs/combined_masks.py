@@ -20,6 +20,8 @@ from masklab.text import Batch
 
 NAMES = {name: dialect.label for name, dialect in DIALECTS.items()}
 READERS = {"same": "the same"} | {name: one.reader for name, one in DIALECTS.items() if name != "bias"}
+FORMS = "MHA is nn.MultiheadAttention, flex flex_attention; HF Transformers: its tokenizer's 2-D, or its eager bias."
+CALLS = "Hands the tensor to another call, its axes made to fit. HF sdpa and HF eager are attentions of Transformers."
 KINDS = {"bool": "bool", "BlockMask": "bool", "int64": "ids", "float32": "mask"}  # how a tensor's numbers are written
 
 
@@ -30,8 +32,8 @@ class State(AttentionState):
     side: str = control("left", Choice(label="Padding side", sets=NO_GUESS, options={"left": "left", "right": "right"}))
     padding: bool = control(True, Toggle(label="Padding mask", sets=NO_GUESS))
     causal: bool = control(True, Toggle(label="Causal mask", sets=NO_GUESS))
-    written: str = control("sdpa", Choice(label="Written for", options=NAMES, help="Whose form the mask gets."))
-    read: str = control("same", Choice(label="Read by", options=READERS, help="Whose call gets the tensor."))
+    written: str = control("sdpa", Choice(label="Written for", options=NAMES, help=FORMS))
+    read: str = control("same", Choice(label="Read by", options=READERS, help=CALLS))
     scores: bool = control(False, Toggle(label="Show the scores", more=True))
 
 
@@ -147,7 +149,7 @@ def _attention(
     blocked = stages.first.bias[0, 0] <= BLOCKS
     marks = torch.zeros(mask.shape, dtype=torch.uint8)
     marks[~blocked & ~mask], marks[blocked & mask] = MISSED, EXTRA
-    read = replace(read, name="read", title=f"what {reader.reader} adds", sign="+" if state.scores else "→",
+    read = replace(read, name="read", title=f"what {reader.reader} adds", sign="+" if state.scores else "→", small=True,
                    meaning="What is added to the scores: so this library reads the tensor.", say=", adds {}",
                    marks=marks if marks.any() else None)  # fmt: skip
     before = [*(projections(stages, ends, labels) if state.qkv else []), *([scores] if state.scores else [])]

@@ -20,8 +20,8 @@ def lights_of(weights: Tensor, added: Tensor, mask: Tensor, is_word: Tensor, rea
     """
     seen = (weights > 0) & is_word[:, None]
     later = torch.ones_like(mask).triu(1)
-    says = [_light(seen & hidden, mask) for hidden in (~is_word[None], later)]
-    return f"Pads visible? {says[0]} · Future visible? {says[1]} · Fully masked rows: {_empty(weights, added, reader)}"
+    pads, future = _light(seen & ~is_word[None], mask, "them"), _light(seen & later, mask, "it")
+    return f"Pads visible? {pads} · Future visible? {future} · Fully masked rows: {_empty(weights, added, reader)}"
 
 
 def _empty(weights: Tensor, added: Tensor, reader: Dialect) -> str:
@@ -34,8 +34,8 @@ def _empty(weights: Tensor, added: Tensor, reader: Dialect) -> str:
     return f"{len(rows)} → {reader.reader}: {here} ({others})"
 
 
-def _light(seen: Tensor, mask: Tensor) -> str:
+def _light(seen: Tensor, mask: Tensor, what: str) -> str:
     """Whether something is seen, and who lets it: the mask, or a library that reads it in another way."""
     if not seen.any():
         return "✓ no"
-    return "✗ yes, though the mask blocks it" if (seen & ~mask).any() else "yes, as the mask says"
+    return f"✗ yes, though the mask blocks {what}" if (seen & ~mask).any() else "yes, as the mask says"

@@ -160,7 +160,7 @@ def agreed(first: int | None, second: int | None, what: str = "sentence") -> int
     Traceback (most recent call last):
     ValueError: a rule for 2 sentences does not fit a batch of 3.
     """
-    if None not in (first, second) and first != second:
+    if first is not None and second is not None and first != second:
         wanted = f"a batch of {second}" if what == "sentence" else _many(second, what)
         raise ValueError(f"a rule for {_many(first, what)} does not fit {wanted}.")
     return second if first is None else first

@@ -19,8 +19,9 @@ MOST_PARTS = 200_000  # in one value: a painted mask of 256 × 256 cells has 196
 MOST_TEXT = 1_000_000  # characters in one value; no page sends so much in one message
 DEEPEST = 4  # lists in lists
 LARGEST = 2**53  # a page counts its messages up to here
-TEXT, LISTS = frozenset({str}), frozenset({list, tuple})
-NUMBERS = frozenset({int, float, bool, type(None)})
+TEXT: frozenset[type] = frozenset({str})
+LISTS: frozenset[type] = frozenset({list, tuple})
+NUMBERS: frozenset[type] = frozenset({int, float, bool, type(None)})
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,9 @@ def read(content: Any) -> Message | None:
     page, number, serial, changes = (content.get(name) for name in ("page", "number", "serial", "changes"))
     if not isinstance(page, str) or len(page) > NAME_LENGTH or type(number) is not int or not 0 < number <= LARGEST:
         return None
-    is_plain = isinstance(changes, Mapping)
-    return Message(page, number, serial if is_plain and type(serial) is int else None, changes if is_plain else {})
+    if not isinstance(changes, Mapping):
+        return Message(page, number, None, {})
+    return Message(page, number, serial if type(serial) is int else None, changes)
 
 
 def is_new(answered: Mapping[str, int], message: Message) -> bool:

@@ -38,7 +38,7 @@ class MatrixView(anywidget.AnyWidget):
     picture = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     answered = traitlets.Dict().tag(sync=True)  # the number of each page's last message
-    controls = traitlets.List().tag(sync=True)
+    controls = traitlets.List(traitlets.Dict()).tag(sync=True)
     label = traitlets.Unicode("masklab").tag(sync=True)
     palette = traitlets.Dict(PALETTE).tag(sync=True)
 

@@ -1,14 +1,18 @@
 """What lesson 07's lab is about, by hand: in a plain page with the lab's own `draw` behind it."""
 
+from types import SimpleNamespace
+
 import pytest
 from playwright.sync_api import expect
 
+from masklab.labs import left_padding
 from masklab.labs.rosetta import DIALECTS
 from tests.browser import lab as labs
-from tests.browser.lab import WAIT_MS, LabPage
+from tests.browser.lab import WAIT_MS, LabPage, open_lab
+from tests.browser.page import RULER
 
 expect.set_options(timeout=WAIT_MS)
-INVERTED = "Pads visible? ✗ yes, though the mask blocks it · Future visible? ✗ yes, though the mask blocks it"
+INVERTED = "Pads visible? ✗ yes, though the mask blocks them · Future visible? ✗ yes, though the mask blocks it"
 
 
 def choose(lab: LabPage, group: str, name: str) -> None:
@@ -121,3 +125,29 @@ def test_on_a_laptop(lab, scheme):
     lab.box().fill(text)
     lab.shows(sentences=[text, *lab.sentences[1:]])
     lab.picture(f"1366-{scheme}-16")
+
+
+# --- the small lab of left padding ----------------------------------------------------------------------
+
+
+def test_all_four_ways_to_run_a_batch(browser):
+    page = browser.new_page(viewport={"width": 1186, "height": 700})
+    names = {"lab": left_padding.lab, "draw": left_padding.picture, "State": left_padding.Prompts}
+    small = SimpleNamespace(**names, __name__="left_padding")
+    lab = open_lab(page, small)
+    lab.shows()
+    assert lab.rows("difference")[1][1] == "0.00✓"
+    lab.picture("combined_masks-first")
+    lab.choose("Position ids")
+    lab.shows(positions=True)
+    assert lab.rows("alone") == lab.rows("batched")
+    lab.picture("combined_masks-equal")
+    lab.choose("Attention mask")
+    lab.shows(positions=True, mask=False)
+    assert lab.rows("alone") != lab.rows("batched")
+    lab.choose("Position ids")
+    lab.shows(mask=False)
+    lab.box().fill("The hungry little cat")
+    lab.shows(mask=False, sentences=["The hungry little cat", lab.sentences[1]])
+    assert page.evaluate(RULER, 934)["height"] < 500
+    page.close()

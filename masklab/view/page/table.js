@@ -43,8 +43,9 @@ export class TablePanel extends Panel {
 
   /** How wide a column is at least, when its widest number is so wide. @param {number} em @param {number} widest */
   leastWidth(em, widest) {
-    if (this.data.small) return Math.ceil(Math.max(widest + 0.7 * em, 1.7 * em));
-    return Math.ceil(Math.max(widest + 0.4 * em, 2.6 * em) + (this.hasMarks() ? 1.1 * em : 0));
+    const { small, scale } = this.data;
+    const inner = scale === "plain" ? 0.9 : 0.4; // words and large numbers keep clear of the hatching
+    return Math.ceil(Math.max(widest + inner * em, (small ? 1.7 : 2.6) * em) + (this.hasMarks() ? 1.1 * em : 0));
   }
 
   hasMarks() {
@@ -214,6 +215,7 @@ const WORD_EM = 12; // a word beside its row or above its column gets so much ro
 const cornerWords = ({ axes }) => [`${axes[1]} →`, `${axes[0]} ↓`];
 
 /** Where everything stands, in whole CSS pixels. Planned again only when words, widths or the theme change.
+ * A small panel has no words, but its rows stand beside those of the others.
  * @param {TablePanel} panel @param {Theme} theme @returns {Plan} */
 function planTable(panel, { em, family, ratio }) {
   const { data, paper, plan } = panel;
@@ -234,7 +236,7 @@ function planTable(panel, { em, family, ratio }) {
   const widths = data.columns.map((word) => Math.max(least, data.small ? 0 : Math.ceil(room([word]) + 0.5 * em)));
   const notes = data.row_notes.length ? Math.ceil(widest(1, [data.notes_title, ...data.row_notes]) + 0.9 * em) : 0;
   const xs = widths.map((_, c) => widths.slice(0, c).reduce((sum, width) => sum + width, first));
-  const [head, row, inner] = [data.small ? 0 : px(2.4), px(2), widths.reduce((sum, width) => sum + width, first)];
+  const [head, row, inner] = [px(2.4), px(2), widths.reduce((sum, width) => sum + width, first)];
   const shape = JSON.stringify([first, widths, notes, head, row]);
   const [width, height] = [inner + notes, head + row * data.rowCount];
   return { key, shape, first, widths, xs, notes, head, row, inner, width, height };

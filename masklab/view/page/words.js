@@ -11,7 +11,8 @@ export function cellWords(all, data, row, column, sentences = []) {
   const at = (one) => row * one.columnCount + column;
   const speaking = isPair(data) ? all.filter((one) => isPair(one) && one.say) : [data];
   const parts = speaking.map((one) => one.say.replace("{}", () => number(one.values[at(one)], one.kind)));
-  const isBlocked = isPair(data) && all.some((one) => isPair(one) && one.blocked[at(one)]);
+  const last = all.find((one) => isPair(one) && one.edits) ?? all.filter(isPair).at(-1); // that is what counts
+  const isBlocked = isPair(data) && Boolean(last.blocked[at(last)]);
   const body = (isBlocked ? "blocked, " : "") + parts.join("").replace(/^[\s,;]+/, "");
   const first = `${data.axes[0]} ${data.row_words[row]}`;
   const second = `${data.axes[1]} ${columnWord(data, row, column, sentences)}`;
