@@ -138,9 +138,9 @@ def test_predict_first_by_painting_what_generation_could_not_see(lab):
     lab.shows(predict=True)
     lab.drag("mask", (0, 1), (0, 5))
     cells = [[0, column] for column in range(1, 6)]
-    lab.shows(predict=True, painted=cells)
+    lab.shows(predict=True, mask="causal", painted=cells)
     lab.choose("Reveal")
-    lab.shows(predict=True, painted=cells, reveal=True)
+    lab.shows(predict=True, mask="causal", painted=cells, reveal=True)
     summary(lab).to_have_text("You blocked 5 of the 15 cells to block (✓ 5, ✗ 10 missed), and 0 too many (!).")
     lab.picture("revealed")
     choose(lab, "Mask now", "one too far")
@@ -164,7 +164,7 @@ def test_16_words_that_it_knows(lab):
     assert len(text.split()) == 16
     lab.box().fill(text)
     lab.shows(sentences=[text, *lab.sentences[1:]])
-    summary(lab).to_contain_text("No text in training had more than 9 tokens.")
+    summary(lab).to_contain_text("No text in training had more than 7 words.")
     assert lab.lab.evaluate(labs.TOO_WIDE) == []
     lab.picture("16-known")
 
