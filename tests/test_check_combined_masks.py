@@ -350,6 +350,7 @@ FORMS = [
     ("combined_bias", "NaN", lambda words: bias(both(words)).softmax(-1)),
     ("position_ids", "padding counted", lambda words: place(words) * words),
     ("position_ids", "padding counted", lambda words: torch.arange(words.shape[1])),
+    ("position_ids", "padding counted", lambda words: torch.arange(words.shape[1])[None]),
     ("position_ids", "padding counted", lambda words: place(words).float()),
     ("position_ids", "from 1", lambda words: words.cumsum(-1) * words),
     ("position_ids", "no such position", lambda words: words.cumsum(-1) * words - 1),

@@ -296,6 +296,7 @@ position_ids = Exercise(
             "while alone it starts at 0.",
             _row_of,
             lambda is_word: torch.arange(is_word.shape[1]),
+            lambda is_word: torch.arange(is_word.shape[1])[None],
         ),
         Misconception(
             "from 1",

@@ -9,14 +9,16 @@ from torch import Tensor
 
 from masklab import masks
 from masklab.corpus import BOS, UNK, VOCABULARY, words_of
-from masklab.labs.causal_masks import SAME, trained
+from masklab.labs.causal_masks import trained
 from masklab.labs.controls import Position, Sentences, State, Toggle, control, settings
 from masklab.labs.lab import Lab
+from masklab.labs.reading import SAME
 from masklab.labs.sentences import check_counts
 from masklab.models import GPT, positions_of
 from masklab.panels import MISSED, RIGHT, Panel, Picture, Sentence, largest
 from masklab.text import PAD, PAD_ID, word_positions
 
+SAME = 1e-5  # what is computed in two ways differs by less
 SHOWN = 4  # best guesses of the prompt alone, and as many of the batch
 MASKS, POSITIONS = ("no mask", "mask"), ("without ids", "with ids")
 

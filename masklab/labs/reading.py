@@ -10,6 +10,7 @@ from masklab.attention import Attention
 from masklab.corpus import until_end
 from masklab.models import GPT, next_logits, trace_attention, write
 
+SAME = 1e-5  # of the largest logit: float32 sums differ in the seventh digit when their order does
 # Which queries are computed at step t of L tokens, from the first one up to the end, where the text ends, too.
 VIEWS = {
     "training": lambda t, L: (0, L),  # all at once
@@ -44,8 +45,8 @@ class Reading:
 
     @property
     def same(self) -> bool:
-        """Whether they are the same numbers, to five digits: float32 sums depend on their order in the seventh."""
-        return self.gap <= 1e-5 * max(1.0, self.other.abs().max().item())
+        """Whether they are the same numbers, to five digits."""
+        return self.gap <= SAME * max(1.0, self.other.abs().max().item())
 
 
 @torch.no_grad()
