@@ -126,20 +126,14 @@ def test_no_mask_is_a_mask_of_all_true():
     assert torch.equal(attend(q, k, v).output, attend(q, k, v, torch.ones(1, 1, 4, 4, dtype=torch.bool)).output)
 
 
-@pytest.mark.parametrize(
-    ("mask", "error", "words"),
-    [
-        (torch.ones(2, 4, 4), TypeError, r"must be bool.*torch.float32.*\(2, 4, 4\)"),
-        (torch.ones(4, 4, dtype=torch.int64), TypeError, "must be bool"),
-        (
-            torch.ones(2, 4, dtype=torch.bool),
-            ValueError,
-            r"\(2, 1, 4, 4\).*got \(2, 4\).*mask\[:, None, None, :\].*mask\[None, None\]",
-        ),
-        (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"\(2, 1, 4, 4\)"),
-        (torch.ones(3, 1, 4, 4, dtype=torch.bool), ValueError, r"got \(3, 1, 4, 4\)"),
-    ],
-)
+@pytest.mark.parametrize(("mask", "error", "words"), [
+    (torch.ones(2, 4, 4), TypeError, r"must be bool.*torch.float32.*\(2, 4, 4\)"),
+    (torch.ones(4, 4, dtype=torch.int64), TypeError, "must be bool"),
+    (torch.ones(2, 4, dtype=torch.bool), ValueError,
+     r"\(2, 1, 4, 4\).*got \(2, 4\).*mask\[:, None, None, :\].*mask\[None, None\]"),
+    (torch.ones(2, 4, 4, dtype=torch.bool), ValueError, r"\(2, 1, 4, 4\)"),
+    (torch.ones(3, 1, 4, 4, dtype=torch.bool), ValueError, r"got \(3, 1, 4, 4\)"),
+])  # fmt: skip
 def test_a_mask_that_does_not_fit_is_refused_in_one_sentence(mask, error, words):
     q = torch.zeros(2, 1, 4, 8)
     with pytest.raises(error, match=words):

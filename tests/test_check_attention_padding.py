@@ -586,14 +586,11 @@ def test_writing_into_softmaxs_result_is_named_and_is_no_error_of_autograd(answe
     assert "writes into softmax's result" in verdict.message and "torch.where" in verdict.message
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        only_in_no_grad,
-        lambda scores, bias: opened(scores, bias).masked_fill(empty(bias), 0).detach(),
-        lambda scores, bias: torch.tensor(opened(scores, bias).masked_fill(empty(bias), 0).tolist()),
-    ],
-)
+@pytest.mark.parametrize("answer", [
+    only_in_no_grad,
+    lambda scores, bias: opened(scores, bias).masked_fill(empty(bias), 0).detach(),
+    lambda scores, bias: torch.tensor(opened(scores, bias).masked_fill(empty(bias), 0).tolist()),
+])  # fmt: skip
 def test_right_weights_without_a_gradient_are_told_about_detach(answer):
     verdict = check.safe_weights(answer)
     assert verdict.misconception == "cut off"
@@ -611,13 +608,10 @@ def test_weights_that_do_not_come_from_the_scores_are_not_told_about_detach(answ
 # --- right, and what to know ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1, keepdim=True),
-        lambda scores, mask: (scores.exp() * mask) / (scores.exp() * mask).sum(-1, keepdim=True),
-    ],
-)
+@pytest.mark.parametrize("answer", [
+    lambda scores, mask: (scores.softmax(-1) * mask) / (scores.softmax(-1) * mask).sum(-1, keepdim=True),
+    lambda scores, mask: (scores.exp() * mask) / (scores.exp() * mask).sum(-1, keepdim=True),
+])  # fmt: skip
 def test_masking_after_the_softmax_and_sharing_out_again_is_right_with_a_note(answer):
     verdict = check.masked_weights(answer)
     assert (verdict.state, verdict.note) == ("right", "mask after the softmax, normalised")
@@ -645,28 +639,22 @@ def test_torchs_softmax_needs_no_note(answer):
     assert check.safe_weights(answer).note == ""
 
 
-@pytest.mark.parametrize(
-    ("name", "misconception", "lie"),
-    [
-        ("masked_weights", "not quite −∞", r"exp\(−20\)|a little"),
-        ("safe_weights", "large number", "large number"),
-        ("safe_weights", "uniform", "finite number"),
-    ],
-)
+@pytest.mark.parametrize(("name", "misconception", "lie"), [
+    ("masked_weights", "not quite −∞", r"exp\(−20\)|a little"),
+    ("safe_weights", "large number", "large number"),
+    ("safe_weights", "uniform", "finite number"),
+])  # fmt: skip
 def test_a_sentence_claims_nothing_that_another_answer_with_this_symptom_did_not_do(name, misconception, lie):
     assert not re.search(lie, verdict_on(name, misconception).message)
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
-    [
-        ("masked_weights", lambda scores, mask: fill(scores, mask).softmax(-1).detach()),
-        ("masked_weights", torch.no_grad()(lambda scores, mask: fill(scores, mask).softmax(-1))),
-        ("masked_weights", lambda scores, mask: torch.tensor(fill(scores, mask).softmax(-1).tolist())),
-        ("run_layer", without_gradient),
-        ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0].detach()),
-    ],
-)
+@pytest.mark.parametrize(("name", "answer"), [
+    ("masked_weights", lambda scores, mask: fill(scores, mask).softmax(-1).detach()),
+    ("masked_weights", torch.no_grad()(lambda scores, mask: fill(scores, mask).softmax(-1))),
+    ("masked_weights", lambda scores, mask: torch.tensor(fill(scores, mask).softmax(-1).tolist())),
+    ("run_layer", without_gradient),
+    ("run_layer", lambda layer, x, words: layer(x, x, x, key_padding_mask=~words)[0].detach()),
+])  # fmt: skip
 def test_a_right_answer_without_a_gradient_gets_a_note(name, answer):
     verdict = getattr(check, name)(answer)
     assert (verdict.state, verdict.note) == ("right", "no gradient")
@@ -687,25 +675,14 @@ def test_the_usual_answers_need_no_note(answer):
 # --- variables of the notebook ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "named"),
-    [
-        ("word_mask", lambda lengths, total: torch.arange(L) >= L - lengths[:, None], "`L` from the notebook"),
-        ("attention_mask", lambda is_word: is_word[:, None, :].expand(-1, L, -1), "`L` from the notebook"),
-        ("attention_mask", lambda is_word: keys(words), "`words` from the notebook"),
-        (
-            "masked_weights",
-            lambda s, m: fill(s, words[0].expand(L, L)).softmax(-1),
-            "`words` and `L` from the notebook",
-        ),
-        (
-            "run_layer",
-            lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~words)[0],
-            "`words` from the notebook",
-        ),
-        ("safe_weights", lambda s, b: opened(s, b).masked_fill(empty(b).expand(L, L), 0), "`L` from the notebook"),
-    ],
-)
+@pytest.mark.parametrize(("name", "answer", "named"), [
+    ("word_mask", lambda lengths, total: torch.arange(L) >= L - lengths[:, None], "`L` from the notebook"),
+    ("attention_mask", lambda is_word: is_word[:, None, :].expand(-1, L, -1), "`L` from the notebook"),
+    ("attention_mask", lambda is_word: keys(words), "`words` from the notebook"),
+    ("masked_weights", lambda s, m: fill(s, words[0].expand(L, L)).softmax(-1), "`words` and `L` from the notebook"),
+    ("run_layer", lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~words)[0], "`words` from the notebook"),
+    ("safe_weights", lambda s, b: opened(s, b).masked_fill(empty(b).expand(L, L), 0), "`L` from the notebook"),
+])  # fmt: skip
 def test_a_variable_of_the_notebook_gets_a_sentence_of_its_own(name, answer, named):
     verdict = getattr(check, name)(answer)
     assert verdict.misconception == "notebook's variable"

@@ -38,10 +38,6 @@ def bias(mask: Tensor, value: float = NONE) -> Tensor:
     return torch.zeros(mask.shape).masked_fill(~mask, value)
 
 
-def first_keys(words: Tensor) -> Tensor:
-    return torch.arange(words.shape[1]) < words.sum(-1, keepdim=True)
-
-
 def cell_by_cell(words):
     result = torch.full((len(words), 1, words.shape[1], words.shape[1]), NONE)
     for b, sentence in enumerate(words):
@@ -59,6 +55,21 @@ def number_by_number(words):
     return numbers
 
 
+def one_count_for_all(words):
+    numbers = torch.zeros(words.shape, dtype=torch.long)
+    for count, (b, p) in enumerate(words.nonzero().tolist()):
+        numbers[b, p] = count
+    return numbers
+
+
+def from_the_first_word(words):
+    numbers = torch.zeros(words.shape, dtype=torch.long)
+    for b, sentence in enumerate(words):
+        first = sentence.nonzero()[0]  # there is one: each sentence has a word
+        numbers[b, first:] = torch.arange(words.shape[1] - int(first))
+    return numbers * words
+
+
 def place(words: Tensor) -> Tensor:
     return torch.arange(words.shape[1]).expand(words.shape)
 
@@ -73,6 +84,10 @@ def merged(mask: Tensor, heads: int) -> Tensor:
 
 def three(source, target):
     return key(source), both(target), key(source)
+
+
+def nested(source, target):
+    return torch.nested.nested_tensor([source[0], target[0]], layout=torch.jagged)
 
 
 def three_full(source, target):
@@ -229,12 +244,14 @@ WRONG = {
     ("combined_bias", "rows"): lambda words: bias(query(words) & past(words)),
     ("combined_bias", "rows as well as columns"): lambda words: bias(query(words) & both(words)),
     ("combined_bias", "past blocked"): lambda words: bias(key(words) & past(words).T),
+    ("combined_bias", "transposed"): lambda words: bias(both(words)).mT,
     ("combined_bias", "diagonal blocked"): lambda words: bias(key(words) & past(words, -1)),
     ("combined_bias", "one too far"): lambda words: bias(key(words) & past(words, 1)),
     ("combined_bias", "diagonal open"): lambda words: bias(both(words) | eye(words)),
     ("combined_bias", "words blocked"): lambda words: bias(~key(words) & past(words)),
-    ("combined_bias", "padding always on the right"): lambda words: bias(both(first_keys(words))),
     ("combined_bias", "inverted"): lambda words: bias(~both(words)),
+    ("combined_bias", "nothing is blocked"): lambda words: torch.zeros(both(words).shape),  # masked_fill's is dropped
+    ("combined_bias", "+∞"): lambda words: bias(both(words), math.inf),
     ("combined_bias", "ones"): lambda words: both(words).float(),
     ("combined_bias", "two large numbers added"): lambda words: (
         bias(key(words), torch.finfo(torch.float).min) + bias(past(words), torch.finfo(torch.float).min)
@@ -249,11 +266,13 @@ WRONG = {
     ("position_ids", "padding always on the left"): lambda words: place(words) - (~words).sum(-1, keepdim=True),
     ("position_ids", "pads numbered"): lambda words: ((~words).cumsum(-1) - 1).clamp(min=0),
     ("position_ids", "how many words"): lambda words: words.sum(-1),
-    ("position_ids", "flags"): lambda words: words.int(),
     ("position_ids", "backwards"): lambda words: (words.flip(-1).cumsum(-1).flip(-1) - 1).clamp(min=0),
     ("position_ids", "wrong axis"): lambda words: (words.cumsum(0) - 1).clamp(min=0),
-    ("position_ids", "runs on"): lambda words: words.flatten().cumsum(0).view_as(words) - 1,
-    ("position_ids", "one sentence for all"): lambda words: (words[0].cumsum(-1) - 1).clamp(min=0).expand(words.shape),
+    ("position_ids", "runs on"): [
+        lambda words: words.flatten().cumsum(0).view_as(words) - 1,
+        lambda words: (words.flatten().cumsum(0).view_as(words) - 1).clamp(min=0),
+        one_count_for_all,
+    ],
     ("position_ids", "no such position"): lambda words: words.cumsum(-1) - 1,
     ("position_ids", "not an index"): lambda words: (words.float().cumsum(-1) - 1).clamp(min=0),
     ("for_multihead", "not inverted"): merged,
@@ -263,7 +282,6 @@ WRONG = {
     ("for_multihead", "one mask for each sentence"): lambda mask, heads: ~mask[:, 0],
     ("for_multihead", "four axes"): lambda mask, heads: ~mask.expand(-1, heads, -1, -1),
     ("for_multihead", "repeated twice"): lambda mask, heads: (~mask).squeeze(1).repeat_interleave(heads, dim=0),
-    ("for_multihead", "one sentence for all"): lambda mask, heads: merged(~mask[:1].expand_as(mask), heads),
     ("decoder_masks", "causal only"): lambda source, target: (key(source), past(target)[None, None], key(source)),
     ("decoder_masks", "padding only"): lambda source, target: (key(source), key(target), key(source)),
     ("decoder_masks", "or"): lambda source, target: (key(source), key(target) | past(target), key(source)),
@@ -272,15 +290,13 @@ WRONG = {
     ),
     ("decoder_masks", "rows"): lambda source, target: (key(source), query(target) & past(target), key(source)),
     ("decoder_masks", "past blocked"): lambda source, target: (key(source), key(target) & past(target).T, key(source)),
+    ("decoder_masks", "transposed"): lambda source, target: (key(source), both(target).mT, key(source)),
     ("decoder_masks", "diagonal blocked"): lambda source, target: (
         key(source), key(target) & past(target, -1), key(source)
     ),
     ("decoder_masks", "one too far"): lambda source, target: (key(source), key(target) & past(target, 1), key(source)),
     ("decoder_masks", "diagonal open"): lambda source, target: (key(source), both(target) | eye(target), key(source)),
     ("decoder_masks", "words blocked"): lambda source, target: (key(~source), both(~target), key(~source)),
-    ("decoder_masks", "padding always on the right"): lambda source, target: (
-        key(source), both(first_keys(target)), key(source)
-    ),
     ("decoder_masks", "fully masked rows opened"): lambda source, target: (
         key(source), row_by_row(both(target)), key(source)
     ),
@@ -296,19 +312,18 @@ WRONG = {
     ("decoder_masks", "rows of the source or the cross mask"): lambda source, target: (
         key(source), both(target), query(target)
     ),
-    ("decoder_masks", "source's padding always on the right"): lambda source, target: (
-        key(first_keys(source)), both(target), key(first_keys(source))
-    ),
     ("decoder_masks", "inverted"): lambda source, target: tuple(~mask for mask in three(source, target)),
     ("decoder_masks", "nothing is blocked"): lambda source, target: (
         key(source), both(target), torch.ones_like(key(source))
     ),
     ("no_empty_rows", "unchanged"): lambda mask: mask | (mask.all(-1, keepdim=True) & eye(mask)),
-    ("no_empty_rows", "everything opened"): torch.ones_like,
+    ("no_empty_rows", "inverted"): [
+        lambda mask: ~row_by_row(mask),
+        lambda mask: mask & ~(mask.all(-1, keepdim=True) & eye(mask)),
+    ],
     ("no_empty_rows", "empty columns"): lambda mask: mask | (~mask.any(-2, keepdim=True) & eye(mask)),
     ("no_empty_rows", "other rows opened"): lambda mask: mask | eye(mask),
     ("no_empty_rows", "whole row opened"): lambda mask: mask | empty(mask),
-    ("no_empty_rows", "first key opened"): lambda mask: mask | (empty(mask) & (torch.arange(mask.shape[-1]) == 0)),
     ("no_empty_rows", "column opened"): lambda mask: mask | empty(mask).mT,
     ("no_empty_rows", "no keepdim"): lambda mask: mask | (~mask.any(-1) & eye(mask)),
     ("no_empty_rows", "rows with keys changed"): lambda mask: torch.where(empty(mask), mask, eye(mask)),
@@ -334,6 +349,8 @@ FORMS = [
     ("combined_bias", "fully masked rows opened", lambda words: bias(row_by_row(both(words)))),
     ("combined_bias", "NaN", lambda words: bias(both(words)).softmax(-1)),
     ("position_ids", "padding counted", lambda words: place(words) * words),
+    ("position_ids", "padding counted", lambda words: torch.arange(words.shape[1])),
+    ("position_ids", "padding counted", lambda words: torch.arange(words.shape[1])[None]),
     ("position_ids", "padding counted", lambda words: place(words).float()),
     ("position_ids", "from 1", lambda words: words.cumsum(-1) * words),
     ("position_ids", "no such position", lambda words: words.cumsum(-1) * words - 1),
@@ -345,6 +362,8 @@ FORMS = [
     ("for_multihead", "heads mixed up", lambda m, heads: merged(~m.expand(-1, heads, -1, -1).transpose(0, 1), len(m))),
     ("for_multihead", "four axes", lambda mask, heads: mask),
     ("for_multihead", "one mask for each sentence", lambda mask, heads: mask.squeeze(1)),
+    ("for_multihead", "one mask for each sentence", lambda mask, heads: ~mask.flatten(0, 1)),
+    ("for_multihead", "one mask for each sentence", lambda mask, heads: mask.flatten(0, 1)),
     ("for_multihead", "repeated twice", lambda mask, heads: (~mask).repeat_interleave(heads, 1).flatten(0, 1)),
     ("for_multihead", "edits", lambda mask, heads: merged(mask.logical_not_(), heads)),
     ("decoder_masks", "causal where the source is read", lambda s, t: (both(s), both(t), key(s))),
@@ -355,9 +374,15 @@ FORMS = [
         lambda source, target: (key(source), both(target), key(source) & query(target)),
     ),
     ("decoder_masks", "the target's pads in the cross mask", lambda source, target: (key(source), *[both(target)] * 2)),
+    (
+        "decoder_masks",
+        "the target's pads in the cross mask",
+        lambda source, target: (key(source), both(target), key(target).expand(-1, 1, target.shape[1], -1)),
+    ),
     ("decoder_masks", "nothing is blocked", lambda s, t: tuple(torch.ones_like(mask) for mask in three(s, t))),
     ("no_empty_rows", "unchanged", lambda mask: mask),
     ("no_empty_rows", "edits", in_place),
+    ("no_empty_rows", "more than itself", lambda mask: mask | (empty(mask) & (torch.arange(mask.shape[-1]) == 0))),
     ("no_empty_rows", "more than itself", lambda mask: mask | (empty(mask) & (eye(mask) | eye(mask).roll(1, -1)))),
     ("no_empty_rows", "rows with keys changed", lambda mask: empty(mask) & eye(mask)),
     ("no_empty_rows", "other rows opened", lambda mask: mask | (empty(mask).any(-2, keepdim=True) & eye(mask))),
@@ -382,10 +407,12 @@ def test_another_form_of_a_wrong_answer_is_known_too(name, misconception, answer
         ("combined_bias", lambda words: key(words) and past(words), "write & | ~ in place of and"),
         ("combined_bias", lambda words: ~both(words), "must hold numbers"),
         ("combined_bias", lambda words: bias(both(words)).squeeze(), "an axis of size 1 is missing"),
+        ("combined_bias", lambda words: bias(words[None, :, None] & past(words)), "of size 1 is in the wrong place"),
+        ("combined_bias", lambda words: key(words) & past(words).float(), "~ & | need bool tensors"),
         ("combined_bias", lambda words: list(bias(both(words))), "got a list"),
         ("combined_bias", lambda words: bias(both(words)).to_sparse(), "a plain tensor"),
         ("position_ids", lambda words: words.cumsum(-1) > 1, "must hold numbers"),
-        ("position_ids", lambda words: torch.arange(words.shape[1]), "the first axis is missing"),
+        ("position_ids", lambda words: words[0].cumsum(-1), "the first axis is missing"),
         ("position_ids", lambda words: words.cumsum(-1).to_sparse(), "a plain tensor"),
         ("position_ids", lambda words: words.cumsum(-1) + 1j, "a plain tensor"),
         ("position_ids", lambda words: words.cumsum(-1) + 1, "some cells differ"),
@@ -396,11 +423,14 @@ def test_another_form_of_a_wrong_answer_is_known_too(name, misconception, answer
         ("decoder_masks", lambda source, target: both(target), "must be a tuple of 3, got a Tensor"),
         ("decoder_masks", lambda source, target: three(source, target)[:2], "must be a tuple of 3, got a tuple of 2"),
         ("decoder_masks", lambda s, t: (key(s), both(t), None), "'cross' of your answer must be a tensor"),
-        ("decoder_masks", lambda source, target: (source, both(target), key(source)), "'encoder self' of your answer"),
-        ("decoder_masks", lambda source, target: (key(source), past(target), key(source)), "must have shape"),
+        ("decoder_masks", lambda s, t: (s, both(t), key(s)), "'encoder self' must have four axes"),
+        ("decoder_masks", lambda source, target: (key(source), past(target), key(source)), r"got shape \(7, 7\)"),
+        ("decoder_masks", lambda s, t: (key(t), both(t), key(s)), r"got \(2, 1, 1, 7\)"),  # as the learner wrote it
+        ("decoder_masks", lambda s, t: (key(s), key(s), both(t)), r"got \(2, 1, 1, 6\)"),
         ("decoder_masks", lambda s, t: [bias(mask) for mask in three(s, t)], "this is the additive form"),
         ("decoder_masks", lambda s, t: three_full(s, t)[:2] + (three_full(s, t)[2].mT,), "two axes are swapped"),
         ("decoder_masks", lambda s, t: (key(s), both(t), key(s).to_sparse()), "a plain tensor"),
+        ("decoder_masks", lambda s, t: (key(s), both(t), nested(s, t)), "a plain tensor"),
         ("no_empty_rows", lambda mask: row_by_row(mask)[:, 0], "an axis of size 1 is missing"),
         ("no_empty_rows", lambda mask: row_by_row(mask).float(), "must be bool"),
         ("no_empty_rows", lambda mask: mask.masked_fill_(empty(mask), True), "changes its input `mask`"),
@@ -468,6 +498,14 @@ def test_the_order_of_the_heads_is_the_one_of_multiheadattention():
     _, alone = layer(x[1:2], x[1:2], x[1:2], attn_mask=~mask[1, 0])
     assert torch.allclose(together[1], alone[0], atol=1e-6)
     assert not torch.allclose(mixed[1], alone[0], atol=1e-3)
+
+
+def test_a_number_for_each_word_may_rely_on_a_word():
+    assert check.position_ids(from_the_first_word).state == "right"
+
+
+def test_infinity_in_a_bias_makes_nan():
+    assert torch.tensor([0.0, math.inf]).softmax(-1).isnan().any()
 
 
 def test_numbers_with_gaps_are_right_with_a_note():

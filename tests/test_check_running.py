@@ -161,7 +161,8 @@ def squares(x):
         (lambda x: undefined * x, "run that cell first"),  # noqa: F821
         (lambda x: x + torch.ones(2), "A new axis"),
         (lambda x: x and 2 * x, "write & | ~ in place of and, or, not"),
-        (lambda x: ~x, "~ needs a bool tensor"),
+        (lambda x: ~x, "~ & | need bool tensors"),
+        (lambda x: x.bool() & x, "~ & | need bool tensors"),
         (lambda x: x.masked_fill(x, 0), ".bool() converts"),
     ],
 )
@@ -174,19 +175,15 @@ class Broken(Exception):
         raise ValueError("no message")
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ValueError("\x1b[31m" + "x" * 10_000_000),
-        ValueError("\x1b[2J\ud800 \u202eabc\x00"),
-        type("N" * 10_000 + "\x1b[1m", (Exception,), {})("\n" * 500 + "late"),
-        KeyError("\ud800"),
-        Broken(),
-        SystemExit("bye"),
-        OSError(),
-    ],
-    ids=["long", "escapes", "name", "key", "broken", "exit", "empty"],
-)
+@pytest.mark.parametrize("error", [
+    ValueError("\x1b[31m" + "x" * 10_000_000),
+    ValueError("\x1b[2J\ud800 \u202eabc\x00"),
+    type("N" * 10_000 + "\x1b[1m", (Exception,), {})("\n" * 500 + "late"),
+    KeyError("\ud800"),
+    Broken(),
+    SystemExit("bye"),
+    OSError(),
+], ids=["long", "escapes", "name", "key", "broken", "exit", "empty"])  # fmt: skip
 def test_hostile_messages_are_cut_and_cleaned(error):
     def answer(x):
         raise error

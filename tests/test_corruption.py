@@ -420,17 +420,14 @@ def test_t5_at_every_edge(density, mean_span, ends_in_noise):
                 ids, chosen, sentinels=SENTINELS, end_id=0).inputs.tolist()  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("ends_in_noise", "length", "density", "mean_span"),
-    [
-        (False, 8, 0.4, 1.5),
-        (True, 8, 0.4, 1.5),
-        (False, 6, 0.5, 1),
-        (True, 9, 0.4, 2),
-        (True, 7, 0.5, 1),
-        (False, 5, 0.8, 1),
-    ],
-)
+@pytest.mark.parametrize(("ends_in_noise", "length", "density", "mean_span"), [
+    (False, 8, 0.4, 1.5),
+    (True, 8, 0.4, 1.5),
+    (False, 6, 0.5, 1),
+    (True, 9, 0.4, 2),
+    (True, 7, 0.5, 1),
+    (False, 5, 0.8, 1),
+])  # fmt: skip
 def test_every_mask_of_t5_is_equally_likely(ends_in_noise, length, density, mean_span):
     noise = round(length * density)
     spans = min(round(noise / mean_span), length - noise + (not ends_in_noise))  # no more than fit between kept tokens
@@ -663,20 +660,17 @@ def test_an_impossible_request_is_a_clear_error(call, error, words):
         call(generator())
 
 
-@pytest.mark.parametrize(
-    ("inputs", "targets", "end_id", "words"),
-    [
-        ([5, 99, 8], [6, 99, 7], None, "must begin with a sentinel, got 6"),
-        ([5, 99, 8], [98, 7], None, r"the same sentinels.*\[99\] and \[98\]"),
-        ([5, 99, 8, 98], [99, 7], None, r"\[99, 98\] and \[99\]"),
-        ([5, 99, 99], [99, 7, 99, 8], None, "each once"),
-        ([5, 99, 8], [99, 7], 1, "must end in end_id=1, but the inputs end in 8.*before padding"),
-        ([5, 99, 8, 1], [99, 7, 1, 0], 1, "must end in end_id=1, but the targets end in 0.*before padding"),
-        ([], [], 1, "must end in end_id=1, but the inputs are empty"),
-        ([5, 1], [1], None, "begin with a sentinel, got 1.*end_id"),
-        ([5, 99, 8, 1], [99, 7, 98, 1], None, r"\[99\] and \[99, 98\].*end_id"),
-    ],
-)
+@pytest.mark.parametrize(("inputs", "targets", "end_id", "words"), [
+    ([5, 99, 8], [6, 99, 7], None, "must begin with a sentinel, got 6"),
+    ([5, 99, 8], [98, 7], None, r"the same sentinels.*\[99\] and \[98\]"),
+    ([5, 99, 8, 98], [99, 7], None, r"\[99, 98\] and \[99\]"),
+    ([5, 99, 99], [99, 7, 99, 8], None, "each once"),
+    ([5, 99, 8], [99, 7], 1, "must end in end_id=1, but the inputs end in 8.*before padding"),
+    ([5, 99, 8, 1], [99, 7, 1, 0], 1, "must end in end_id=1, but the targets end in 0.*before padding"),
+    ([], [], 1, "must end in end_id=1, but the inputs are empty"),
+    ([5, 1], [1], None, "begin with a sentinel, got 1.*end_id"),
+    ([5, 99, 8, 1], [99, 7, 98, 1], None, r"\[99\] and \[99, 98\].*end_id"),
+])  # fmt: skip
 def test_a_pair_that_does_not_belong_together_is_a_clear_error(inputs, targets, end_id, words):
     pair = corruption.TextToText(torch.tensor(inputs), torch.tensor(targets))
     with pytest.raises(ValueError, match=words):

@@ -299,16 +299,13 @@ FUTURE = torch.ones(3, 3, dtype=torch.bool).triu(1)
 
 @quiet
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True, but")
-@pytest.mark.parametrize(
-    ("words", "pairs", "options", "zeros"),
-    [
-        (RIGHT, None, {}, True),
-        (RIGHT, None, {"layers": 2}, True),
-        (RIGHT.flip(1), None, {}, False),
-        (RIGHT, FUTURE, {}, False),
-        (RIGHT, None, {"norm_first": True}, False),
-    ],
-)
+@pytest.mark.parametrize(("words", "pairs", "options", "zeros"), [
+    (RIGHT, None, {}, True),
+    (RIGHT, None, {"layers": 2}, True),
+    (RIGHT.flip(1), None, {}, False),
+    (RIGHT, FUTURE, {}, False),
+    (RIGHT, None, {"norm_first": True}, False),
+])  # fmt: skip
 def test_when_the_encoder_writes_zeros_into_pads(words, pairs, options, zeros):
     """On its fast path, for right padding, with no mask beside it, and not with norm_first."""
     encoder = encoder_of(**options)
@@ -557,19 +554,11 @@ def test_a_shape_is_read_only_if_it_can_mean_one_thing(sizes, ndim, seed):
             dialects.with_four_axes(mask, **size)
 
 
-@pytest.mark.parametrize(
-    ("shape", "size", "first", "second"),
-    [
-        ((3, 3), {"batch": 3, "heads": 1, "queries": 3, "keys": 3}, ("batch", "key"), ("query", "key")),
-        ((3, 5), {"batch": 3, "heads": 2, "queries": 3, "keys": 5}, ("batch", "key"), ("query", "key")),
-        (
-            (2, 4, 5),
-            {"batch": 2, "heads": 2, "queries": 4, "keys": 5},
-            ("batch", "query", "key"),
-            ("head", "query", "key"),
-        ),
-    ],
-)
+@pytest.mark.parametrize(("shape", "size", "first", "second"), [
+    ((3, 3), {"batch": 3, "heads": 1, "queries": 3, "keys": 3}, ("batch", "key"), ("query", "key")),
+    ((3, 5), {"batch": 3, "heads": 2, "queries": 3, "keys": 5}, ("batch", "key"), ("query", "key")),
+    ((2, 4, 5), {"batch": 2, "heads": 2, "queries": 4, "keys": 5}, ("batch", "query", "key"), ("head", "query", "key")),
+])  # fmt: skip
 def test_two_readings_are_named_and_axes_says_which(shape, size, first, second):
     mask = torch.rand(shape, generator=torch.Generator().manual_seed(0)) < 0.5
     with pytest.raises(ValueError) as refusal:
@@ -587,28 +576,17 @@ def test_two_readings_are_named_and_axes_says_which(shape, size, first, second):
     close(attend(q, k, k, dialects.with_four_axes(mask, **size, axes=second)).output, silent)
 
 
-@pytest.mark.parametrize(
-    ("shape", "axes", "words"),
-    [
-        (
-            (2, 3),
-            None,
-            r"must be \(batch, key\) or \(query, key\) for batch=2, heads=4, queries=3, keys=5.*got \(2, 3\)",
-        ),
-        (
-            (8, 3, 5),
-            None,
-            r"must be \(batch, query, key\) or \(head, query, key\).*batch·heads, use from_mha_attn_mask",
-        ),
-        ((2, 3, 3, 5), None, r"must be \(batch, head, query, key\)"),
-        ((), None, r"of 1 to 4 axes.*got \(\)"),
-        ((1, 1, 1, 1, 1), None, r"of 1 to 4 axes.*got \(1, 1, 1, 1, 1\)"),
-        ((3, 5), ("batch", "key"), r"must be \(batch, key\) for .*got \(3, 5\)"),
-        ((2, 5), ("key", "batch"), "in the order of"),
-        ((2, 5), ("sentence", "key"), "in the order of"),
-        ((2, 5), ("key",), "the 2 axes"),
-    ],
-)
+@pytest.mark.parametrize(("shape", "axes", "words"), [
+    ((2, 3), None, r"must be \(batch, key\) or \(query, key\) for batch=2, heads=4, queries=3, keys=5.*got \(2, 3\)"),
+    ((8, 3, 5), None, r"must be \(batch, query, key\) or \(head, query, key\).*batch·heads, use from_mha_attn_mask"),
+    ((2, 3, 3, 5), None, r"must be \(batch, head, query, key\)"),
+    ((), None, r"of 1 to 4 axes.*got \(\)"),
+    ((1, 1, 1, 1, 1), None, r"of 1 to 4 axes.*got \(1, 1, 1, 1, 1\)"),
+    ((3, 5), ("batch", "key"), r"must be \(batch, key\) for .*got \(3, 5\)"),
+    ((2, 5), ("key", "batch"), "in the order of"),
+    ((2, 5), ("sentence", "key"), "in the order of"),
+    ((2, 5), ("key",), "the 2 axes"),
+])  # fmt: skip
 def test_a_shape_that_fits_nothing_is_refused(shape, axes, words):
     with pytest.raises(ValueError, match=words):
         dialects.with_four_axes(torch.ones(shape, dtype=torch.bool), **SIZES, axes=axes)
@@ -681,16 +659,13 @@ def test_what_a_huge_finite_minus_infinity_fails_at_is_said_right(lowest):
 # Errors
 
 
-@pytest.mark.parametrize(
-    "convert",
-    [
-        dialects.to_bias,
-        dialects.to_sdpa,
-        dialects.to_key_padding_mask,
-        dialects.to_transformers_2d,
-        lambda mask: dialects.with_four_axes(mask, batch=1, heads=1, queries=1, keys=2),
-    ],
-)
+@pytest.mark.parametrize("convert", [
+    dialects.to_bias,
+    dialects.to_sdpa,
+    dialects.to_key_padding_mask,
+    dialects.to_transformers_2d,
+    lambda mask: dialects.with_four_axes(mask, batch=1, heads=1, queries=1, keys=2),
+])  # fmt: skip
 def test_a_mask_that_is_not_bool_is_refused(convert):
     with pytest.raises(TypeError, match=r"must be bool, True = .*torch.float32.*\(1, 2\)"):
         convert(torch.ones(1, 2))
@@ -756,17 +731,14 @@ def test_other_numbers_of_transformers_are_refused(value):
         dialects.from_transformers_4d(torch.tensor([[[[0.0, value]]]]))
 
 
-@pytest.mark.parametrize(
-    "convert",
-    [
-        dialects.from_sdpa,
-        dialects.from_key_padding_mask,
-        lambda mask: dialects.from_mha_attn_mask(mask, heads=1),
-        lambda mask: dialects.from_transformers_4d(mask[None, None]),
-        lambda mask: dialects.to_transformers_4d_bias(mask[None, None]),
-        lambda mask: dialects.to_mask_mod(mask[None, None]),
-    ],
-)
+@pytest.mark.parametrize("convert", [
+    dialects.from_sdpa,
+    dialects.from_key_padding_mask,
+    lambda mask: dialects.from_mha_attn_mask(mask, heads=1),
+    lambda mask: dialects.from_transformers_4d(mask[None, None]),
+    lambda mask: dialects.to_transformers_4d_bias(mask[None, None]),
+    lambda mask: dialects.to_mask_mod(mask[None, None]),
+])  # fmt: skip
 def test_integers_are_refused(convert):
     with pytest.raises(TypeError, match="must be bool, True = .*torch.int64"):
         convert(torch.ones(1, 2, dtype=torch.int64))
@@ -817,19 +789,16 @@ def test_a_block_mask_of_another_size_is_refused():
     assert dialects.from_block_mask(dialects.to_block_mask(rule, queries=3, keys=3)).shape == (1, 2, 3, 3)
 
 
-@pytest.mark.parametrize(
-    ("sizes", "words"),
-    [
-        ({"queries": 4, "keys": 3}, "does not know all of 4 queries and 3 keys"),
-        ({"queries": 3, "keys": 400, "block_size": 2}, "does not know all of 3 queries and 400 keys"),
-        ({"queries": 0, "keys": 3}, "queries must be an integer, at least 1, got 0"),
-        ({"queries": 3, "keys": 0}, "keys must be an integer, at least 1, got 0"),
-        ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be an integer, at least 1, got 0"),
-        ({"queries": 3, "keys": 3, "batch": 1.5}, "batch must be an integer, at least 1, got 1.5"),
-        ({"queries": 3, "keys": 3, "heads": 0}, "heads must be an integer, at least 1, got 0"),
-        ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be an integer, at least 1, got 0"),
-    ],
-)
+@pytest.mark.parametrize(("sizes", "words"), [
+    ({"queries": 4, "keys": 3}, "does not know all of 4 queries and 3 keys"),
+    ({"queries": 3, "keys": 400, "block_size": 2}, "does not know all of 3 queries and 400 keys"),
+    ({"queries": 0, "keys": 3}, "queries must be an integer, at least 1, got 0"),
+    ({"queries": 3, "keys": 0}, "keys must be an integer, at least 1, got 0"),
+    ({"queries": 3, "keys": 3, "block_size": 0}, "block_size must be an integer, at least 1, got 0"),
+    ({"queries": 3, "keys": 3, "batch": 1.5}, "batch must be an integer, at least 1, got 1.5"),
+    ({"queries": 3, "keys": 3, "heads": 0}, "heads must be an integer, at least 1, got 0"),
+    ({"queries": 3, "keys": 3, "block_size": (2, 0)}, "block_size must be an integer, at least 1, got 0"),
+])  # fmt: skip
 def test_a_block_mask_of_nothing_or_of_too_much_is_refused(sizes, words):
     rule = masks.documents(torch.zeros(1, 3, dtype=torch.int64))
     with pytest.raises(ValueError, match=words):

@@ -242,13 +242,10 @@ def most_common_share(seen, unseen):
     return (unseen == seen[: masked_lm.PROBED].mode().values).float().mean().item()
 
 
-@pytest.mark.parametrize(
-    ("measure", "labels_of", "classes", "probed"),
-    [
-        ("tags", lambda text: text.tags, len(TAGS), lambda text: text.tags[text.is_word]),
-        ("topics", lambda text: text.topics[:, None], len(TOPICS), lambda text: text.topics),
-    ],
-)
+@pytest.mark.parametrize(("measure", "labels_of", "classes", "probed"), [
+    ("tags", lambda text: text.tags, len(TAGS), lambda text: text.tags[text.is_word]),
+    ("topics", lambda text: text.topics[:, None], len(TOPICS), lambda text: text.topics),
+])  # fmt: skip
 def test_a_probe_finds_what_features_know_and_nothing_else(measure, labels_of, classes, probed):
     assert MEASURES[measure](Knows(labels_of, classes)) == 1.0
     chance = most_common_share(*map(probed, texts()))

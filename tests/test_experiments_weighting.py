@@ -207,14 +207,11 @@ def test_held_out_sentences_are_new():
 # --- The measures, against a slow loop -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("measure", "counts"),
-    [
-        ("all words", lambda word: True),
-        ("ambiguous words", lambda word: word in AMBIGUOUS),
-        ("words with one tag", lambda word: word not in AMBIGUOUS),
-    ],
-)
+@pytest.mark.parametrize(("measure", "counts"), [
+    ("all words", lambda word: True),
+    ("ambiguous words", lambda word: word in AMBIGUOUS),
+    ("words with one tag", lambda word: word not in AMBIGUOUS),
+])  # fmt: skip
 def test_accuracy_is_the_share_of_true_tags_of_those_words(monkeypatch, measure, counts):
     some = examples()[1][:25]
     monkeypatch.setattr(weighting, "texts", lambda: (None, batch(some)))

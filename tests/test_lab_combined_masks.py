@@ -1,13 +1,10 @@
 """The lab of lesson 07: what it shows is what the real libraries do, for every pair of writer and reader."""
 
-import json
 import math
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
@@ -20,7 +17,6 @@ from masklab.labs.sentences import SENTENCES, batch_of
 from masklab.panels import EXTRA, MISSED, RIGHT
 from masklab.tiny import tiny_gpt
 from masklab.view.matrix import serialize
-from tests.strategies import hostile, sides
 
 PAIRS = [(writer, reader) for writer in DIALECTS for reader in lesson.READERS if reader != "same"]
 INSTALLED = ("sdpa", "mha", "tokenizer", "eager", "flex")  # the others were run by hand, see rosetta.py
@@ -165,6 +161,7 @@ STATES = [{}, {"side": "right", "shown": 2}, {"causal": False}, {"padding": Fals
           {"predict": True, "painted": PAINTED}, {"sentences": ("", "The cat")}, {"sentences": ("The",)}]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize(("written", "read"), [pair for pair in PAIRS if pair[1] in INSTALLED])
 @torch.no_grad()
 def test_every_library_reads_each_tensor_as_the_lab_says(written, read):
@@ -274,38 +271,6 @@ def test_small_panels_and_code_are_sent_to_the_page():
     sent = serialize(draw(written="mha"), serial=1)
     assert {panel["name"] for panel in sent["panels"] if panel["small"]} == {"padding", "causal", "read"}
     assert sent["code"].startswith("given = ~mask[:, 0]")
-
-
-@pytest.mark.parametrize("key", ["written", "read", "side"])
-def test_what_the_lab_does_not_have_is_one_sentence(key):
-    lab = lesson.lab()
-    before = lab.picture["values"]
-    lab.state = raw(**{key: "unheard of"})
-    assert lab.picture["problem"].startswith(f"{key} must be ") and lab.picture["values"] == before
-
-
-LAB = lesson.lab()
-
-
-@settings(max_examples=200)
-@given(
-    sentences=st.lists(hostile, min_size=0, max_size=7),
-    shown=st.integers(-2, 9),
-    side=sides,
-    written=st.sampled_from(list(DIALECTS)),
-    read=st.sampled_from(list(lesson.READERS)),
-    padding=st.booleans(),
-    causal=st.booleans(),
-    predict=st.booleans(),
-    reveal=st.booleans(),
-    painted=st.lists(st.tuples(st.integers(-1, 8), st.integers(-1, 8)).map(list), max_size=4),
-)
-def test_no_string_breaks_the_lab(**changes):
-    LAB.state = raw(**changes)
-    longest = max((len(sentence.split()) for sentence in changes["sentences"][:6]), default=0)
-    assert (LAB.picture["problem"] == "") == (0 < longest <= 256)
-    text_only = {key: value for key, value in LAB.picture.items() if not isinstance(value, bytes)}
-    json.dumps(text_only, ensure_ascii=False).encode("utf-8")
 
 
 # --- the small lab: batched equals alone ------------------------------------------------------------------------

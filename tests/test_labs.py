@@ -11,12 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from masklab.corpus import words_of
 from masklab.labs import attention_padding as lesson
 from masklab.labs import controls
 from masklab.labs.controls import BadInput, Cells, Choice, Control, Number, Position, Sentences, Slider, Toggle, control
 from masklab.labs.guess import guess_of
 from masklab.labs.lab import Lab
-from masklab.labs.sentences import batch_of, chips
+from masklab.labs.sentences import MAX_TOKENS, batch_of, chips
 from masklab.panels import Panel, Picture
 from tests.lessons import labs
 from tests.strategies import hostile
@@ -52,6 +53,17 @@ def draw(state: State) -> Picture:
 
 def lab(**options) -> Lab:
     return Lab(draw, state=State(), label="a lab", **options)
+
+
+def test_a_control_that_is_declared_again_stands_where_it_is_declared_again():
+    @dataclass(frozen=True, kw_only=True)
+    class Own(State):
+        view: str = control("a", Choice(label="View", options={"a": "a"}))
+        predict: bool = control(False, Toggle(label="Predict"))
+        side: str = control("left", Choice(label="Side", options={"left": "left"}))
+
+    first = list(controls.controls_of(Own))[:5]
+    assert first == ["view", "predict", "side", "layers", "pad"]
 
 
 # What a page can send
@@ -384,7 +396,7 @@ def values_of(how: Control):
     if isinstance(how, Sentences):
         return st.lists(hostile, max_size=7)
     if isinstance(how, Position):
-        return st.integers(-2, 9)
+        return st.integers(-2, 40)
     if isinstance(how, Cells):
         cell = [st.integers(-1, 8), st.integers(-1, 8)]
         number = [st.floats(how.low, how.high)] if how.how == "number" else []
@@ -392,19 +404,31 @@ def values_of(how: Control):
     return st.booleans()
 
 
+# How a lab reads a text, how many words it draws, and how many words its chips show; any other as the last one.
+READS = {
+    "causal_masks": (words_of, 31, lambda line: len(line["words"]) - 1),  # without [BOS]
+    "": (str.split, MAX_TOKENS, lambda line: line["pads"].count(False)),
+}
+
+
 @each_lab
-@settings(max_examples=200)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_text_and_no_setting_breaks_a_lab(module, data):
-    one = shared(module)
+    one, declared = shared(module), controls.controls_of(module.State)
     before = one.picture
-    one.state = {
-        name: data.draw(values_of(how), label=name) for name, how in controls.controls_of(module.State).items()
-    }
+    one.state = {name: data.draw(values_of(how), label=name) for name, how in declared.items()}
     picture = one.picture
     assert "could not draw" not in picture["problem"] and picture["panels"]
+    if of_type(module, Sentences):
+        words, most, shown = READS.get(module.__name__.rpartition(".")[2], READS[""])
+        counts = [len(words(sentence)) for sentence in one.state["sentences"][:6]]
+        assert (picture["problem"] == "") == (0 < max(counts, default=0) <= most)
     if picture["problem"]:
         assert all(picture[part] == before[part] for part in ("panels", "lines", "values"))  # the last good one
+    elif of_type(module, Sentences):
+        lines = [picture["lines"][sentence["line"]] for sentence in picture["sentences"]]
+        assert list(map(shown, lines)) == counts
     text_only = {key: value for key, value in picture.items() if not isinstance(value, bytes)}
     json.dumps(text_only, ensure_ascii=False).encode("utf-8")  # it can travel to the page
 

@@ -9,7 +9,7 @@ from masklab import dialects, masks
 from masklab.models import positions_of
 from masklab.text import word_positions
 from masklab.tiny import tiny_gpt
-from tests.lessons import cells
+from tests.lessons import SOURCES, cells
 from tests.strategies import lengths, sides
 
 LESSON = cells(
@@ -106,6 +106,9 @@ def test_the_rosetta_stone_says_what_the_table_of_the_dialects_says():
         ('Transformers "eager" model', "float32", 4): theirs['Transformers "eager", 4-D bias'][2],
         ("JAX, Flax: mask=; Keras: attention_mask=", "bool", 4): theirs["jax.nn.dot_product_attention"][2],
     }
+    source = SOURCES["combined_masks"].read_text("utf-8")
+    forms = {name for name in dialects.__all__ if name.startswith("to_")} - {"to_labels", "to_block_mask"}
+    assert {name for name in forms if f"dialects.{name}(" not in source} == set()
     assert {call.empty_row for call in dialects.CALLS[:-1]} == {"uniform"}  # the calls that the lesson prints
 
 

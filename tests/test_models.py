@@ -152,14 +152,11 @@ def test_an_unpacked_bidirectional_tagger_is_wrong_at_real_words():
 @pytest.mark.parametrize(
     "model", [Classifier(VOCABULARY, 4, read=r) for r in ("last_valid", "packed")] + [Tagger(VOCABULARY, 5)]
 )
-@pytest.mark.parametrize(
-    ("lengths", "side", "words"),
-    [
-        ([2, 0], "right", r"1 to 3 words.*\[2, 0\]"),
-        ([2, 4], "right", r"1 to 3 words.*\[2, 4\]"),
-        ([2, 1], "both", "'left' or 'right', got 'both'"),
-    ],
-)
+@pytest.mark.parametrize(("lengths", "side", "words"), [
+    ([2, 0], "right", r"1 to 3 words.*\[2, 0\]"),
+    ([2, 4], "right", r"1 to 3 words.*\[2, 4\]"),
+    ([2, 1], "both", "'left' or 'right', got 'both'"),
+])  # fmt: skip
 def test_lengths_that_no_network_can_read_are_refused(model, lengths, side, words):
     with pytest.raises(ValueError, match=words):
         model(torch.ones(2, 3, dtype=torch.int64), torch.tensor(lengths), side=side)
@@ -552,19 +549,12 @@ def test_masked_mean_by_a_slow_loop(case):
     assert torch.equal(masked_mean(x, torch.zeros_like(word)), torch.zeros(len(ids), 3))
 
 
-@pytest.mark.parametrize(
-    ("word", "error", "words"),
-    [
-        (
-            torch.ones(2, 3),
-            TypeError,
-            r"bool, True = a word .*, got torch.float32 of shape \(2, 3\)",
-        ),
-        (torch.ones(2, 3, dtype=torch.int64), TypeError, "got torch.int64"),
-        (torch.ones(3, dtype=torch.bool), TypeError, r"\(batch, length\).* got .*\(3,\)"),
-        (torch.ones(2, 1, 1, 3, dtype=torch.bool), TypeError, r"\(batch, length\).* got .*\(2, 1, 1, 3\)"),
-    ],
-)
+@pytest.mark.parametrize(("word", "error", "words"), [
+    (torch.ones(2, 3), TypeError, r"bool, True = a word .*, got torch.float32 of shape \(2, 3\)"),
+    (torch.ones(2, 3, dtype=torch.int64), TypeError, "got torch.int64"),
+    (torch.ones(3, dtype=torch.bool), TypeError, r"\(batch, length\).* got .*\(3,\)"),
+    (torch.ones(2, 1, 1, 3, dtype=torch.bool), TypeError, r"\(batch, length\).* got .*\(2, 1, 1, 3\)"),
+])  # fmt: skip
 def test_positions_and_mean_need_the_words_of_each_sentence(word, error, words):
     with pytest.raises(error, match=words):
         positions_of(word)
@@ -758,17 +748,14 @@ def test_weights_come_from_a_private_seed(name):
     assert any(not torch.equal(a, c) for a, _, c in pairs)
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        lambda: nn.Linear(3, 4),
-        lambda: nn.Embedding(5, 6),
-        lambda: nn.GRU(3, 4, bidirectional=True),
-        lambda: nn.LayerNorm(4),
-        lambda: nn.MultiheadAttention(4, 2),
-        lambda: Block(4, heads=2),
-    ],
-)
+@pytest.mark.parametrize("layer", [
+    lambda: nn.Linear(3, 4),
+    lambda: nn.Embedding(5, 6),
+    lambda: nn.GRU(3, 4, bidirectional=True),
+    lambda: nn.LayerNorm(4),
+    lambda: nn.MultiheadAttention(4, 2),
+    lambda: Block(4, heads=2),
+])  # fmt: skip
 def test_first_weights_are_those_that_torch_draws_after_manual_seed(layer):
     with torch.random.fork_rng():
         torch.manual_seed(3)
@@ -835,16 +822,13 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
         Dropout(1)
 
 
-@pytest.mark.parametrize(
-    ("kind", "branch"),
-    [
-        (Block, "attention"),
-        (Block, "feed"),
-        (DecoderBlock, "attention"),
-        (DecoderBlock, "cross"),
-        (DecoderBlock, "feed"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "branch"), [
+    (Block, "attention"),
+    (Block, "feed"),
+    (DecoderBlock, "attention"),
+    (DecoderBlock, "cross"),
+    (DecoderBlock, "feed"),
+])  # fmt: skip
 def test_each_branch_has_its_dropout(kind, branch):
     """All branches but one are silent: what is added is what that branch adds in eval mode, doubled, or nothing."""
     with private_seed(0):

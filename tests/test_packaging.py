@@ -56,15 +56,12 @@ def sentences(ran):
     return [line for line in ran.stderr.splitlines() if not line.startswith("make")]
 
 
-@pytest.mark.parametrize(
-    ("python", "pip_says", "sentence"),
-    [
-        (OLD_PYTHON, "", "masklab needs Python 3.11 or newer"),
-        (NO_VENV, "", "'sudo apt install python3-venv' fixes that"),
-        (FAKE_VENV, "NewConnectionError: Connection refused", "pip cannot reach the package index"),
-        (FAKE_VENV, "ERROR: No space left on device", "pip could not install the packages: ERROR: No space left"),
-    ],
-)
+@pytest.mark.parametrize(("python", "pip_says", "sentence"), [
+    (OLD_PYTHON, "", "masklab needs Python 3.11 or newer"),
+    (NO_VENV, "", "'sudo apt install python3-venv' fixes that"),
+    (FAKE_VENV, "NewConnectionError: Connection refused", "pip cannot reach the package index"),
+    (FAKE_VENV, "ERROR: No space left on device", "pip could not install the packages: ERROR: No space left"),
+])  # fmt: skip
 def test_what_can_go_wrong_is_one_sentence_and_leaves_nothing_to_believe_in(clone, python, pip_says, sentence):
     ran = make(clone, python=python, PIP_SAYS=pip_says)
     assert ran.returncode != 0
@@ -142,18 +139,12 @@ def lint(folder):
     return make(folder, "--old-file=.venv/.done", target="lint")
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ('"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return 1\n', ""),
-        (
-            '"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return "1"\n',
-            "Incompatible return value type",
-        ),
-        ('"""A module."""\nx=1\n', "'make format' fixes it"),
-        ('"""A module."""\n\nimport os\n', "F401"),
-    ],
-)
+@pytest.mark.parametrize(("code", "said"), [
+    ('"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return 1\n', ""),
+    ('"""A module."""\n\n\ndef one() -> int:\n    """Give 1."""\n    return "1"\n', "Incompatible return value type"),
+    ('"""A module."""\nx=1\n', "'make format' fixes it"),
+    ('"""A module."""\n\nimport os\n', "F401"),
+])  # fmt: skip
 def test_lint_finds_wrong_types_and_wrong_style(clone, code, said):
     for name in ("masklab/one.py", "notebooks/build.py"):
         (clone / name).parent.mkdir(exist_ok=True)
@@ -193,15 +184,11 @@ def dockerfile():
     return ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "Building conda environment for python=3.11",
-        'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"',
-        "RUN ./postBuild",
-        'ENV R2D_ENTRYPOINT="${REPO_DIR}/start"',
-    ],
-)
+@pytest.mark.parametrize("line", [
+    "Building conda environment for python=3.11",
+    'env update -p ${NB_PYTHON_PREFIX} --file "environment.yml"', "RUN ./postBuild",
+    'ENV R2D_ENTRYPOINT="${REPO_DIR}/start"',
+])  # fmt: skip
 def test_binder_finds_conda_python_post_build_and_start(dockerfile, line):
     assert line in dockerfile
 

@@ -35,23 +35,20 @@ def write(folder, *cells, name="05_a.ipynb", heading="# 05 · A lesson"):
     (folder / name).write_text(json.dumps({"cells": [text, plain, *cells]}), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("outputs", "sign"),
-    [
-        ([], "○"),
-        ([stream(OPEN)], "○"),
-        ([stream(RIGHT)], "✓"),
-        ([stream(WRONG), PICTURE], "✗"),
-        ([result(RIGHT.strip())], "✓"),
-        ([stream("my own print\n", RIGHT)], "✓"),
-        ([stream("my own print\n"), stream(RIGHT)], "✓"),
-        ([stream(RIGHT, WRONG)], "✗"),
-        ([stream("all is ✓ now\n")], "○"),
-        ([stream("✓✓✓\n")], "○"),
-        ([ERROR], "✗"),
-        ([PICTURE], "○"),
-    ],
-)
+@pytest.mark.parametrize(("outputs", "sign"), [
+    ([], "○"),
+    ([stream(OPEN)], "○"),
+    ([stream(RIGHT)], "✓"),
+    ([stream(WRONG), PICTURE], "✗"),
+    ([result(RIGHT.strip())], "✓"),
+    ([stream("my own print\n", RIGHT)], "✓"),
+    ([stream("my own print\n"), stream(RIGHT)], "✓"),
+    ([stream(RIGHT, WRONG)], "✗"),
+    ([stream("all is ✓ now\n")], "○"),
+    ([stream("✓✓✓\n")], "○"),
+    ([ERROR], "✗"),
+    ([PICTURE], "○"),
+])  # fmt: skip
 def test_the_last_word_of_the_check_counts(tmp_path, outputs, sign):
     write(tmp_path, exercise(*outputs))
     (lesson,) = progress(tmp_path).lessons

@@ -99,23 +99,12 @@ def test_a_sentence_is_not_taken_for_its_letters():
     assert make_batch(sentence for sentence in ["The cat"]).ids.tolist() == [[1, 2]]  # any iterable of sentences
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: vectors([1, 2], dim=4, seed=0), TypeError, r"ids must be a tensor of integers, got \[1, 2\]"),
-        (
-            lambda: vectors(torch.rand(2), dim=4, seed=0),
-            TypeError,
-            "ids must be a tensor of integers, got torch.float32",
-        ),
-        (
-            lambda: vectors(torch.tensor([1]), dim=2.5, seed=0),
-            ValueError,
-            "dim must be an integer, at least 0, got 2.5",
-        ),
-        (lambda: word_positions(torch.tensor([1]), total=2.5), ValueError, "total must be .* got 2.5"),
-    ],
-)
+@pytest.mark.parametrize(("call", "error", "words"), [
+    (lambda: vectors([1, 2], dim=4, seed=0), TypeError, r"ids must be a tensor of integers, got \[1, 2\]"),
+    (lambda: vectors(torch.rand(2), dim=4, seed=0), TypeError, "ids must be a tensor of integers, got torch.float32"),
+    (lambda: vectors(torch.tensor([1]), dim=2.5, seed=0), ValueError, "dim must be an integer, at least 0, got 2.5"),
+    (lambda: word_positions(torch.tensor([1]), total=2.5), ValueError, "total must be .* got 2.5"),
+])  # fmt: skip
 def test_what_has_no_vector_is_said(call, error, words):
     with pytest.raises(error, match=words):
         call()

@@ -104,15 +104,12 @@ def test_the_table_has_the_level_to_compare_with():
     ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"better": "more"}, "'higher' or 'lower', got 'more'"),
-        ({"right": "c"}, "right must be 'a' or 'b', got 'c'"),
-        ({"scores": {"a": [1.0], "b": [1.0, 2.0]}}, r"at least one, got \[1, 2\]"),
-        ({"scores": {"a": [], "b": []}}, r"same number of seeds, at least one, got \[0, 0\]"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"better": "more"}, "'higher' or 'lower', got 'more'"),
+    ({"right": "c"}, "right must be 'a' or 'b', got 'c'"),
+    ({"scores": {"a": [1.0], "b": [1.0, 2.0]}}, r"at least one, got \[1, 2\]"),
+    ({"scores": {"a": [], "b": []}}, r"same number of seeds, at least one, got \[0, 0\]"),
+])  # fmt: skip
 def test_what_does_not_fit_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         result(**{"scores": {"a": [1.0], "b": [1.0]}} | changes)
@@ -138,14 +135,11 @@ def test_training_learns_repeats_and_leaves_everything_else_alone():
     assert losses == again and len(losses) == 6 and losses[-1] < losses[0] / 2
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"steps": -1}, "steps must be an integer, at least 0, got -1"),
-        ({"steps": 1.5}, "steps must be"),
-        ({"steps": 2, "keep_every": 0}, "keep_every must be an integer, at least 1, got 0"),
-    ],
-)
+@pytest.mark.parametrize(("options", "words"), [
+    ({"steps": -1}, "steps must be an integer, at least 0, got -1"),
+    ({"steps": 1.5}, "steps must be"),
+    ({"steps": 2, "keep_every": 0}, "keep_every must be an integer, at least 1, got 0"),
+])  # fmt: skip
 def test_training_takes_whole_steps(options, words):
     model = nn.Linear(1, 1)
     with pytest.raises(ValueError, match=words):

@@ -12,32 +12,26 @@ from masklab import masks, validate
 IDS, FOUR = torch.tensor([[1, 2]]), torch.ones(1, 1, 2, 2, dtype=torch.bool)
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (torch.zeros(0, 2, dtype=torch.bool), "torch.bool of shape (0, 2)"),
-        (np.zeros((2, 3), dtype=bool), "a NumPy array of bool and shape (2, 3)"),
-        (np.int64(3), "np.int64(3)"),
-        (masks.causal(), "a rule"),
-        (None, "None"),
-        ("a" * 99, "'aaaaaaaaaaaa...aaaaaaaaaaaaa'"),
-        (list(range(99)), "[0, 1, 2, 3, 4, 5, ...]"),
-    ],
-)
+@pytest.mark.parametrize(("value", "words"), [
+    (torch.zeros(0, 2, dtype=torch.bool), "torch.bool of shape (0, 2)"),
+    (np.zeros((2, 3), dtype=bool), "a NumPy array of bool and shape (2, 3)"),
+    (np.int64(3), "np.int64(3)"),
+    (masks.causal(), "a rule"),
+    (None, "None"),
+    ("a" * 99, "'aaaaaaaaaaaa...aaaaaaaaaaaaa'"),
+    (list(range(99)), "[0, 1, 2, 3, 4, 5, ...]"),
+])  # fmt: skip
 def test_what_came_is_said_in_a_few_words(value, words):
     assert validate.got(value) == words
 
 
-@pytest.mark.parametrize(
-    ("value", "fix"),
-    [
-        ([[True]], " Use torch.tensor(mask)."),
-        (np.ones(2, dtype=bool), " Use torch.from_numpy(mask)."),
-        (masks.causal(), " Use rule.tensor(queries=…, keys=…)."),
-        (None, ""),
-        ("mask", ""),
-    ],
-)
+@pytest.mark.parametrize(("value", "fix"), [
+    ([[True]], " Use torch.tensor(mask)."),
+    (np.ones(2, dtype=bool), " Use torch.from_numpy(mask)."),
+    (masks.causal(), " Use rule.tensor(queries=…, keys=…)."),
+    (None, ""),
+    ("mask", ""),
+])  # fmt: skip
 def test_what_is_no_tensor_is_told_how_to_become_one_if_it_can(value, fix):
     expected = {
         validate.tensor: "a tensor",

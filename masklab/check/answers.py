@@ -65,6 +65,8 @@ def form(answer, right, *, what: str = "your answer") -> str:
     'your answer must be a tensor, got a list: torch.tensor or torch.stack turns it into a tensor.'
     >>> form(torch.tensor([1, 0]), torch.tensor([True, False]))
     'your answer must be bool, got int64: a comparison gives bool, and .bool() converts zeros and ones.'
+    >>> form(torch.ones(1, 2, 3), torch.ones(2, 1, 3))
+    'your answer must have shape (2, 1, 3), got (1, 2, 3): an axis of size 1 is in the wrong place.'
     """
     if isinstance(right, Tensor) and right.ndim == 0 and right.dtype == torch.bool:
         return _yes_or_no(answer, what)
@@ -138,7 +140,9 @@ def _shape(answer: Tensor, right: Tensor, what: str) -> str:
     if answer.ndim > 1 and answer.mT.shape == right.shape:
         return f"{said}: its last two axes are swapped."
     if answer.squeeze().shape == right.squeeze().shape:
-        return f"{said}: an axis of size 1 is {'too many' if answer.ndim > right.ndim else 'missing'}."
+        more = answer.ndim - right.ndim
+        fault = "in the wrong place" if more == 0 else "too many" if more > 0 else "missing"
+        return f"{said}: an axis of size 1 is {fault}."
     first_missing = answer.ndim and answer.shape == right.shape[1:]
     return f"{said}: the first axis is missing. {_LOST_AXIS}" if first_missing else f"{said}."
 

@@ -64,60 +64,35 @@ word_mask = Exercise(
     definition=oracles.word_positions,
     picture=_draw_word_mask,
     wrong=[
-        Misconception(
-            "inverted",
-            "inverted. You mark the padding; here True means a word.",
-            gives=lambda lengths, total: torch.arange(total) < total - lengths[:, None],
-        ),
-        Misconception(
-            "wrong side",
-            "the wrong side. Your words stand at the start; here the padding is on the left, and the words come last.",
-            gives=lambda lengths, total: torch.arange(total) < lengths[:, None],
-        ),
-        Misconception(
-            "wrong side, inverted",
-            "inverted, and on the wrong side as well: you mark every position from `lengths` on. "
-            "The words come last here. How many *pads* stand before them?",
-            gives=lambda lengths, total: torch.arange(total) >= lengths[:, None],
-        ),
-        Misconception(
-            "one too many",
-            "off by one. Of 5 positions a sentence of 3 words fills 2, 3 and 4: position 1 is padding. Is it > or >= ?",
-            gives=lambda lengths, total: torch.arange(total) >= total - lengths[:, None] - 1,
-        ),
-        Misconception(
-            "one too few",
-            "off by one. The first word of each sentence is lost. Is it > or >= ?",
-            gives=lambda lengths, total: torch.arange(total) > total - lengths[:, None],
-        ),
-        Misconception(
-            "one length for all",
-            "every sentence gets the longest one's length. Compare with lengths[:, None]: one row per sentence.",
-            gives=_one_length_for_all,
-        ),
-        Misconception(
-            "as wide as the longest",
-            "your mask is as wide as the longest sentence. The batch may be wider: it has `total` positions.",
-            gives=lambda lengths, total: oracles.word_positions(lengths, int(lengths.max())),
-        ),
-        Misconception(
-            "minus zero",
-            "only a sentence without words goes wrong. -0 is 0, so `mask[i, -0:]` is the whole row: "
-            "count from the front, at total - length.",
-            gives=_minus_zero,
-        ),
-        Misconception(
-            "nothing is blocked",
-            "every position is marked as a word. A sentence of 3 words in a batch 5 wide has 2 positions of padding.",
-            gives=lambda lengths, total: torch.ones(len(lengths), total, dtype=torch.bool),
-        ),
-        Misconception(
-            "only the first sentence",
-            "only the first sentence is filled. Is the `return` inside the loop?",
-            gives=_only_the_first,
-        ),
+        Misconception("inverted", "inverted. You mark the padding; here True means a word.",
+                      gives=lambda lengths, total: torch.arange(total) < total - lengths[:, None]),
+        Misconception("wrong side", "the wrong side. Your words stand at the start; here the padding is on the left, "
+                      "and the words come last.",
+                      gives=lambda lengths, total: torch.arange(total) < lengths[:, None]),
+        Misconception("wrong side, inverted", "inverted, and on the wrong side as well: you mark every position from "
+                      "`lengths` on. The words come last here. How many *pads* stand before them?",
+                      gives=lambda lengths, total: torch.arange(total) >= lengths[:, None]),
+        Misconception("one too many", "off by one. Of 5 positions a sentence of 3 words fills 2, 3 and 4: position 1 "
+                      "is padding. Is it > or >= ?",
+                      gives=lambda lengths, total: torch.arange(total) >= total - lengths[:, None] - 1),
+        Misconception("one too few", "off by one. The first word of each sentence is lost. Is it > or >= ?",
+                      gives=lambda lengths, total: torch.arange(total) > total - lengths[:, None]),
+        Misconception("one length for all", "every sentence gets the longest one's length. Compare with "
+                      "lengths[:, None]: one row per sentence.",
+                      gives=_one_length_for_all),
+        Misconception("as wide as the longest", "your mask is as wide as the longest sentence. The batch may be "
+                      "wider: it has `total` positions.",
+                      gives=lambda lengths, total: oracles.word_positions(lengths, int(lengths.max()))),
+        Misconception("minus zero", "only a sentence without words goes wrong. -0 is 0, so `mask[i, -0:]` is the "
+                      "whole row: count from the front, at total - length.",
+                      gives=_minus_zero),
+        Misconception("nothing is blocked", "every position is marked as a word. A sentence of 3 words in a batch 5 "
+                      "wide has 2 positions of padding.",
+                      gives=lambda lengths, total: torch.ones(len(lengths), total, dtype=torch.bool)),
+        Misconception("only the first sentence", "only the first sentence is filled. Is the `return` inside the loop?",
+                      gives=_only_the_first),
     ],
-)
+)  # fmt: skip
 
 # --- 2 · The padding mask of the whole batch ------------------------------------------------------------------------
 
@@ -159,82 +134,50 @@ attention_mask = Exercise(
     definition=oracles.padding_mask,
     picture=_draw_attention_mask,
     wrong=[
-        Misconception(
-            "rows",
-            "rows instead of columns. You block padding *queries*; the words still read the padding *keys*. "
-            "The key is the last axis.",
-            gives=_queries,
-        ),
-        Misconception(
-            "rows and columns",
-            "rows as well as columns. The padding's rows are fully masked (no key is left), and their softmax is NaN. "
-            "Columns are enough.",
-            gives=lambda is_word: _queries(is_word) & _keys(is_word),
-        ),
-        Misconception(
-            "rows or columns",
-            "rows *or* columns. A padding key is still open to the words: only the key decides.",
-            gives=lambda is_word: _queries(is_word) | _keys(is_word),
-        ),
-        Misconception(
-            "words among words, pads among pads",
-            "words see words, and pads see pads. The words are safe, but the padding's queries are restricted as well, "
-            "and nobody asked for that: only the key decides.",
-            gives=lambda is_word: _queries(is_word) == _keys(is_word),
-        ),
-        Misconception(
-            "inverted",
-            "inverted. You allow the padding and block the words; here True means may attend.",
-            gives=lambda is_word: ~_keys(is_word),
-        ),
-        Misconception(
-            "rows, inverted",
-            "inverted, and rows instead of columns. The key is the last axis, and True means may attend.",
-            gives=lambda is_word: ~_queries(is_word),
-        ),
-        Misconception(
-            "padding always on the right",
-            "you count the words and open the first keys. That holds only where the padding is on the right: "
-            "`is_word` says itself which keys are words.",
-            gives=_first_ones,
-        ),
-        Misconception(
-            "nothing is blocked",
-            "nothing is blocked: every query may attend to every key, and so to the padding.",
-            gives=lambda is_word: torch.ones_like(_keys(is_word)),
-        ),
-        Misconception(
-            "causal only",
-            "you block the future, not the padding. That is another mask (lesson 06); here `is_word` decides.",
-            gives=lambda is_word: torch.ones_like(_keys(is_word)).tril(),
-        ),
-        Misconception(
-            "diagonal open",
-            "the diagonal is open: each padding position may still attend to itself. A padding key is blocked for all.",
-            gives=lambda is_word: _keys(is_word) | torch.eye(is_word.shape[1], dtype=torch.bool),
-        ),
-        Misconception(
-            "causal as well",
-            "you block the future as well. That is another mask (lesson 06); here a word may attend to every word.",
-            gives=lambda is_word: _keys(is_word).tril(),
-        ),
-        Misconception(
-            "additive",
-            "this is the additive form, 0 and −∞. Here a bool mask is asked for, True = may attend.",
-            gives=lambda is_word: torch.where(_keys(is_word), 0.0, -math.inf),
-        ),
-        Misconception(
-            "one row",
-            "one row per sentence. It would broadcast, but an L×L matrix each is the task: expand the query axis.",
-            gives=lambda is_word: is_word[:, None, :],
-        ),
-        Misconception(
-            "one sentence for all",
-            "every sentence gets the first one's mask. Each has a length of its own: keep the batch axis.",
-            gives=lambda is_word: _keys(is_word[:1].expand_as(is_word)),
-        ),
+        Misconception("rows", "rows instead of columns. You block padding *queries*; the words still read the padding "
+                      "*keys*. The key is the last axis.",
+                      gives=_queries),
+        Misconception("rows and columns", "rows as well as columns. The padding's rows are fully masked (no key is "
+                      "left), and their softmax is NaN. Columns are enough.",
+                      gives=lambda is_word: _queries(is_word) & _keys(is_word)),
+        Misconception("rows or columns", "rows *or* columns. A padding key is still open to the words: only the key "
+                      "decides.",
+                      gives=lambda is_word: _queries(is_word) | _keys(is_word)),
+        Misconception("words among words, pads among pads", "words see words, and pads see pads. The words are safe, "
+                      "but the padding's queries are restricted as well, and nobody asked for that: only the key "
+                      "decides.",
+                      gives=lambda is_word: _queries(is_word) == _keys(is_word)),
+        Misconception("inverted", "inverted. You allow the padding and block the words; here True means may attend.",
+                      gives=lambda is_word: ~_keys(is_word)),
+        Misconception("rows, inverted", "inverted, and rows instead of columns. The key is the last axis, and True "
+                      "means may attend.",
+                      gives=lambda is_word: ~_queries(is_word)),
+        Misconception("padding always on the right", "you count the words and open the first keys. That holds only "
+                      "where the padding is on the right: `is_word` says itself which keys are words.",
+                      gives=_first_ones),
+        Misconception("nothing is blocked", "nothing is blocked: every query may attend to every key, and so to the "
+                      "padding.",
+                      gives=lambda is_word: torch.ones_like(_keys(is_word))),
+        Misconception("causal only", "you block the future, not the padding. That is another mask (lesson 06); here "
+                      "`is_word` decides.",
+                      gives=lambda is_word: torch.ones_like(_keys(is_word)).tril()),
+        Misconception("diagonal open", "the diagonal is open: each padding position may still attend to itself. A "
+                      "padding key is blocked for all.",
+                      gives=lambda is_word: _keys(is_word) | torch.eye(is_word.shape[1], dtype=torch.bool)),
+        Misconception("causal as well", "you block the future as well. That is another mask (lesson 06); here a word "
+                      "may attend to every word.",
+                      gives=lambda is_word: _keys(is_word).tril()),
+        Misconception("additive", "this is the additive form, 0 and −∞. Here a bool mask is asked for, True = may "
+                      "attend.",
+                      gives=lambda is_word: torch.where(_keys(is_word), 0.0, -math.inf)),
+        Misconception("one row", "one row per sentence. It would broadcast, but an L×L matrix each is the task: "
+                      "expand the query axis.",
+                      gives=lambda is_word: is_word[:, None, :]),
+        Misconception("one sentence for all", "every sentence gets the first one's mask. Each has a length of its "
+                      "own: keep the batch axis.",
+                      gives=lambda is_word: _keys(is_word[:1].expand_as(is_word))),
     ],
-)
+)  # fmt: skip
 
 # --- 3 · Softmax under a mask ---------------------------------------------------------------------------------------
 
@@ -312,128 +255,78 @@ masked_weights = Exercise(
     definition=oracles.softmax,
     picture=_draw_weights,
     wrong=[
-        Misconception(
-            "no mask",
-            "the mask is not used: blocked keys still get weight.",
-            gives=lambda scores, mask: scores.softmax(dim=-1),
-        ),
-        Misconception(
-            "scaled twice",
-            "softmax and mask are right, but you scale the scores, too. That was done when they were computed (÷ √d).",
-            gives=lambda scores, mask: _fill(scores / math.sqrt(scores.shape[-1]), mask).softmax(dim=-1),
-        ),
-        Misconception(
-            "no softmax",
-            "these are the masked scores. One step is missing: softmax turns each row into shares that sum to 1.",
-            gives=_fill,
-        ),
-        Misconception(
-            "blocked scores of 0",
-            "your blocked scores become 0, by multiplying or by filling in. But exp(0) = 1, so a score of 0 still "
-            "takes its share: a blocked score must become −∞.",
-            gives=lambda scores, mask: scores.masked_fill(~mask, 0.0).softmax(dim=-1),
-        ),
-        Misconception(
-            "mask after the softmax",
-            "you mask after the softmax. The rows no longer sum to 1: mask the scores, then softmax.",
-            gives=lambda scores, mask: scores.softmax(dim=-1) * mask,
-        ),
-        Misconception(
-            "normalised along the wrong axis",
-            "you divide by the wrong sums: sum(dim=-1) has shape (L,) and lies along the keys. keepdim=True fixes it; "
-            "masking the scores, and then softmax, needs no repair.",
-            shows=_one_of(
-                lambda scores, mask: _divided_without_keepdim(scores.softmax(dim=-1) * mask),
-                lambda scores, mask: _divided_without_keepdim(scores.exp() * mask),
-            ),
-        ),
-        Misconception(
-            "−∞ too late",
-            "you put −∞ into the weights. It belongs in the scores: mask first, then softmax.",
-            gives=lambda scores, mask: _fill(scores.softmax(dim=-1), mask),
-        ),
-        Misconception(
-            "adds 0 and 1",
-            "you add a mask of zeros and ones. That gives allowed keys a larger share and blocks nothing: "
-            "add 0 and −∞.",
-            gives=lambda scores, mask: (scores + mask.float()).softmax(dim=-1),
-        ),
-        Misconception(
-            "0 × −∞",
-            "everything is NaN. A product such as (~mask) * -inf multiplies the allowed keys' zeros by −∞, and 0 × −∞ "
-            "is NaN: fill in −∞ where it is needed, and multiply nothing.",
-            gives=lambda scores, mask: scores * math.nan,
-        ),
-        Misconception(
-            "+∞",
-            "you fill with +∞, the *largest* score there is, and ∞/∞ is NaN. A blocked key needs the smallest: −∞.",
-            gives=lambda scores, mask: scores.masked_fill(~mask, math.inf).softmax(dim=-1),
-        ),
-        Misconception(
-            "inverted",
-            "inverted. masked_fill fills where its mask is True, and here True means may attend: use ~mask.",
-            gives=lambda scores, mask: _fill(scores, ~mask).softmax(dim=-1),
-        ),
-        Misconception(
-            "wrong axis",
-            "softmax along the queries. Each *row* has to sum to 1: dim=-1, over the keys.",
-            gives=lambda scores, mask: _fill(scores, mask).softmax(dim=-2),
-        ),
-        Misconception(
-            "one softmax for all rows",
-            "all cells together sum to 1. Each *row* is a question of its own, and sums to 1: softmax along dim=-1.",
-            shows=_one_for_all_rows,
-        ),
-        Misconception(
-            "logarithms",
-            "these are logarithms (log_softmax). Weights are the shares themselves: softmax.",
-            gives=lambda scores, mask: _fill(scores, mask).log_softmax(dim=-1),
-        ),
-        Misconception(
-            "exp, not normalised",
-            "you take exp, but you never divide: each row must sum to 1. Softmax does both.",
-            gives=lambda scores, mask: _fill(scores, mask).exp(),
-        ),
-        Misconception(
-            "softmax twice",
-            "softmax is taken twice. The second time it smooths the shares of the first: mask the scores, then take "
-            "softmax once.",
-            shows=_one_of(
-                lambda scores, mask: _fill(scores, mask).softmax(dim=-1).softmax(dim=-1),
-                lambda scores, mask: _fill(scores.softmax(dim=-1), mask).softmax(dim=-1),
-                lambda scores, mask: (scores.softmax(dim=-1) * mask).softmax(dim=-1),
-            ),
-        ),
-        Misconception(
-            "only blocked keys",
-            "only the blocked keys get weight. Is the mask inverted, or a sign? A blocked score must become −∞.",
-            shows=_only_blocked_keys,
-        ),
-        Misconception(
-            "not quite −∞",
-            _NOT_ZERO,
-            shows=_leaks,
-        ),
+        Misconception("no mask", "the mask is not used: blocked keys still get weight.",
+                      gives=lambda scores, mask: scores.softmax(dim=-1)),
+        Misconception("scaled twice", "softmax and mask are right, but you scale the scores, too. That was done when "
+                      "they were computed (÷ √d).",
+                      gives=lambda scores, mask: _fill(scores / math.sqrt(scores.shape[-1]), mask).softmax(dim=-1)),
+        Misconception("no softmax", "these are the masked scores. One step is missing: softmax turns each row into "
+                      "shares that sum to 1.",
+                      gives=_fill),
+        Misconception("blocked scores of 0", "your blocked scores become 0, by multiplying or by filling in. But "
+                      "exp(0) = 1, so a score of 0 still takes its share: a blocked score must become −∞.",
+                      gives=lambda scores, mask: scores.masked_fill(~mask, 0.0).softmax(dim=-1)),
+        Misconception("mask after the softmax", "you mask after the softmax. The rows no longer sum to 1: mask the "
+                      "scores, then softmax.",
+                      gives=lambda scores, mask: scores.softmax(dim=-1) * mask),
+        Misconception("normalised along the wrong axis", "you divide by the wrong sums: sum(dim=-1) has shape (L,) "
+                      "and lies along the keys. keepdim=True fixes it; masking the scores, and then softmax, needs no "
+                      "repair.",
+                      shows=_one_of(
+                          lambda scores, mask: _divided_without_keepdim(scores.softmax(dim=-1) * mask),
+                          lambda scores, mask: _divided_without_keepdim(scores.exp() * mask),
+                      )),
+        Misconception("−∞ too late", "you put −∞ into the weights. It belongs in the scores: mask first, then softmax.",
+                      gives=lambda scores, mask: _fill(scores.softmax(dim=-1), mask)),
+        Misconception("adds 0 and 1", "you add a mask of zeros and ones. That gives allowed keys a larger share and "
+                      "blocks nothing: add 0 and −∞.",
+                      gives=lambda scores, mask: (scores + mask.float()).softmax(dim=-1)),
+        Misconception("0 × −∞", "everything is NaN. A product such as (~mask) * -inf multiplies the allowed keys' "
+                      "zeros by −∞, and 0 × −∞ is NaN: fill in −∞ where it is needed, and multiply nothing.",
+                      gives=lambda scores, mask: scores * math.nan),
+        Misconception("+∞", "you fill with +∞, the *largest* score there is, and ∞/∞ is NaN. A blocked key needs the "
+                      "smallest: −∞.",
+                      gives=lambda scores, mask: scores.masked_fill(~mask, math.inf).softmax(dim=-1)),
+        Misconception("inverted", "inverted. masked_fill fills where its mask is True, and here True means may "
+                      "attend: use ~mask.",
+                      gives=lambda scores, mask: _fill(scores, ~mask).softmax(dim=-1)),
+        Misconception("wrong axis", "softmax along the queries. Each *row* has to sum to 1: dim=-1, over the keys.",
+                      gives=lambda scores, mask: _fill(scores, mask).softmax(dim=-2)),
+        Misconception("one softmax for all rows", "all cells together sum to 1. Each *row* is a question of its own, "
+                      "and sums to 1: softmax along dim=-1.",
+                      shows=_one_for_all_rows),
+        Misconception("logarithms", "these are logarithms (log_softmax). Weights are the shares themselves: softmax.",
+                      gives=lambda scores, mask: _fill(scores, mask).log_softmax(dim=-1)),
+        Misconception("exp, not normalised", "you take exp, but you never divide: each row must sum to 1. Softmax "
+                      "does both.",
+                      gives=lambda scores, mask: _fill(scores, mask).exp()),
+        Misconception("softmax twice", "softmax is taken twice. The second time it smooths the shares of the first: "
+                      "mask the scores, then take softmax once.",
+                      shows=_one_of(
+                          lambda scores, mask: _fill(scores, mask).softmax(dim=-1).softmax(dim=-1),
+                          lambda scores, mask: _fill(scores.softmax(dim=-1), mask).softmax(dim=-1),
+                          lambda scores, mask: (scores.softmax(dim=-1) * mask).softmax(dim=-1),
+                      )),
+        Misconception("only blocked keys", "only the blocked keys get weight. Is the mask inverted, or a sign? A "
+                      "blocked score must become −∞.",
+                      shows=_only_blocked_keys),
+        Misconception("not quite −∞", _NOT_ZERO,
+                      shows=_leaks),
     ],
     notes=[
         _no_gradient(torch.zeros(2, 2, requires_grad=True), torch.ones(2, 2, dtype=torch.bool)),
-        Note(
-            "mask after the softmax, normalised",
-            "One thing to know: with scores 200 apart your rows no longer sum to 1, because exp runs out of range "
-            "before the mask is applied. Masking the scores before the softmax has no such limit.",
-            case=(_FAR_APART, _LAST_BLOCKED),
-            shows=_not_a_share,
-        ),
-        Note(
-            "a large number for −∞",
-            "One thing to know: in a fully masked row (no key is left) your weights look healthy, but they go to "
-            "blocked keys. That is what a large negative number does; −∞ gives NaN, which at least says that something "
-            "is wrong.",
-            case=(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bool)),
-            shows=lambda answer: not _not_a_share(answer),
-        ),
+        Note("mask after the softmax, normalised", "One thing to know: with scores 200 apart your rows no longer sum "
+             "to 1, because exp runs out of range before the mask is applied. Masking the scores before the softmax "
+             "has no such limit.",
+             case=(_FAR_APART, _LAST_BLOCKED),
+             shows=_not_a_share),
+        Note("a large number for −∞", "One thing to know: in a fully masked row (no key is left) your weights look "
+             "healthy, but they go to blocked keys. That is what a large negative number does; −∞ gives NaN, which at "
+             "least says that something is wrong.",
+             case=(torch.zeros(2, 2), torch.zeros(2, 2, dtype=torch.bool)),
+             shows=lambda answer: not _not_a_share(answer)),
     ],
-)
+)  # fmt: skip
 
 # --- 4 · A real layer -----------------------------------------------------------------------------------------------
 
@@ -495,79 +388,48 @@ run_layer = Exercise(
     observed=_words_only,
     picture=_draw_output,
     wrong=[
-        Misconception(
-            "no mask",
-            "the layer still reads the padding: hand it the key_padding_mask.",
-            gives=lambda layer, x, is_word: layer(x, x, x)[0],
-        ),
-        Misconception(
-            "zeros for the padding",
-            "zeros are no mask: a key of zeros still gets its share. Hand the layer the key_padding_mask.",
-            gives=lambda layer, x, is_word: layer(*[x * is_word[:, :, None]] * 3)[0],
-        ),
-        Misconception(
-            "inverted",
-            "inverted. In nn.MultiheadAttention True means *ignore*: it wants ~is_word.",
-            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=is_word)[0],
-        ),
-        Misconception(
-            "a float is added",
-            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool.",
-            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=(~is_word).float())[0],
-        ),
-        Misconception(
-            "a float is added, inverted",
-            "a mask of zeros and ones as floats is *added* to the scores, and blocks nothing. Hand over a bool, "
-            "and mind what True means.",
-            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=is_word.float())[0],
-        ),
-        Misconception(
-            "weights, not the output",
-            "these are the attention weights, the second thing that the layer returns. The output is the first.",
-            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~is_word)[1],
-        ),
-        Misconception(
-            "heads mixed up",
-            "sentences get each other's masks. attn_mask wants all heads of one sentence side by side: "
-            "repeat_interleave, not repeat. (key_padding_mask is easier.)",
-            gives=_heads_mixed_up,
-        ),
-        Misconception(
-            "rows",
-            "you block the padding's rows: they become NaN, and the words still read the padding. "
-            "Block its columns, as key_padding_mask does.",
-            gives=lambda layer, x, is_word: layer(x, x, x, attn_mask=_for_each_head(~_queries(is_word), layer))[0],
-        ),
-        Misconception(
-            "padding always on the right",
-            "you count the words and open the first keys. That holds only where the padding is on the right: hand over "
-            "~is_word as it is.",
-            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~_first_ones(is_word)[:, 0])[0],
-        ),
-        Misconception(
-            "one sentence for all",
-            "every sentence gets the first one's mask. Each has a row of its own: hand over the whole ~is_word.",
-            gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~is_word[:1].expand_as(is_word))[0],
-        ),
-        Misconception(
-            "causal as well",
-            "you block the future as well. That is another mask (lesson 06); here a word may attend to every word.",
-            gives=_causal_as_well,
-        ),
-        Misconception(
-            "residual",
-            "you add x to the output, as a residual connection does. Here the layer's output alone is asked for.",
-            gives=lambda layer, x, is_word: x + layer(x, x, x, key_padding_mask=~is_word)[0],
-        ),
-        Misconception(
-            "NaN in the padding",
-            "the words are right, but the padding's rows are NaN: they are fully masked (no key is left). "
-            "In the next layer that NaN reaches every word. Mask the columns only.",
-            shows=_nan_in_the_padding,
-        ),
+        Misconception("no mask", "the layer still reads the padding: hand it the key_padding_mask.",
+                      gives=lambda layer, x, is_word: layer(x, x, x)[0]),
+        Misconception("zeros for the padding", "zeros are no mask: a key of zeros still gets its share. Hand the "
+                      "layer the key_padding_mask.",
+                      gives=lambda layer, x, is_word: layer(*[x * is_word[:, :, None]] * 3)[0]),
+        Misconception("inverted", "inverted. In nn.MultiheadAttention True means *ignore*: it wants ~is_word.",
+                      gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=is_word)[0]),
+        Misconception("a float is added", "a mask of zeros and ones as floats is *added* to the scores, and blocks "
+                      "nothing. Hand over a bool.",
+                      gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=(~is_word).float())[0]),
+        Misconception("a float is added, inverted", "a mask of zeros and ones as floats is *added* to the scores, and "
+                      "blocks nothing. Hand over a bool, and mind what True means.",
+                      gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=is_word.float())[0]),
+        Misconception("weights, not the output", "these are the attention weights, the second thing that the layer "
+                      "returns. The output is the first.",
+                      gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~is_word)[1]),
+        Misconception("heads mixed up", "sentences get each other's masks. attn_mask wants all heads of one sentence "
+                      "side by side: repeat_interleave, not repeat. (key_padding_mask is easier.)",
+                      gives=_heads_mixed_up),
+        Misconception("rows", "you block the padding's rows: they become NaN, and the words still read the padding. "
+                      "Block its columns, as key_padding_mask does.",
+                      gives=lambda layer, x, is_word: layer(
+                          x, x, x, attn_mask=_for_each_head(~_queries(is_word), layer))[0]),
+        Misconception("padding always on the right", "you count the words and open the first keys. That holds only "
+                      "where the padding is on the right: hand over ~is_word as it is.",
+                      gives=lambda layer, x, is_word: layer(x, x, x, key_padding_mask=~_first_ones(is_word)[:, 0])[0]),
+        Misconception("one sentence for all", "every sentence gets the first one's mask. Each has a row of its own: "
+                      "hand over the whole ~is_word.",
+                      gives=lambda layer, x, is_word: layer(
+                          x, x, x, key_padding_mask=~is_word[:1].expand_as(is_word))[0]),
+        Misconception("causal as well", "you block the future as well. That is another mask (lesson 06); here a word "
+                      "may attend to every word.",
+                      gives=_causal_as_well),
+        Misconception("residual", "you add x to the output, as a residual connection does. Here the layer's output "
+                      "alone is asked for.",
+                      gives=lambda layer, x, is_word: x + layer(x, x, x, key_padding_mask=~is_word)[0]),
+        Misconception("NaN in the padding", "the words are right, but the padding's rows are NaN: they are fully "
+                      "masked (no key is left). In the next layer that NaN reaches every word. Mask the columns only.",
+                      shows=_nan_in_the_padding),
     ],
     notes=[_no_gradient(*_layer_case(0, cases.padded_batches(1)[0]))],
-)
+)  # fmt: skip
 
 # --- 5 · Make the fully masked row safe -----------------------------------------------------------------------------
 
@@ -667,82 +529,54 @@ safe_weights = Exercise(
     observed=_weights_and_gradient,
     picture=_draw_safe_weights,
     wrong=[
-        Misconception(
-            "empty columns",
-            "you look for empty *columns*. A fully masked row has no key: all(dim=-1), over the keys.",
-            gives=_empty_columns,
-        ),
-        Misconception(
-            "NaN in the fully masked row",
-            "still NaN. A fully masked row is 0/0: give each such row weights of zero.",
-            shows=_nan_in_empty_rows,
-        ),
+        Misconception("empty columns", "you look for empty *columns*. A fully masked row has no key: all(dim=-1), "
+                      "over the keys.",
+                      gives=_empty_columns),
+        Misconception("NaN in the fully masked row", "still NaN. A fully masked row is 0/0: give each such row "
+                      "weights of zero.",
+                      shows=_nan_in_empty_rows),
         _as_in_exercise_3(
             "no mask", "the bias is not used: in rows that have a key, blocked keys still get their full share."
         ),
         _as_in_exercise_3("+∞", "you subtract the bias, but minus −∞ is +∞, and ∞/∞ is NaN: add it."),
-        Misconception(
-            "multiplied",
-            "you multiply by the bias. It is *added*: 0 leaves a score as it is, and −∞ blocks it.",
-            shows=_where_each_row_has_a_key(lambda scores, mask: (scores * to_bias(mask)).softmax(dim=-1)),
-        ),
+        Misconception("multiplied", "you multiply by the bias. It is *added*: 0 leaves a score as it is, and −∞ "
+                      "blocks it.",
+                      shows=_where_each_row_has_a_key(lambda scores, mask: (scores * to_bias(mask)).softmax(dim=-1))),
         *map(_as_in_exercise_3, ("wrong axis", "mask after the softmax", "no softmax")),
-        Misconception(
-            "−∞ too late",
-            "you put −∞ into the weights. It belongs in the scores; the weights of a fully masked row are zero.",
-            shows=lambda answer, *_case: bool((answer["weights"] == -math.inf).any()),
-        ),
-        Misconception(
-            "uniform",
-            "uniform. Your fully masked row spreads its weight evenly over blocked keys, as a row of equal scores "
-            "does. Set it to zero after the softmax.",
-            gives=lambda scores, bias: (scores + bias.clamp(min=torch.finfo(scores.dtype).min)).softmax(dim=-1),
-        ),
-        Misconception(
-            "not zeroed",
-            "no NaN any more, but the fully masked rows still hold weights: set them to zero after the softmax.",
-            gives=_opened,
-        ),
-        Misconception(
-            "large number",
-            "only the fully masked row is wrong: it still gives weight to blocked keys. Set it to zero at the end.",
-            shows=_only_empty_rows_differ,
-        ),
-        Misconception(
-            "any, not all",
-            "you clear every row in which *some* key is blocked. Only a row in which *all* are needs it: all, not any.",
-            gives=lambda scores, bias: _opened(scores, bias).masked_fill((bias < 0).any(dim=-1, keepdim=True), 0.0),
-        ),
-        Misconception(
-            "no keepdim",
-            "your rows became columns. all(dim=-1) has shape (L,), and lies along the keys: keepdim=True fixes it.",
-            gives=_without_keepdim,
-        ),
-        Misconception(
-            "not quite −∞",
-            _NOT_ZERO,
-            shows=_weights_leak,
-        ),
-        Misconception(
-            "NaN gradient",
-            "the weights are right, but the gradient is NaN. The 0/0 still happens on the way, and it comes back in "
-            "training. Take −∞ out of the fully masked rows *before* the softmax, and zero them after it.",
-            shows=_nan_gradient,
-        ),
-        Misconception(
-            "wrong gradient",
-            "the weights are right, but their gradient is not: part of it never gets back to the scores. "
-            "Is something in your computation detached?",
-            shows=_wrong_gradient,
-        ),
+        Misconception("−∞ too late", "you put −∞ into the weights. It belongs in the scores; the weights of a fully "
+                      "masked row are zero.",
+                      shows=lambda answer, *_case: bool((answer["weights"] == -math.inf).any())),
+        Misconception("uniform", "uniform. Your fully masked row spreads its weight evenly over blocked keys, as a "
+                      "row of equal scores does. Set it to zero after the softmax.",
+                      gives=lambda scores, bias: (
+                          scores + bias.clamp(min=torch.finfo(scores.dtype).min)).softmax(dim=-1)),
+        Misconception("not zeroed", "no NaN any more, but the fully masked rows still hold weights: set them to zero "
+                      "after the softmax.",
+                      gives=_opened),
+        Misconception("large number", "only the fully masked row is wrong: it still gives weight to blocked keys. Set "
+                      "it to zero at the end.",
+                      shows=_only_empty_rows_differ),
+        Misconception("any, not all", "you clear every row in which *some* key is blocked. Only a row in which *all* "
+                      "are needs it: all, not any.",
+                      gives=lambda scores, bias: _opened(scores, bias).masked_fill(
+                          (bias < 0).any(dim=-1, keepdim=True), 0.0)),
+        Misconception("no keepdim", "your rows became columns. all(dim=-1) has shape (L,), and lies along the keys: "
+                      "keepdim=True fixes it.",
+                      gives=_without_keepdim),
+        Misconception("not quite −∞", _NOT_ZERO,
+                      shows=_weights_leak),
+        Misconception("NaN gradient", "the weights are right, but the gradient is NaN. The 0/0 still happens on the "
+                      "way, and it comes back in training. Take −∞ out of the fully masked rows *before* the softmax, "
+                      "and zero them after it.",
+                      shows=_nan_gradient),
+        Misconception("wrong gradient", "the weights are right, but their gradient is not: part of it never gets back "
+                      "to the scores. Is something in your computation detached?",
+                      shows=_wrong_gradient),
     ],
     notes=[
-        Note(
-            "exp by hand",
-            "One thing to know: a score of 200 makes your weights NaN, because exp(200) is too large for a float32. "
-            "torch's softmax has no such limit: it subtracts each row's largest score first.",
-            case=(_FAR_APART, torch.zeros(3, 3)),
-            shows=lambda answer: bool(answer["weights"].isnan().any()),
-        ),
+        Note("exp by hand", "One thing to know: a score of 200 makes your weights NaN, because exp(200) is too large "
+             "for a float32. torch's softmax has no such limit: it subtracts each row's largest score first.",
+             case=(_FAR_APART, torch.zeros(3, 3)),
+             shows=lambda answer: bool(answer["weights"].isnan().any())),
     ],
-)
+)  # fmt: skip

@@ -43,17 +43,12 @@ def _past(is_word: Tensor, diagonal: int = 0, keys: int | None = None) -> Tensor
     return torch.ones(queries, keys or queries, dtype=torch.bool).tril(diagonal)
 
 
-def _first_ones(is_word: Tensor) -> Tensor:
-    """As many positions as there are words, from the first one on: (batch, length)."""
-    return torch.arange(is_word.shape[1]) < is_word.sum(dim=-1, keepdim=True)
-
-
 def _forms(name: str, says: str, *ways: Callable) -> list[Misconception]:
     """One misconception in several forms, each told by what it gives."""
     return [Misconception(name, says, gives=way) for way in ways]
 
 
-# The padding on the left, on the right, and on both sides; a batch of one, and a sentence without a word.
+# The padding on the left, on the right, and on both sides; a batch of one, and, last, a sentence without a word.
 _BATCHES = [
     *((is_word,) for is_word in cases.padded_batches(12)),
     (torch.tensor([[False, True, True, True, False], [False, False, True, True, False]]),),
@@ -98,6 +93,11 @@ _TWO_RULES: list[tuple[str, str, list[Callable]]] = [
         [lambda is_word: _keys(is_word) & _past(is_word).T, lambda is_word: _keys(is_word) & ~_past(is_word)],
     ),
     (
+        "transposed",
+        "queries and keys have changed places. Each row is a query. Which cells of it are the keys that it may read?",
+        [lambda is_word: (_keys(is_word) & _past(is_word)).mT],
+    ),
+    (
         "diagonal blocked",
         "the diagonal is blocked, but a word may attend to itself.",
         [lambda is_word: _keys(is_word) & _past(is_word, -1)],
@@ -116,12 +116,6 @@ _TWO_RULES: list[tuple[str, str, list[Callable]]] = [
         "words blocked",
         "the padding is open and the words are blocked. What does True stand for in the argument?",
         [lambda is_word: _keys(~is_word) & _past(is_word)],
-    ),
-    (
-        "padding always on the right",
-        "you count the words and open the first keys. That holds only where the padding is on the right, "
-        "and here it is on the left as well.",
-        [lambda is_word: _keys(_first_ones(is_word)) & _past(is_word)],
     ),
 ]
 
@@ -187,6 +181,18 @@ combined_bias = Exercise(
             "inverted",
             "inverted. You put −∞ where a query may attend, and 0 where it may not.",
             gives=lambda is_word: to_bias(~oracles.padding_and_causal(is_word)),
+        ),
+        Misconception(
+            "nothing is blocked",
+            "every cell is 0, and nothing is blocked. If you called `masked_fill`: it leaves its tensor as it is, "
+            "and gives a new one. Where does that go?",
+            gives=lambda is_word: torch.zeros(_keys(is_word).shape),
+        ),
+        Misconception(
+            "+∞",
+            "some cells hold +∞. A score with +∞ added is the largest of its row, and softmax turns it into NaN. "
+            "What do you add to a score so that its share is 0?",
+            shows=lambda answer, *_case: bool((answer == math.inf).any()),
         ),
         Misconception(
             "ones",
@@ -255,12 +261,15 @@ def _no_such_position(answer: Tensor, right: Tensor, is_word: Tensor) -> bool:
     return same(answer[is_word], right[is_word]) and not same(answer[~is_word], right[~is_word])
 
 
+def _runs_on(answer: Tensor, right: Tensor, is_word: Tensor) -> bool:
+    """Whether the words of the whole batch are numbered as if they were one sentence."""
+    return same(answer[is_word], torch.arange(int(is_word.sum())))
+
+
 def _places(sentence: Tensor) -> str:
     """Where the words of a sentence are, as the label of its row."""
-    places = sentence.nonzero().flatten().tolist()
-    if len(places) < 2:
-        return f"word {places[0]}" if places else "no word"
-    return f"words {places[0]}–{places[-1]}"
+    first, *_, last = 2 * sentence.nonzero().flatten().tolist()
+    return f"words {first}–{last}" if first < last else f"word {first}"
 
 
 def _draw_positions(answer: Tensor, right: Tensor, is_word: Tensor):
@@ -276,16 +285,18 @@ position_ids = Exercise(
     name="position_ids",
     asks="each word's place in its sentence, 0, 1, 2 …, wherever the padding is: (batch, length) int64",
     takes="is_word",
-    cases=_BATCHES,
+    cases=_BATCHES[:-1],  # a sentence without a word has no positions, and the task doesn't speak of one
     definition=oracles.word_numbers,
     observed=_at_the_words,
     picture=_draw_positions,
     wrong=[
-        Misconception(
+        *_forms(
             "padding counted",
             "you count from the left end of the row, padding included. With 2 pads before it a sentence starts at 2, "
             "while alone it starts at 0.",
-            gives=_row_of,
+            _row_of,
+            lambda is_word: torch.arange(is_word.shape[1]),
+            lambda is_word: torch.arange(is_word.shape[1])[None],
         ),
         Misconception(
             "from 1",
@@ -311,13 +322,7 @@ position_ids = Exercise(
             "that is how many words a sentence has, the same at each of its places. "
             "How many words stand *before* each one?",
             lambda is_word: is_word.sum(dim=-1),
-            lambda is_word: is_word.sum(dim=-1, keepdim=True),
             lambda is_word: is_word.sum(dim=-1, keepdim=True).expand(is_word.shape),
-        ),
-        Misconception(
-            "flags",
-            "every word gets a 1. That says that it is a word, but not which one: how many words came before it?",
-            gives=lambda is_word: is_word.long(),
         ),
         Misconception(
             "backwards",
@@ -330,16 +335,11 @@ position_ids = Exercise(
             lambda is_word: is_word.cumsum(dim=0) - 1,
             lambda is_word: (is_word.cumsum(dim=0) - 1).clamp(min=0),
         ),
-        *_forms(
+        Misconception(
             "runs on",
             "your numbers run on from one sentence into the next. Each sentence starts again at 0.",
-            lambda is_word: is_word.flatten().cumsum(dim=0).view(is_word.shape) - 1,
-            lambda is_word: (is_word.flatten().cumsum(dim=0).view(is_word.shape) - 1).clamp(min=0),
-        ),
-        Misconception(
-            "one sentence for all",
-            "every sentence gets the first one's numbers. Each has its own padding.",
-            gives=lambda is_word: (is_word[:1].cumsum(dim=-1) - 1).clamp(min=0).expand(is_word.shape),
+            shows=_runs_on,
+            always=True,
         ),
         Misconception(
             "no such position",
@@ -435,6 +435,8 @@ for_multihead = Exercise(
             lambda mask, heads: mask[:, 0],
             lambda mask, heads: (~mask).squeeze(1),
             lambda mask, heads: mask.squeeze(1),
+            lambda mask, heads: (~mask).flatten(0, 1),
+            lambda mask, heads: mask.flatten(0, 1),
         ),
         *_forms(
             "four axes",
@@ -453,11 +455,6 @@ for_multihead = Exercise(
             lambda mask, heads: (~mask).repeat_interleave(heads, dim=1).flatten(0, 1),
             lambda mask, heads: (~mask).repeat(1, heads, 1, 1).flatten(0, 1),
         ),
-        Misconception(
-            "one sentence for all",
-            "every sentence gets the masks of sentence 0. Each has its own.",
-            gives=lambda mask, heads: oracles.ignored_by_head(mask[:1], heads).repeat(len(mask), 1, 1),
-        ),
     ],
 )
 
@@ -465,10 +462,11 @@ for_multihead = Exercise(
 
 
 def _full(mask, shape: tuple[int, ...]):
-    """A mask with its axes of size 1 written out; anything else as it is."""
-    if not isinstance(mask, Tensor) or not plain(mask) or mask.ndim != len(shape):
+    """A mask with its axes of size 1 written out; anything else, and what doesn't fit, as it is."""
+    if not isinstance(mask, Tensor) or not plain(mask):
         return mask
-    return mask.expand([size if have == 1 else have for have, size in zip(mask.shape, shape, strict=True)])
+    fits = all(have in (1, size) for have, size in zip(mask.shape, shape, strict=True))
+    return mask.expand(shape) if fits else mask
 
 
 def _three_masks(function, source_is_word: Tensor, target_is_word: Tensor):
@@ -478,6 +476,12 @@ def _three_masks(function, source_is_word: Tensor, target_is_word: Tensor):
         raise Complaint(form(masks, (0, 0, 0)))
     (batch, s), t = source_is_word.shape, target_is_word.shape[1]
     shapes = {"encoder self": (batch, 1, s, s), "decoder self": (batch, 1, t, t), "cross": (batch, 1, t, s)}
+    for name, mask in zip(shapes, masks, strict=True):
+        if isinstance(mask, Tensor) and plain(mask) and mask.ndim != 4:
+            raise Complaint(
+                f"'{name}' must have four axes, (batch, head, query, key), got shape {tuple(mask.shape)}. "
+                "Along which of the four is the mask the same? There its size is 1."
+            )
     return {name: _full(mask, shape) for (name, shape), mask in zip(shapes.items(), masks, strict=True)}
 
 
@@ -504,8 +508,9 @@ def _cross(source: Tensor, target: Tensor) -> Tensor:
     return _keys(source, target.shape[1])
 
 
-def _of_the_target(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return _keys(source), _keys(target) & _past(target), _keys(target)
+def _with_cross(rule: Callable) -> Callable:
+    """The three masks, the cross mask made from the target by this rule."""
+    return lambda source, target: (_keys(source), _keys(target) & _past(target), rule(target))
 
 
 def _draw_masks(answer: dict, right: dict, source: Tensor, target: Tensor):
@@ -545,8 +550,9 @@ decoder_masks = Exercise(
             "the target's pads in the cross mask",
             "your cross mask is made from the target's padding. In cross-attention the queries are the target's: "
             "whose are the keys?",
-            _of_the_target,
-            lambda source, target: (*_of_the_target(source, target)[:2], _keys(target) & _past(target)),
+            _with_cross(lambda target: _keys(target, queries=1)),
+            _with_cross(_keys),
+            _with_cross(lambda target: _keys(target) & _past(target)),
         ),
         Misconception(
             "rows as well as columns, of the source or the cross mask",
@@ -565,15 +571,6 @@ decoder_masks = Exercise(
             shows=_in(
                 encoder=lambda source, target: _rows(source),
                 cross=lambda source, target: _rows(target, source.shape[1]),
-            ),
-            always=True,
-        ),
-        Misconception(
-            "source's padding always on the right",
-            "you count the source's words and open the first keys. That holds only where the padding is on the right.",
-            shows=_in(
-                encoder=lambda source, target: _keys(_first_ones(source)),
-                cross=lambda source, target: _cross(_first_ones(source), target),
             ),
             always=True,
         ),
@@ -640,13 +637,15 @@ no_empty_rows = Exercise(
     wrong=[
         Misconception(
             "unchanged",
-            "nothing has changed: the fully masked rows are as they were. How do you find a row without a single True?",
+            "nothing has changed: the fully masked rows are as they were. Which rows do you find, and does what you "
+            "open get into your result?",
             gives=lambda mask: mask,
         ),
-        Misconception(
-            "everything opened",
-            "every cell is open now. Only the fully masked rows needed help, and each of them just one key.",
-            gives=torch.ones_like,
+        *_forms(
+            "inverted",
+            "some True is taken for *blocked*. In this mask, and in the one that you return, True means may attend.",
+            lambda mask: ~oracles.with_itself(mask),
+            lambda mask: ~oracles.with_itself(~mask),
         ),
         Misconception(
             "empty columns",
@@ -665,11 +664,6 @@ no_empty_rows = Exercise(
             "whole row opened",
             "you open the whole row, the future and all. One key is enough against 0/0: the query's own.",
             gives=lambda mask: mask | _empty(mask),
-        ),
-        Misconception(
-            "first key opened",
-            "you open the first key of each such row, not the query's own.",
-            gives=lambda mask: mask | (_empty(mask) & (torch.arange(mask.shape[-1]) == 0)),
         ),
         Misconception(
             "column opened",

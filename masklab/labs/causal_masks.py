@@ -1,35 +1,34 @@
 """The lab of lesson 06: what a word may see while the next one is predicted, and what a model makes of it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from masklab import masks
-from masklab.corpus import BOS, EOS, UNK, VOCABULARY, until_end, words_of
-from masklab.labs.bars import guesses_panel
-from masklab.labs.controls import Choice, Position, Sentences, control, settings
-from masklab.labs.guess import NO_GUESS, GuessState
+from masklab.attention import Attention
+from masklab.corpus import BOS, EOS, VOCABULARY, words_of
+from masklab.labs.controls import Choice, Position, Sentences, Toggle, control, settings
+from masklab.labs.guess import NO_GUESS, Guess, GuessState
 from masklab.labs.lab import Lab
-from masklab.labs.reading import logits_one_by_one, read
+from masklab.labs.next_word import guesses_panel, losses_panel, step_chips
+from masklab.labs.reading import VIEWS, Reading, continuation, max_len, read
 from masklab.labs.sentences import check_counts
 from masklab.labs.stages import weighing
-from masklab.models import GPT, language_loss, next_logits, write
-from masklab.panels import Edit, Panel, Picture, Sentence, largest
+from masklab.models import GPT, language_loss
+from masklab.panels import Panel, Picture
 from masklab.tiny import fit, tiny_gpt
 
 RULES = {"causal": masks.causal(), "too far": masks.causal(offset=1), "none": masks.everything()}
 STEPS = 200
-VIEWS = {"training": "training (all at once)", "generation": "generation (one by one)", "cached": "cached"}
+HOW = {"training": "training (all at once)", "generation": "generation (one by one)", "cached": "cached"}
 TRAINED_WITH = {"causal": "causal mask", "too far": "one too far", "none": "no mask"}
 MASKS = {"trained": "as trained", "causal": "causal", "too far": "one too far", "none": "off"}
-SEEN = 9  # tokens of the longest text in training
+HINT = "Click a word: what comes next?"
+SEEN = 7  # words of the longest text in training
 WRITTEN = 6  # tokens that the model writes by itself
-SAME = 1e-5  # what is computed in two ways differs by less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +38,17 @@ class State(GuessState):
     sentences: tuple[str, ...] = control(
         ("The cat ate fish pie", "The hungry cat waits by the door"), Sentences(label="Sentences", sets=NO_GUESS)
     )
-    view: str = control("training", Choice(label="View", sets=NO_GUESS, options=VIEWS))
+    view: str = control("training", Choice(label="View", sets=NO_GUESS, options=HOW))
     model: str = control("causal", Choice(label="Trained with", sets=NO_GUESS, options=TRAINED_WITH))
     mask: str = control("trained", Choice(label="Mask now", sets=NO_GUESS, options=MASKS))
     step: int = control(3, Position())
+    predict: bool = control(
+        False,
+        Toggle(
+            label="Predict first", sets={**NO_GUESS, "mask": "causal"},
+            help="Paint what a word must not see while the next one is predicted, then reveal.",
+        ),
+    )  # fmt: skip
 
 
 def lab(
@@ -85,104 +91,95 @@ def draw(state: State, models: Mapping[str, GPT] | None = None) -> Picture:
     ['scores', 'mask', 'masked', 'weights', 'next', 'loss']
     """
     model, texts = (models or {}).get(state.model) or trained(state.model), list(map(words_of, state.sentences))
-    check_counts(list(map(len, texts)), most=model.embed.position.num_embeddings - 1, reader="the model reads")
+    check_counts(list(map(len, texts)), most=max_len(model) - 1, reader="the model reads")
     shown = min(max(state.shown, 0), len(texts) - 1)
     ids = torch.tensor([VOCABULARY.encode([BOS, *texts[shown]])])  # (1, L)
-    L = ids.shape[1]
-    t = min(max(state.step, 0), L - 1)
-    first, end = {"training": (0, L), "generation": (0, t + 1), "cached": (t, t + 1)}[state.view]
-
-    rule = RULES[state.model if state.mask == "trained" else state.mask]
-    allowed = rule.tensor(queries=L, keys=L).clone()  # (1, 1, L, L)
-    guess = state.guess(allowed[0, 0, first:end, :end].clone())
-    if guess:
-        allowed[0, 0, first:end, :end] = guess.used
-
-    logits, attention = read(model, ids[:, :end], allowed[..., :end, :end], first=first)  # (end − first, V)
-    at_once, whole = (logits, attention) if state.view == "training" else read(model, ids, allowed)  # (L, V)
-    one_by_one = logits_one_by_one(model, ids, allowed)  # (L, V)
+    t = min(max(state.step, 0), ids.shape[1] - 1)
+    allowed, guess = mask_of(state, t=t, length=ids.shape[1])
+    one = read(model, ids, allowed, t=t, view=state.view)
     words = [*VOCABULARY.decode(ids[0]), EOS]  # as the model reads them, and what comes after the last
-    loss = _loss_panel(words, t, at_once, one_by_one)
-    square = {"rows": words[first:end], "columns": words[:end], "start": (first, 0), "current": t - first}
-    stages = weighing(attention, {"scores": largest(whole.scores), "weights": 1.0}, square, guess)
-    other = model(ids[:, : t + 1], allowed[..., : t + 1, : t + 1])[0, -1] if state.view == "training" else at_once[t]
+    loss = losses_panel(words, {"all at once": one.at_once, "one by one": one.one_by_one}, current=t)
     told = [
-        _cheating(words, t, attention.weights[0, 0], allowed[0, 0]) if state.view == "training" else "",
-        _written(model, ids[:, : t + 1], rule) if state.view == "generation" and not guess else "",
-        _compared(state.view, words[t], t, logits[t - first], other),
+        _cheating(words, t, one.attention, allowed) if state.view == "training" else "",
+        _goes_on(model, ids[:, : t + 1], rule_of(state)) if state.view == "generation" and not guess else "",
+        _compared(one, words[t], state.view),
         f"Mean loss: {loss.values[:, 0].mean():.2f} all at once, {loss.values[:, 1].mean():.2f} one by one.",
-        f"No text in training had more than {SEEN} tokens." if L > SEEN else "",
+        f"No text in training had more than {SEEN} words." if len(texts[shown]) > SEEN else "",
     ]
     return Picture(
-        panels=[*stages, _next_panel(words, t, logits[t - first]), loss],
-        sentences=[_chips(text, step=t if i == shown else None, end=end) for i, text in enumerate(texts)],
+        panels=[*_stages(one, words, t, guess), _next(one, words, t), loss],
+        sentences=[
+            step_chips([BOS, *text], step=t if i == shown else None, end=one.end, hint=HINT)
+            for i, text in enumerate(texts)
+        ],
         shown=shown,
         summary=guess.summary if guess else " ".join(filter(None, told)),
     )
 
 
-def _chips(text: Sequence[str], *, step: int | None, end: int) -> Sentence:
-    """A sentence as chips: one of them is the step, those from ``end`` on are not there yet; [UNK] stands below."""
-    tokens = [BOS, *text]
-    unknown = [VOCABULARY.id(word) == VOCABULARY.id(UNK) for word in tokens]
-    count = sum(unknown)
-    hint = "Click a word: what comes next?" if step is not None else ""
-    return Sentence(
-        tokens=tokens,
-        pads=[step is not None and i >= end for i in range(len(tokens))],
-        pressed=[i == step for i in range(len(tokens))],
-        below=[UNK if one else "" for one in unknown] if count else (),
-        edits=Edit("step", how="pick"),
-        note=f"{count} unknown word{'s' * (count > 1)}: {UNK}" if count else hint,
-    )
+def rule_of(state: State) -> masks.Rule:
+    """The mask that is used now.
+
+    >>> rule_of(State(model="none")) is RULES["none"], rule_of(State(model="none", mask="causal")) is RULES["causal"]
+    (True, True)
+    """
+    return RULES[state.model if state.mask == "trained" else state.mask]
 
 
-def _next_panel(words: Sequence[str], t: int, logits: Tensor) -> Panel:
-    """The best guesses for the word after step ``t``. Shape: ``logits`` (V,)."""
+def mask_of(state: State, *, t: int, length: int) -> tuple[Tensor, Guess | None]:
+    """The mask of the whole text, (1, 1, L, L) bool, with what was painted in the part that the view shows.
+
+    >>> mask_of(State(predict=True, painted=[[1, 0]]), t=1, length=2)[0][0, 0].int()
+    tensor([[1, 1],
+            [0, 1]], dtype=torch.int32)
+    """
+    first, end = VIEWS[state.view](t, length)
+    allowed = rule_of(state).tensor(queries=length, keys=length).clone()
+    guess = state.guess(allowed[0, 0, first:end, :end].clone())
+    if guess:
+        allowed[0, 0, first:end, :end] = guess.used
+    return allowed, guess
+
+
+def _stages(one: Reading, words: Sequence[str], t: int, guess: Guess | None) -> list[Panel]:
+    """From the scores to the weights, of the queries that the view has."""
+    first, end = one.first, one.end
+    labels = {"rows": words[first:end], "columns": words[:end], "start": (first, 0), "current": t - first}
+    return weighing(one.attention, {"scores": one.top, "weights": 1.0}, labels, guess)
+
+
+def _next(one: Reading, words: Sequence[str], t: int) -> Panel:
+    """The best guesses for the word after step ``t``."""
     return guesses_panel(
-        logits.softmax(dim=0),
-        VOCABULARY.id(words[t + 1]),
-        name="next",
-        title=f"next word after {words[t]}",
-        sign="× V … →",
+        one.row.softmax(dim=0), words[t + 1], title=f"next word after {words[t]}", sign="× V … →",
         meaning="What the rest of the model makes of the weighted values: its best guesses. ✓ is the right word.",
-    )
-
-
-def _loss_panel(words: Sequence[str], t: int, at_once: Tensor, one_by_one: Tensor) -> Panel:
-    """The loss of each next word, computed in both ways. Shapes: logits (L, V) each."""
-    labels = torch.tensor(VOCABULARY.encode(words[1:]))
-    losses = [F.cross_entropy(logits, labels, reduction="none") for logits in (at_once, one_by_one)]
-    return Panel(
-        name="loss", kind="loss", values=torch.stack(losses, dim=1), title="loss of each next word", sign="−log →",
-        rows=words[:-1], columns=["all at once", "one by one"], axes=("query", "loss"), say="{}",
-        row_notes=words[1:], notes_title="next", limit=math.log(len(VOCABULARY)), current=t,
-        meaning=f"−log of the next word's probability. Guessing costs ln V = {math.log(len(VOCABULARY)):.2f}.",
     )  # fmt: skip
 
 
-def _written(model: GPT, ids: Tensor, rule: masks.Rule) -> str:
+def _goes_on(model: GPT, ids: Tensor, rule: masks.Rule) -> str:
     """What the model writes after a text by itself. Shape: ``ids`` (1, t + 1)."""
-    room = model.embed.position.num_embeddings - ids.shape[1]
-    new = write(lambda text: next_logits(model, text, rule), ids, max_new_tokens=min(WRITTEN, room))
-    return f'By itself it goes on: "{" ".join(until_end(new)[0])}".' if room else ""
+    words = continuation(model, ids, rule, most=WRITTEN)
+    return f'By itself it goes on: "{" ".join(words)}".' if words else ""
 
 
-def _cheating(words: Sequence[str], t: int, weights: Tensor, allowed: Tensor) -> str:
-    """How much step ``t`` looks at its own answer, if it may. Shapes: (L, L)."""
-    if t + 1 == len(weights) or not allowed[t, t + 1]:
+def _cheating(words: Sequence[str], t: int, attention: Attention, allowed: Tensor) -> str:
+    """How much step ``t`` looks at its own answer, if it may."""
+    if not allowed[0, 0].triu(diagonal=1).any():
         return ""
-    weight = weights[t, t + 1].item()
+    if t + 2 == len(words):
+        return f'The text ends with "{words[t]}": there is no answer to look at.'
+    if not allowed[0, 0, t, t + 1]:
+        return ""
+    weight = attention.weights[0, 0, t, t + 1].item()
     verb = "cheats" if weight >= 0.5 else "could cheat"
     return f'Row "{words[t]}" {verb}: the weight on the answer itself, "{words[t + 1]}", is {weight:.2f}.'
 
 
-def _compared(view: str, word: str, past: int, row: Tensor, other: Tensor) -> str:
-    """Whether all at once and one by one give the same logits after a word. Shapes: ``row``, ``other`` (V,)."""
-    gap = (row - other).abs().max().item()
-    same = gap <= SAME * max(1.0, largest(other))
-    numbers = "the same numbers" if same else f"other numbers: the logits differ by up to {gap:.2f}"
+def _compared(one: Reading, word: str, view: str) -> str:
+    """Whether all at once and one by one give the same logits after a word."""
+    sign = "✓" if one.same else "✗"
+    numbers = "the same numbers" if one.same else f"other numbers: the logits differ by up to {one.gap:.2f}"
     if view == "training":
-        return f'Generation, which sees nothing after "{word}", computes {numbers}.'
-    cache = f"One new row; keys and values of the {past} tokens before it come from the cache. " if past else ""
-    return f'{cache if view == "cached" else ""}All at once, row "{word}" has {numbers}.'
+        return f'{sign} Generation, which sees nothing after "{word}", computes {numbers}.'
+    cache = f"One new row; keys and values of the {one.first} tokens before it come from the cache. "
+    return f'{cache if one.first else ""}{sign} All at once, row "{word}" has {numbers}.'

@@ -8,21 +8,22 @@ import torch
 from torch import Tensor
 
 from masklab import masks, toy
+from masklab.attention import Attention
 from masklab.labs.controls import Choice, Toggle, control, settings
-from masklab.labs.guess import NO_GUESS, Guess, guess_of
+from masklab.labs.guess import NO_GUESS, Guess
 from masklab.labs.lab import Lab
 from masklab.labs.lights import lights_of
-from masklab.labs.rosetta import BLOCKS, DIALECTS, Dialect, Refused, attend_as
+from masklab.labs.rosetta import BLOCKS, DIALECTS, Dialect, Refused, attend_as, tensor_panel
 from masklab.labs.sentences import batch_of, chips
 from masklab.labs.stages import AttentionState, Stages, limits, outputs, projections, run, weighing
-from masklab.panels import EXTRA, MISSED, Panel, Picture, Sentence
+from masklab.panels import EXTRA, MISSED, Panel, Picture
 from masklab.text import Batch
 
 NAMES = {name: dialect.label for name, dialect in DIALECTS.items()}
 READERS = {"same": "the same"} | {name: one.reader for name, one in DIALECTS.items() if name != "bias"}
 FORMS = "MHA is nn.MultiheadAttention, flex flex_attention; HF Transformers: its tokenizer's 2-D, or its eager bias."
 CALLS = "Hands the tensor to another call, its axes made to fit. HF sdpa and HF eager are attentions of Transformers."
-KINDS = {"bool": "bool", "BlockMask": "bool", "int64": "ids", "float32": "mask"}  # how a tensor's numbers are written
+Square = Mapping[str, Any]  # the words of rows and columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,27 +61,36 @@ def draw(state: State) -> Picture:
     batch = batch_of(state.sentences, side=state.side)
     shown = min(max(state.shown, 0), len(batch.tokens) - 1)
     padding, causal = rules_of(batch, padding=state.padding, causal=state.causal)
-    mask = padding & causal
-    answer = mask[shown, 0]
-    guess = guess_of(state.painted, mask=answer, reveal=state.reveal) if state.predict else None
-    if guess:  # until the right mask is revealed, the painted one is handed on
-        mask = torch.cat([mask[:shown], guess.used[None, None], mask[shown + 1 :]])
-    writer, reader = DIALECTS[state.written], DIALECTS[state.written if state.read == "same" else state.read]
+    both = padding & causal  # (B, 1, L, L)
+    answer, is_word = both[shown, 0], batch.is_word[shown]
+    guess = state.guess(answer)
+    used = guess.used if guess else answer  # until the right mask is revealed, the painted one is handed on
+    mask = torch.cat([both[:shown], used[None, None], both[shown + 1 :]])
+
+    writer = DIALECTS[state.written]
+    reader = writer if state.read == "same" else DIALECTS[state.read]
     given = writer.writes(mask)
     code = [writer.written(given), reader.handed(given, writer.holds)]
-    labels = {"rows": batch.tokens[shown], "row_pads": (~batch.is_word[shown]).tolist()}
-    panels = [*_combining(padding[shown, 0], causal[0, 0], mask[shown, 0], labels, guess),
-              _tensor(given, writer, shown, mask[shown, 0], labels)]  # fmt: skip
+    labels = {"rows": batch.tokens[shown], "row_pads": (~is_word).tolist()}
+    square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
+    panels = _combining(padding[shown, 0], causal[0, 0], used, square, guess)
+    panels.append(tensor_panel(given, writer, shown, used, square))
     try:
         added = reader.read(given, writer.holds, is_causal=state.causal).expand(mask.shape)[shown, 0]
-        stages, ends = _stages(state, batch, shown, answer, added, reader)
-        panels += _attention(state, stages, ends, labels, mask[shown, 0], reader)
-        lights = lights_of(stages.first.weights[0, 0], added, mask[shown, 0], batch.is_word[shown], reader)
     except Refused as error:
         code.append(f"# {error}")
         lights = f"✗ {reader.reader} refuses the tensor that is written for {writer.label}: its error is in the code."
+    else:
+        x = toy.embed(batch.ids[shown], seed=state.seed)
+        projected = toy.qkv(x, seed=state.seed)
+        stages = Stages(first=attend_as(reader, projected, added), projected=projected)
+        ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed))
+        panels += projections(stages, ends, labels) if state.qkv else []
+        panels += _weighing(stages.first, ends, square, used, reader, scores=state.scores)
+        panels += outputs(stages, ends, labels)
+        lights = lights_of(stages.first.weights[0, 0], added, used, is_word, reader)
     summary = lights if not guess else f"{guess.summary} {lights}" if guess.reveal else guess.summary
-    return Picture(panels=panels, sentences=_chips(batch), shown=shown, summary=summary, code="\n".join(code))
+    return Picture(panels=panels, sentences=chips(batch, ids=False), shown=shown, summary=summary, code="\n".join(code))
 
 
 def rules_of(batch: Batch, *, padding: bool, causal: bool) -> tuple[Tensor, Tensor]:
@@ -97,70 +107,36 @@ def rules_of(batch: Batch, *, padding: bool, causal: bool) -> tuple[Tensor, Tens
     return columns.tensor(batch=len(batch.tokens), queries=total, keys=total), past.tensor(queries=total, keys=total)
 
 
-def _combining(
-    padding: Tensor, causal: Tensor, mask: Tensor, labels: Mapping[str, Any], guess: Guess | None
-) -> list[Panel]:
-    """The two rules, and what both allow; 1 = may attend."""
-    square: dict[str, Any] = {"kind": "ids", **_square(labels)}
+def _combining(padding: Tensor, causal: Tensor, used: Tensor, square: Square, guess: Guess | None) -> list[Panel]:
+    """The two rules and what both allow, 1 = may attend. Shapes: (L, L) bool."""
     return [
-        Panel(name="padding", values=padding.int(), blocked=~padding, title="padding", say="padding {}", small=True,
-              meaning="1 where the key is a word.", **square),
-        Panel(name="causal", values=causal.int(), blocked=~causal, title="causal", sign="&", say=" & causal {}",
-              small=True, meaning="1 where the key is not in the query's future.", **square),
-        Panel(name="mask", values=mask.int(), blocked=~mask, sign="=", say=" = {}",
-              title="your mask" if guess and not guess.reveal else "combined",
-              meaning="1 where the query may attend: the key is a word, and not in its future.",
-              edits=guess.edits if guess else None, marks=guess.marks if guess else None, **square),
+        Panel(
+            name="padding", kind="ids", values=padding.int(), blocked=~padding, title="padding", say="padding {}",
+            meaning="1 where the key is a word.", small=True, **square,
+        ),
+        Panel(
+            name="causal", kind="ids", values=causal.int(), blocked=~causal, title="causal", say=" & causal {}",
+            meaning="1 where the key is not in the query's future.", sign="&", small=True, **square,
+        ),
+        Panel(
+            name="mask", kind="ids", values=used.int(), blocked=~used, sign="=", say=" = {}",
+            title="your mask" if guess and not guess.reveal else "combined",
+            meaning="1 where the query may attend: the key is a word, and not in its future.",
+            edits=guess.edits if guess else None, marks=guess.marks if guess else None, **square,
+        ),
     ]  # fmt: skip
 
 
-def _tensor(given: Tensor, writer: Dialect, shown: int, mask: Tensor, labels: Mapping[str, Any]) -> Panel:
-    """The tensor as it is written: of the shown sentence, or of all sentences where it has a row for each."""
-    look: dict[str, Any] = {
-        "name": "tensor", "kind": KINDS[writer.holds], "sign": "→", "title": f"as {writer.label} writes it",
-        "meaning": f"{writer.holds} {tuple(given.shape)}: {writer.means}.",
-    }  # fmt: skip
-    if given.ndim > 2:
-        one = given[shown].reshape(mask.shape)
-        return Panel(values=one, blocked=~mask, say=", written {}", **look, **_square(labels))
-    rows, columns = given.shape
-    return Panel(
-        values=given, blocked=given == 0, rows=[str(i + 1) for i in range(rows)],
-        columns=[str(i) for i in range(columns)], axes=("sentence", "position"), links=("sentence", "key"),
-        say="{}", **look,
-    )  # fmt: skip
-
-
-def _stages(
-    state: State, batch: Batch, shown: int, answer: Tensor, added: Tensor, reader: Dialect
-) -> tuple[Stages, dict[str, float]]:
-    """Attention as the reader computes it, and the ends of its colour scales."""
-    x, is_word = toy.embed(batch.ids[shown], seed=state.seed), batch.is_word[shown]
-    projected = toy.qkv(x, seed=state.seed)
-    ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed))
-    return Stages(first=attend_as(reader, projected, added), projected=projected), ends
-
-
-def _attention(
-    state: State, stages: Stages, ends: Mapping[str, float], labels: Mapping[str, Any], mask: Tensor, reader: Dialect
+def _weighing(
+    stage: Attention, ends: Mapping[str, float], square: Square, used: Tensor, reader: Dialect, *, scores: bool
 ) -> list[Panel]:
-    """What the reader adds to the scores, and what follows."""
-    scores, read, _, weights = weighing(stages.first, ends, _square(labels), None)
-    blocked = stages.first.bias[0, 0] <= BLOCKS
-    marks = torch.zeros(mask.shape, dtype=torch.uint8)
-    marks[~blocked & ~mask], marks[blocked & mask] = MISSED, EXTRA
-    read = replace(read, name="read", title=f"what {reader.reader} adds", sign="+" if state.scores else "→", small=True,
-                   meaning="What is added to the scores: so this library reads the tensor.", say=", adds {}",
-                   marks=marks if marks.any() else None)  # fmt: skip
-    before = [*(projections(stages, ends, labels) if state.qkv else []), *([scores] if state.scores else [])]
-    return [*before, read, weights, *outputs(stages, ends, labels)]
-
-
-def _chips(batch: Batch) -> list[Sentence]:
-    """The sentences as chips; ids say nothing here, and each line less leaves more of the panels in sight."""
-    return [replace(sentence, below=()) for sentence in chips(batch)]
-
-
-def _square(labels: Mapping[str, Any]) -> dict[str, Any]:
-    """One row a query, one column a key."""
-    return {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
+    """What the reader adds to the scores, each cell judged by the mask that was meant, and the weights."""
+    before, read, _, weights = weighing(stage, ends, square, None)
+    blocked, marks = stage.bias[0, 0] <= BLOCKS, torch.zeros(used.shape, dtype=torch.uint8)
+    marks[~blocked & ~used], marks[blocked & used] = MISSED, EXTRA
+    read = replace(
+        read, name="read", title=f"what {reader.reader} adds", sign="+" if scores else "→", say=", adds {}", small=True,
+        meaning="What is added to the scores: so this library reads the tensor.", marks=marks if marks.any() else None,
+    )  # fmt: skip
+    weights = replace(weights, meaning="Softmax of the scores and what is added. A fully masked row is 0/0: see above.")
+    return [*([before] if scores else []), read, weights]

@@ -296,8 +296,8 @@ def controls_of(kind: type[State]) -> dict[str, Control]:
     ['text']
     """
     found = {}
-    own = inspect.get_annotations(kind)
-    for one in sorted(fields(kind), key=lambda one: one.name not in own):
+    own = list(inspect.get_annotations(kind))  # a field that is declared again has the place of its new declaration
+    for one in sorted(fields(kind), key=lambda one: own.index(one.name) if one.name in own else len(own)):
         how = one.metadata.get("control")
         if not isinstance(how, Control) or how.type not in ("", *TYPES):
             raise TypeError(

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from masklab import masks
 from masklab.corpus import BOS, UNK, VOCABULARY, words_of
-from masklab.labs.causal_masks import SAME, trained
+from masklab.labs.causal_masks import trained
 from masklab.labs.controls import Position, Sentences, State, Toggle, control, settings
 from masklab.labs.lab import Lab
+from masklab.labs.reading import SAME
 from masklab.labs.sentences import check_counts
 from masklab.models import GPT, positions_of
 from masklab.panels import MISSED, RIGHT, Panel, Picture, Sentence, largest

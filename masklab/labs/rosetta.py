@@ -17,6 +17,7 @@ from torch import Tensor
 from masklab import dialects, toy
 from masklab.attention import Attention, attend
 from masklab.masks import causal
+from masklab.panels import Panel
 
 MIN = torch.finfo(torch.float32).min
 JAX_MIN, KERAS_MIN = -0.7 * torch.finfo(torch.float32).max, -2.4e38
@@ -24,6 +25,7 @@ INDEX = {4: "[b, 0, q, kv]", 3: "[b, q, kv]", 2: "[b, kv]"}  # one pair's cell i
 TO_AXES = {(4, 3): "[:, 0]", (3, 4): "[:, None]", (2, 4): "[:, None, None]", (2, 3): "[:, None]"}
 BLOCK_MASK = 'create_block_mask(lambda b, h, q, kv: {}, {}, 1, {}, {}, device="cpu")'
 ZEROS, UNIFORM, NAN = "zeros", "uniform", "NaN"
+KINDS = {"bool": "bool", "BlockMask": "bool", "int64": "ids", "float32": "mask"}  # how a tensor's numbers are written
 BLOCKS = -1e4  # what adds less than this blocks a key beside one that is allowed
 
 
@@ -136,6 +138,30 @@ def words(mask: Tensor) -> Tensor:
     tensor([[1, 0]])
     """
     return dialects.to_transformers_2d(mask.any(dim=(1, 2)))
+
+
+def tensor_panel(given: Tensor, writer: Dialect, shown: int, mask: Tensor, square: Mapping[str, Any]) -> Panel:
+    """The tensor as it is written: of the shown sentence, or of all sentences where each has one row.
+
+    Shapes: ``given`` as the writer wants it, ``mask`` (L, L) bool of the shown sentence; ``square`` are the words.
+
+    >>> mask, square = torch.tensor([[[[True, False], [True, True]]]]), {"rows": "ab", "columns": "ab"}
+    >>> tensor_panel(DIALECTS["mha"].writes(mask), DIALECTS["mha"], 0, mask[0, 0], square).values
+    tensor([[False,  True],
+            [False, False]])
+    """
+    look: dict[str, Any] = {
+        "name": "tensor", "kind": KINDS[writer.holds], "sign": "→", "title": f"as {writer.label} writes it",
+        "meaning": f"{writer.holds} {tuple(given.shape)}: {writer.means}.",
+    }  # fmt: skip
+    if given.ndim > 2:
+        return Panel(values=given[shown].reshape(mask.shape), blocked=~mask, say=", written {}", **look, **square)
+    rows, columns = given.shape
+    return Panel(
+        values=given, blocked=given == 0, rows=[str(i + 1) for i in range(rows)],
+        columns=[str(i) for i in range(columns)], axes=("sentence", "position"), links=("sentence", "key"),
+        say="{}", **look,
+    )  # fmt: skip
 
 
 NO_BLOCK_MASK = {

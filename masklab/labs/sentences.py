@@ -37,19 +37,22 @@ it to see it.
         )
 
 
-def chips(batch: Batch) -> list[Sentence]:
+def chips(batch: Batch, *, ids: bool = True) -> list[Sentence]:
     """The sentences as chips, each word's id below it, each with a note on how much of it is words.
+
+    Without ``ids`` nothing stands below: each line less leaves more of the panels in sight.
 
     >>> first, second = chips(batch_of(["The cat", "The"]))
     >>> second.tokens, second.below, second.note
     (('The', '[PAD]'), ['1', '0'], '1 of 2 are words')
     """
-    rows = zip(batch.tokens, batch.is_word.tolist(), batch.ids.tolist(), strict=True)
+    below = batch.ids.tolist() if ids else [[] for _ in batch.tokens]
+    rows = zip(batch.tokens, batch.is_word.tolist(), below, strict=True)
     return [
         Sentence(
-            tokens=tokens, pads=[not one for one in is_word], below=[str(i) for i in ids], note=_note(tokens, is_word)
+            tokens=tokens, pads=[not one for one in is_word], below=list(map(str, under)), note=_note(tokens, is_word)
         )
-        for tokens, is_word, ids in rows
+        for tokens, is_word, under in rows
     ]
 
 

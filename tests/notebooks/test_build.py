@@ -140,17 +140,14 @@ def test_a_stored_notebook_that_is_what_its_source_gives_is_no_problem(stored):
     assert build.problems([source(stored)], out=stored) == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "sentence"),
-    [
-        ("A lesson", "The lesson", "cell 1 differs in its source"),
-        ("return ids > 0", "return ids", "cell 3 differs in its source"),
-        ('"exercise"', '"exercises"', "cell 3 differs in its metadata"),
-        ('"execution_count": 3', '"execution_count": null', "code cell 3 was not run in its turn"),
-        ('"execution_count": 3', '"execution_count": 7', "code cell 3 was not run in its turn"),
-        ("Python 3 (ipykernel)", "Julia", "its metadata differs"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "sentence"), [
+    ("A lesson", "The lesson", "cell 1 differs in its source"),
+    ("return ids > 0", "return ids", "cell 3 differs in its source"),
+    ('"exercise"', '"exercises"', "cell 3 differs in its metadata"),
+    ('"execution_count": 3', '"execution_count": null', "code cell 3 was not run in its turn"),
+    ('"execution_count": 3', '"execution_count": 7', "code cell 3 was not run in its turn"),
+    ("Python 3 (ipykernel)", "Julia", "its metadata differs"),
+])  # fmt: skip
 def test_the_check_says_what_differs(stored, old, new, sentence):
     target = stored / "solutions" / "05_lesson.ipynb"
     target.write_text(target.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -164,18 +161,15 @@ FIGURE = nbformat.v4.new_output("display_data", data={"image/png": "AAAA", "text
 LAB = nbformat.v4.new_output("display_data", data={"image/png": "AAAA", "text/plain": "a lab"}, metadata=build.LAB)
 
 
-@pytest.mark.parametrize(
-    ("outputs", "count", "sentence"),
-    [
-        ([PRINTED], 3, "code cell 3 has an output that is not the picture of a lab"),
-        ([PRINTED], None, "code cell 3 has an output that is not the picture of a lab"),
-        ([FIGURE], 3, "code cell 3 has an output that is not the picture of a lab"),
-        ([LAB, FIGURE], 3, "code cell 3 has an output that is not the picture of a lab"),
-        ([], 3, "code cell 3 must have a count only if it shows a lab, got 3"),
-        ([LAB], None, "code cell 3 must have a count only if it shows a lab, got None"),
-        ([LAB], 7, "code cell 3 must have a count only if it shows a lab, got 7"),
-    ],
-)
+@pytest.mark.parametrize(("outputs", "count", "sentence"), [
+    ([PRINTED], 3, "code cell 3 has an output that is not the picture of a lab"),
+    ([PRINTED], None, "code cell 3 has an output that is not the picture of a lab"),
+    ([FIGURE], 3, "code cell 3 has an output that is not the picture of a lab"),
+    ([LAB, FIGURE], 3, "code cell 3 has an output that is not the picture of a lab"),
+    ([], 3, "code cell 3 must have a count only if it shows a lab, got 3"),
+    ([LAB], None, "code cell 3 must have a count only if it shows a lab, got None"),
+    ([LAB], 7, "code cell 3 must have a count only if it shows a lab, got 7"),
+])  # fmt: skip
 def test_the_check_finds_what_gives_something_away(stored, outputs, count, sentence):
     target = stored / "05_lesson.ipynb"
     notebook = nbformat.read(target, as_version=4)
@@ -242,17 +236,14 @@ def test_an_exercise_keeps_what_stands_around_its_solution():
     assert cut(code, solved=True) == "def f(x):\n    y = 1\n    y = 2\n\n    return y"
 
 
-@pytest.mark.parametrize(
-    ("code", "exercise", "sentence"),
-    [
-        ("### BEGIN SOLUTION\nx", True, "write '### BEGIN SOLUTION' and '### END SOLUTION' in pairs"),
-        ("x\n### END SOLUTION", True, "in pairs"),
-        ("### END SOLUTION\n### BEGIN SOLUTION", True, "in pairs"),
-        ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", True, "in pairs"),
-        ("### BEGIN SOLUTION\nx\n### END SOLUTION", False, "a cell that is not tagged 'exercise'"),
-        ("x", True, "is tagged 'exercise' and has no '### BEGIN SOLUTION'"),
-    ],
-)
+@pytest.mark.parametrize(("code", "exercise", "sentence"), [
+    ("### BEGIN SOLUTION\nx", True, "write '### BEGIN SOLUTION' and '### END SOLUTION' in pairs"),
+    ("x\n### END SOLUTION", True, "in pairs"),
+    ("### END SOLUTION\n### BEGIN SOLUTION", True, "in pairs"),
+    ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", True, "in pairs"),
+    ("### BEGIN SOLUTION\nx\n### END SOLUTION", False, "a cell that is not tagged 'exercise'"),
+    ("x", True, "is tagged 'exercise' and has no '### BEGIN SOLUTION'"),
+])  # fmt: skip
 def test_wrong_markers_are_named_with_file_and_cell(code, exercise, sentence):
     with pytest.raises(build.SourceError) as error:
         cut(code, exercise=exercise)

@@ -14,11 +14,8 @@ interface Model {
 
 /** A message that waits for its answer: when it was first and last sent, in ms, and how often. */
 interface Sent {
-  number: number;
+  number: number; since: number; at: number; tries: number;
   changes: State;
-  since: number;
-  at: number;
-  tries: number;
 }
 
 /** What may be changed in the cells of a panel: see `Edit` in panels.py. */
@@ -26,15 +23,13 @@ interface Edits {
   key: string;
   how: "toggle" | "number" | "pick";
   cells: number[][];
-  low: number | null;
-  high: number | null;
+  low: number | null; high: number | null;
   step: number;
 }
 
 /** A line of words beside or above a panel, or of one sentence. */
 interface Line {
-  labels: string[];
-  words: string[];
+  labels: string[]; words: string[];
   pads: boolean[];
 }
 
@@ -47,38 +42,20 @@ interface Sentence extends Line {
 
 /** One panel's data: what `serialize` in matrix.py sends of it, with its own words and numbers. */
 interface PanelData {
-  name: string;
-  kind: string;
+  name: string; kind: string; title: string; meaning: string; legend: string; sign: string; say: string;
+  notes_title: string;
   scale: "signed" | "unit" | "plain" | "bars";
   mode: "table" | "canvas" | "bars" | "empty";
-  limits: [number, number];
-  title: string;
-  meaning: string;
-  legend: string;
-  axes: [string, string];
-  links: [string, string];
-  start: [number, number];
+  limits: [number, number]; start: [number, number]; shape: [number, number];
+  axes: [string, string]; links: [string, string];
   current: number | null;
-  sign: string;
-  say: string;
-  row_notes: string[];
-  notes_title: string;
+  row_notes: string[]; rows: string[]; columns: string[]; row_words: string[]; column_words: string[];
   edits: Edits | null;
   small: boolean;
-  shape: [number, number];
-  rowCount: number;
-  columnCount: number;
-  rows: string[];
-  columns: string[];
-  row_words: string[];
-  column_words: string[];
-  row_pads: boolean[];
-  column_pads: boolean[];
-  drawnValues: Float32Array;
-  values: Float32Array;
-  drawnBlocked: Uint8Array;
-  blocked: Uint8Array;
-  marks: Uint8Array;
+  rowCount: number; columnCount: number;
+  row_pads: boolean[]; column_pads: boolean[];
+  drawnValues: Float32Array; values: Float32Array;
+  drawnBlocked: Uint8Array; blocked: Uint8Array; marks: Uint8Array;
   applied: number[][] | null;
 }
 
@@ -86,28 +63,20 @@ interface PanelData {
 interface Theme {
   colours: Record<string, string>;
   family: string;
-  em: number;
-  ratio: number;
+  em: number; ratio: number;
 }
 
 /** A palette's 256 colours: to fill with, to write on them with, and as the four bytes of a pixel. */
 interface Shades {
-  fills: string[];
-  inks: string[];
+  fills: string[]; inks: string[];
   pixels: Uint8ClampedArray;
 }
 
 /** How the kernel declares a control: see `MatrixView` in matrix.py. */
 interface Spec {
-  type: string;
-  name?: string;
-  label?: string;
-  help?: string;
-  when?: string;
+  type: string; name?: string; label?: string; help?: string; when?: string;
   options?: [any, string][];
-  min?: number;
-  max?: number;
-  step?: number;
+  min?: number; max?: number; step?: number;
   sets?: State;
   more?: boolean;
 }
@@ -121,17 +90,9 @@ interface Control {
 
 /** Where the parts of a table stand on its canvas, in CSS pixels. */
 interface Plan {
-  key: string;
-  shape: string;
-  first: number;
-  widths: number[];
-  xs: number[];
-  notes: number;
-  head: number;
-  row: number;
-  inner: number;
-  width: number;
-  height: number;
+  key: string; shape: string;
+  first: number; notes: number; head: number; row: number; inner: number; width: number; height: number;
+  widths: number[]; xs: number[];
 }
 
 /** The chips of one sentence. */
@@ -139,8 +100,7 @@ interface Chips {
   node: HTMLElement;
   buttons: HTMLElement[];
   active: number;
-  drawn: string;
-  pressed: string;
+  drawn: string; pressed: string;
   sentence: Sentence;
 }
 
@@ -157,23 +117,12 @@ interface View {
   link: import("./link.js").Link;
   memory: import("./memory.js").Memory;
   notice: { sentence: HTMLElement; offer: HTMLElement };
-  changedAt: number;
+  changedAt: number; shown: number; speaking: number; unmarking: number; syncing: number; copying: number;
+  following: number;
   on: Listen;
-  root: HTMLElement;
-  probe: HTMLElement;
-  top: HTMLElement;
-  sentencesNode: HTMLElement;
-  problem: HTMLElement;
-  controlsNode: HTMLElement;
-  summary: HTMLElement;
-  row: HTMLElement;
-  status: HTMLElement;
-  hint: HTMLElement;
-  more: HTMLElement;
-  moreButton: HTMLElement;
-  spoken: HTMLElement;
-  text: HTMLElement;
-  textBox: HTMLElement;
+  root: HTMLElement; probe: HTMLElement; top: HTMLElement; sentencesNode: HTMLElement; problem: HTMLElement;
+  controlsNode: HTMLElement; summary: HTMLElement; row: HTMLElement; status: HTMLElement; hint: HTMLElement;
+  more: HTMLElement; moreButton: HTMLElement; spoken: HTMLElement; text: HTMLElement; textBox: HTMLElement;
   code: { node: HTMLElement; lines: HTMLElement };
   picture: any;
   sentences: Sentence[];
@@ -184,18 +133,11 @@ interface View {
   theme: Theme;
   patterns: Record<string, CanvasPattern>;
   shades: Record<string, Shades>;
-  shown: number;
-  pointed: Selected | null;
-  chosen: Selected | null;
+  pointed: Selected | null; chosen: Selected | null;
   asked: string; // what is pointed at, in a sentence
   under: { panel: import("./panel.js").Panel; i: number } | null;
   sweep: { panel: import("./panel.js").Panel; blocked: boolean } | null;
   drag: { panel: import("./panel.js").Panel; i: number; from: number; y: number } | null;
   editor: { panel: import("./panel.js").Panel; i: number; input: HTMLInputElement; problem: string } | null;
   force: boolean;
-  speaking: number;
-  unmarking: number;
-  syncing: number;
-  copying: number;
-  following: number;
 }

@@ -1,0 +1,72 @@
+"""What a lab of a language model shows beside attention: a text with its step, the best guesses, and the losses."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from masklab.corpus import UNK, VOCABULARY
+from masklab.panels import RIGHT, Edit, Panel, Sentence
+
+MOST = 5  # guesses, and the right answer below them if it is none of them
+
+
+def step_chips(tokens: Sequence[str], *, step: int | None, end: int, hint: str) -> Sentence:
+    """A text as chips to pick a step from: those from ``end`` on are not there yet, and [UNK] stands below some.
+
+    Without a step, as in a text that is not shown, all are there.
+
+    >>> step_chips(["[BOS]", "The", "dog", "xyz"], step=1, end=2, hint="Click a word.")
+    Sentence(tokens=['[BOS]', 'The', 'dog', 'xyz'], pads=[False, False, True, True], note='1 unknown word: [UNK]', \
+below=['', '', '', '[UNK]'], pressed=[False, True, False, False], edits=Edit(key='step', how='pick', cells=(), \
+low=None, high=None, step=0.01))
+    """
+    unknown = [VOCABULARY.id(token) == VOCABULARY.id(UNK) for token in tokens]
+    count, places = sum(unknown), range(len(tokens))
+    return Sentence(
+        tokens=tokens,
+        pads=[step is not None and i >= end for i in places],
+        pressed=[i == step for i in places],
+        below=[UNK * one for one in unknown] if count else (),
+        edits=Edit("step", how="pick"),
+        note=f"{count} unknown word{'s' * (count > 1)}: {UNK}" if count else hint if step is not None else "",
+    )
+
+
+def guesses_panel(probabilities: Tensor, right: str, *, title: str, meaning: str, sign: str = "") -> Panel:
+    """The most likely tokens, and the right one, as a panel of bars. Shape: ``probabilities`` (V,).
+
+    >>> sure = torch.nn.functional.one_hot(torch.tensor(VOCABULARY.id("fish")), len(VOCABULARY)).float()
+    >>> panel = guesses_panel(sure, "pie", title="next word", meaning="The best guesses.")
+    >>> panel.rows[0], panel.rows[-1], panel.marks.flatten().tolist()
+    ('fish', 'pie', [0, 0, 0, 0, 0, 1])
+    """
+    target = VOCABULARY.id(right)
+    shown = probabilities.topk(MOST).indices.tolist()
+    shown += [target] * (target not in shown)
+    return Panel(
+        name="next", kind="probability", values=probabilities[shown, None], title=title, meaning=meaning, sign=sign,
+        rows=VOCABULARY.decode(shown), columns=["p"], axes=("word", "probability"), say="{}",
+        marks=RIGHT * (torch.tensor(shown) == target).to(torch.uint8)[:, None],
+    )  # fmt: skip
+
+
+def losses_panel(tokens: Sequence[str], logits: dict[str, Tensor], *, current: int) -> Panel:
+    """The loss of each next token, in a column for each way to compute the logits.
+
+    Shapes: ``tokens`` L + 1, ``logits`` (L, V) each: those after every token but the last.
+
+    >>> panel = losses_panel(["The", "cat", "[EOS]"], {"at once": torch.zeros(2, len(VOCABULARY))}, current=1)
+    >>> panel.rows, panel.row_notes, [f"{loss:.2f}" for loss in panel.values.flatten()]
+    (['The', 'cat'], ['cat', '[EOS]'], ['5.98', '5.98'])
+    """
+    labels, guessing = torch.tensor(VOCABULARY.encode(tokens[1:])), math.log(len(VOCABULARY))
+    losses = [F.cross_entropy(one, labels, reduction="none") for one in logits.values()]
+    return Panel(
+        name="loss", kind="loss", values=torch.stack(losses, dim=1), title="loss of each next word", sign="−log →",
+        rows=tokens[:-1], columns=list(logits), axes=("query", "loss"), say="{}",
+        row_notes=tokens[1:], notes_title="next", limit=guessing, current=current,
+        meaning=f"−log of the next word's probability. Guessing costs ln V = {guessing:.2f}.",
+    )  # fmt: skip
