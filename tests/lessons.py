@@ -27,7 +27,7 @@ def cells(lesson: str, *starts: str) -> dict:
     >>> cells("attention_padding", "is_word = torch.arange", "sequences = [")["is_word"].shape
     torch.Size([3, 5])
     """
-    every = [cell.source for cell in jupytext.read(SOURCES[lesson], fmt="md:myst").cells if cell.cell_type == "code"]
+    every = codes(lesson)
     for start in starts:
         if not any(start in code for code in every):
             raise LookupError(f"no code cell of {SOURCES[lesson].name} contains {start!r}")
@@ -46,3 +46,12 @@ def labs() -> dict[str, ModuleType]:
     """Every lesson's lab by the name of its module."""
     modules = {name: import_module(f"masklab.labs.{name}") for _, name, _ in iter_modules(masklab.labs.__path__)}
     return {name: module for name, module in modules.items() if hasattr(module, "draw")}
+
+
+def codes(lesson: str) -> list[str]:
+    """The code cells of a lesson, as they are written in its source.
+
+    >>> codes("attention_padding")[0].splitlines()[0]
+    'from masklab.check.question import question'
+    """
+    return [cell.source for cell in jupytext.read(SOURCES[lesson], fmt="md:myst").cells if cell.cell_type == "code"]

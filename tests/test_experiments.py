@@ -21,7 +21,7 @@ def test_every_experiment_has_a_name_and_takes_seeds_and_steps():
 
 
 def test_an_experiment_is_run_by_its_name():
-    result = experiments.run("leaks.canary", seeds=(0,), steps=2)
+    result = experiments.run("packing.documents", seeds=(0,), steps=2)
     assert isinstance(result, Result) and len(result.scores[result.right]) == 1
 
 

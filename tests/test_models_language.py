@@ -10,13 +10,13 @@ import torch.nn.functional as F
 
 from masklab import corpus, masks
 from masklab.corpus import RUNNING, TOPICS, VOCABULARY, until_end
-from masklab.experiments.causal import RULES
 from masklab.models import language_loss, left_to_right_loss, next_logits, positions_of, write
 from masklab.text import batch_of_words, word_positions
 from masklab.tiny import fit, texts, tiny_gpt
 from masklab.training import rows
 
 RIGHT = masks.causal()
+RULES = {"causal": RIGHT, "one token too far": masks.causal(offset=1), "no mask": masks.everything()}
 
 
 # --- Losses ----------------------------------------------------------------------------------------------------------

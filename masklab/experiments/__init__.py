@@ -10,8 +10,6 @@ EXPERIMENTS = {  # the functions of each module, in the order of the lessons
     "accumulation": ("denominators",),
     "masked_lm": ("share", "replacement"),
     "weighting": ("annotator_noise", "curriculum"),
-    "causal": ("causal_mask", "label_shift"),
-    "leaks": ("canary",),
     "packing": ("documents",),
 }
 NAMES = tuple(f"{module}.{name}" for module, names in EXPERIMENTS.items() for name in names)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from masklab.figures.diagrams import Diagram
 from masklab.figures.sheet import svg
 from masklab.figures.words import alt
 from masklab.panels import Panel
@@ -23,15 +24,19 @@ class Drawing:
         """All of it in words: the point, then each panel."""
         return f"{self.point} {alt(self.panels)}"
 
+    def save(self, path: Path) -> None:
+        """Write it as an SVG file."""
+        svg(self.panels, path, title=self.title, description=self.description)
 
-def write(drawings: Iterable[Drawing], folder: Path, *, module: str) -> None:
+
+def write(drawings: Iterable[Drawing | Diagram], folder: Path, *, module: str) -> None:
     """Write each picture as ``<module>_<name>.svg``, and print the alt text to use in Markdown.
 
     >>> write([], Path("."), module="attention_padding")
     """
     for drawing in drawings:
         path = folder / f"{module}_{drawing.name}.svg"
-        svg(drawing.panels, path, title=drawing.title, description=drawing.description)
+        drawing.save(path)
         print(f"![{drawing.title}. {drawing.description}]({path.name})\n")
 
 

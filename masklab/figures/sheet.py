@@ -8,7 +8,6 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -43,9 +42,8 @@ def draw(picture: Picture | Sequence[Panel], *, width: int = 1000, captions: boo
     step = chips.height(rows)
     top = MARGIN + (len(rows) * step + 10 if rows else 0)
     panels, bottom = placed(in_lines(blocks(picture.panels, captions=captions), width - 2 * MARGIN), top)
-    figure, axes = _sheet(
-        _right(panels, rows, words) + MARGIN, bottom + 20 * len(words) + MARGIN * bool(words or not panels)
-    )
+    figure = sheet(_right(panels, rows, words) + MARGIN, bottom + 20 * len(words) + MARGIN * bool(words or not panels))
+    axes = figure.axes[0]
     for i, line in enumerate(rows):
         chips.draw_chips(axes, line, MARGIN + step * i)
     for block in panels:
@@ -87,14 +85,36 @@ def svg(
     >>> "<title" in svg([], title="nothing", description="an empty picture")
     True
     """
-    figure, buffer = draw(picture, width=width, captions=captions), io.StringIO()
-    quiet = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    return save(draw(picture, width=width, captions=captions), path, title=title, description=description)
+
+
+def save(figure: Figure, path: str | os.PathLike | None = None, *, title: str, description: str) -> str:
+    """A sheet as an SVG file, written when ``path`` is given; the same sheet gives the same bytes.
+
+    >>> "<title" in save(sheet(10, 10), title="nothing", description="an empty sheet")
+    True
+    """
+    buffer, quiet = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with _settings, matplotlib.rc_context({"svg.hashsalt": "masklab", "svg.fonttype": "path", "svg.id": None}):
         FigureCanvasSVG(figure).print_svg(buffer, metadata=quiet)
     text = worded(buffer.getvalue(), title=title, description=description)
     if path is not None:
         Path(path).write_text(text, encoding="utf-8", newline="\n")
     return text
+
+
+def sheet(wide: float, high: float) -> Figure:
+    """An empty sheet of so many pixels, with one pair of axes; (0, 0) is its top left corner.
+
+    >>> sheet(100, 50).axes[0].get_ylim()
+    (50.0, 0.0)
+    """
+    size = (np.ceil(wide) / DPI, np.ceil(high) / DPI)
+    figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="none")  # type: ignore[arg-type]  # "none" is right
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(xlim=(0, np.ceil(wide)), ylim=(np.ceil(high), 0), autoscale_on=False)
+    return figure
 
 
 def _right(panels: Sequence, rows: Sequence[Sequence[chips.Chip]], words: Sequence[str]) -> float:
@@ -106,13 +126,3 @@ def _right(panels: Sequence, rows: Sequence[Sequence[chips.Chip]], words: Sequen
 def _words(picture: Picture, pixels: float) -> list[str]:
     """The picture's own lines: what to notice, and what is wrong."""
     return [line for text in (picture.summary, picture.problem) for line in folded(text, pixels - 2 * MARGIN, size=12)]
-
-
-def _sheet(wide: float, high: float) -> tuple[Figure, Axes]:
-    """An empty sheet of so many pixels; (0, 0) is its top left corner."""
-    size = (np.ceil(wide) / DPI, np.ceil(high) / DPI)
-    figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="none")  # type: ignore[arg-type]  # "none" is right
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set(xlim=(0, np.ceil(wide)), ylim=(np.ceil(high), 0), autoscale_on=False)
-    return figure, axes
