@@ -1,4 +1,4 @@
-"""The pictures of lesson 07: two rules and what both allow, attention under it, and who makes what of an empty row.
+"""The pictures of lesson 07: two rules and what both allow, attention under it, and three answers to an empty row.
 
     python figures/combined_masks.py [folder]
 
@@ -28,7 +28,7 @@ NAMED = {"right": "“The cat ate [PAD] [PAD]”", "left": "“[PAD] [PAD] The c
 def drawings() -> list[Drawing]:
     """The lesson's pictures, in its order."""
     usual = stages()
-    return [right(), left(), adding(usual), output(usual), three_answers(), three_masks()]
+    return [right(), adding(usual), output(usual), left(), three_answers(), three_masks()]
 
 
 def right() -> Drawing:
@@ -78,7 +78,7 @@ def output(panels: dict[str, Panel]) -> Drawing:
 def three_answers() -> Drawing:
     """The weights under the same mask in three libraries, which differ in the fully masked rows."""
     readers = {
-        "sdpa": ("scaled_dot_product_attention", "Zeros in the empty rows."),
+        "sdpa": ("scaled_dot_product_attention", "Zeros where no key is left."),
         "eager": ("finfo.min for −∞", "Uniform: even the future."),
         "mha": ("nn.MultiheadAttention", "NaN: 0/0."),
     }

@@ -30,8 +30,8 @@ class Prompts(State):
         ("The hungry cat", "The old dog waits by the door"), Sentences(label="Prompts", most=3)
     )
     shown: int = control(0, Position())
-    mask: bool = control(True, Toggle(label="Attention mask", help="Padding is never attended to."))
-    positions: bool = control(False, Toggle(label="Position ids", help="Count the words, and not the slots."))
+    mask: bool = control(True, Toggle(label="Padding mask", help="Padding is never attended to."))
+    positions: bool = control(False, Toggle(label="Position ids", help="Count the words, not the slots."))
 
 
 def lab(

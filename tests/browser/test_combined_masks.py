@@ -137,7 +137,7 @@ def test_all_four_ways_to_run_a_batch(browser):
     lab.shows(positions=True)
     assert lab.rows("alone") == lab.rows("batched")
     lab.picture("combined_masks-equal")
-    lab.choose("Attention mask")
+    lab.choose("Padding mask")
     lab.shows(positions=True, mask=False)
     assert lab.rows("alone") != lab.rows("batched")
     lab.choose("Position ids")
