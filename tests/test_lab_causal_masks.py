@@ -60,7 +60,7 @@ def test_first_sight_is_a_causal_mask_and_numbers_that_generation_gets_too():
     assert torch.equal(values(panels, "weights"), values(panels, "masked").softmax(dim=-1))
     assert panels["weights"].rows == panels["weights"].columns == [BOS, *TEXT.split()]
     assert picture.sentences[0].pressed == [False, False, False, True, False, False]  # after "ate"
-    assert picture.summary.startswith('Generation, which sees nothing after "ate", computes the same numbers.')
+    assert picture.summary.startswith('✓ Generation, which sees nothing after "ate", computes the same numbers.')
 
 
 @pytest.mark.parametrize(("name", "diagonal"), [("causal", 1), ("too far", 2), ("none", L)])
@@ -129,6 +129,7 @@ def test_the_views_show_one_row_each_in_its_own_frame(t):
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_summary_says_whether_the_numbers_are_the_same(view):
     same, other = summary(view=view), summary(view=view, model="none")
+    assert "✓ " in same and "✗ " in other
     assert "the same numbers." in same and "other numbers" not in same
     assert "other numbers: the logits differ by up to " in other and "the same numbers" not in other
 

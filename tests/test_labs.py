@@ -55,6 +55,17 @@ def lab(**options) -> Lab:
     return Lab(draw, state=State(), label="a lab", **options)
 
 
+def test_a_control_that_is_declared_again_stands_where_it_is_declared_again():
+    @dataclass(frozen=True, kw_only=True)
+    class Own(State):
+        view: str = control("a", Choice(label="View", options={"a": "a"}))
+        predict: bool = control(False, Toggle(label="Predict"))
+        side: str = control("left", Choice(label="Side", options={"left": "left"}))
+
+    first = list(controls.controls_of(Own))[:5]
+    assert first == ["view", "predict", "side", "layers", "pad"]
+
+
 # What a page can send
 
 

@@ -177,8 +177,9 @@ def _cheating(words: Sequence[str], t: int, attention: Attention, allowed: Tenso
 
 def _compared(one: Reading, word: str, view: str) -> str:
     """Whether all at once and one by one give the same logits after a word."""
+    sign = "✓" if one.same else "✗"
     numbers = "the same numbers" if one.same else f"other numbers: the logits differ by up to {one.gap:.2f}"
     if view == "training":
-        return f'Generation, which sees nothing after "{word}", computes {numbers}.'
+        return f'{sign} Generation, which sees nothing after "{word}", computes {numbers}.'
     cache = f"One new row; keys and values of the {one.first} tokens before it come from the cache. "
-    return f'{cache if one.first else ""}All at once, row "{word}" has {numbers}.'
+    return f'{cache if one.first else ""}{sign} All at once, row "{word}" has {numbers}.'

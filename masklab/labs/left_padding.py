@@ -18,7 +18,6 @@ from masklab.models import GPT, positions_of
 from masklab.panels import MISSED, RIGHT, Panel, Picture, Sentence, largest
 from masklab.text import PAD, PAD_ID, word_positions
 
-SAME = 1e-5  # what is computed in two ways differs by less
 SHOWN = 4  # best guesses of the prompt alone, and as many of the batch
 MASKS, POSITIONS = ("no mask", "mask"), ("without ids", "with ids")
 

@@ -12,7 +12,6 @@ from tests.bench.keystrokes import KERNEL, SHOWN, Server, opened, press, resize
 from tests.bench.sentences import letters, sentences
 
 STAGES = ("key → sent", "→ kernel", "draw", "serialize", "rest of kernel", "→ page", "JS", "paint")
-PICTURE_BYTES = 400  # smaller frames that come in say busy or idle, and carry no picture
 
 
 def measure(

@@ -220,6 +220,10 @@ class LabPage:
         radio, switch = (self.lab.get_by_role(role, name=name, exact=True) for role in ("radio", "switch"))
         radio.or_(switch).click()
 
+    def pick(self, control: str, option: str) -> None:
+        """Click one option of a control; several controls may have options of the same name."""
+        self.lab.get_by_role("radiogroup", name=control).get_by_role("radio", name=option, exact=True).click()
+
     def change(self, text: str = "The dog") -> dict:
         """Change one thing, whatever the lab has: its first sentence, a slider, a switch or a choice; return it."""
         if self.of_type(Sentences):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.lab import ROOT, LabPage, settled
 from tests.browser.page import ARTEFACTS
@@ -127,6 +127,17 @@ def open_lesson(browser: Browser, server: Server, name: str) -> Iterator[Lesson]
     start["labs"] = page.locator(ROOT).count()  # the whole lab is the last one
     yield Lesson(page, labs()[name], start["labs"] - 1, start=start, requests=requests, errors=errors)
     context.close()
+
+
+def change_theme(page: Page, name: str) -> None:
+    """Change JupyterLab's theme and wait for its style sheet."""
+    page.evaluate("(theme) => { jupyterapp.commands.execute('apputils:change-theme', { theme }); }", name)
+    page.wait_for_function("(name) => document.body.dataset.jpThemeName === name", arg=name)
+    page.wait_for_function(
+        "(isDark) => (parseInt(getComputedStyle(document.body).getPropertyValue('--jp-layout-color1').slice(1, 3), 16)"
+        " < 128) === isDark",
+        arg="Dark" in name,
+    )
 
 
 def copy_of_the_course(folder: Path) -> Path:

@@ -10,26 +10,7 @@ from tests.browser.page import ruler
 
 expect.set_options(timeout=WAIT_MS)
 SQUARES = ("scores", "mask", "masked", "weights")
-WIDE = 1340  # of 1366: with the file browser folded away
 FOLDED, SCREEN = 1186, 647  # what is left for a lab in JupyterLab then
-
-
-@pytest.fixture(scope="module")
-def opened(browser):
-    page = browser.new_page(viewport={"width": WIDE, "height": 1000})
-    yield open_lab(page, causal_masks)
-    page.close()
-
-
-@pytest.fixture
-def lab(opened) -> LabPage:
-    opened.reset()
-    return opened
-
-
-def choose(lab: LabPage, control: str, option: str) -> None:
-    """Click one option of a control: options of several controls have the same names."""
-    lab.lab.get_by_role("radiogroup", name=control).get_by_role("radio", name=option, exact=True).click()
 
 
 def chip(lab: LabPage, i: int):
@@ -57,14 +38,14 @@ def bars(lab: LabPage) -> dict[str, str]:
 
 
 def test_without_the_mask_the_weight_is_on_the_answer_and_generation_has_no_answer(lab):
-    choose(lab, "Trained with", "no mask")
+    lab.pick("Trained with", "no mask")
     lab.shows(model="none")
     weight = lab.rows("weights")[3][4]
     assert float(weight) > 0.8 and "▨" not in str(lab.rows("mask"))
     summary(lab).to_contain_text(f'Row "ate" cheats: the weight on the answer itself, "fish", is {weight}.')
     assert float(bars(lab)["fish"].removesuffix("✓")) > 0.8
     lab.picture("cheats")
-    choose(lab, "View", "generation (one by one)")
+    lab.pick("View", "generation (one by one)")
     lab.shows(model="none", view="generation")
     assert float(bars(lab)["fish"].removesuffix("✓")) < 0.1
     summary(lab).to_contain_text("other numbers")
@@ -73,11 +54,11 @@ def test_without_the_mask_the_weight_is_on_the_answer_and_generation_has_no_answ
 
 def test_the_mask_of_the_training_can_be_taken_away_or_put_on(lab):
     assert lab.rows("weights")[3][4] == "0.00▨"
-    choose(lab, "Mask now", "off")
+    lab.pick("Mask now", "off")
     lab.shows(mask="none")
     assert lab.rows("weights")[3][4] not in ("0.00", "0.00▨")
-    choose(lab, "Trained with", "no mask")
-    choose(lab, "Mask now", "causal")
+    lab.pick("Trained with", "no mask")
+    lab.pick("Mask now", "causal")
     lab.shows(model="none", mask="causal")
     summary(lab).to_contain_text("the same numbers")
     at_once, one_by_one = lab.rows("loss")[3]
@@ -114,12 +95,12 @@ def test_a_word_of_another_sentence_shows_that_sentence(lab):
 
 def test_a_row_stays_the_same_in_every_view(lab):
     row = [number.removesuffix("▨") for number in lab.rows("weights")[3][:4]]
-    choose(lab, "View", "generation (one by one)")
+    lab.pick("View", "generation (one by one)")
     lab.shows(view="generation")
     assert len(lab.rows("weights")) == 4 and lab.rows("weights")[3] == row
     assert [chip(lab, i).get_attribute("data-pad") for i in (3, 4, 5)] == [None, "true", "true"]
     lab.picture("generation")
-    choose(lab, "View", "cached")
+    lab.pick("View", "cached")
     lab.shows(view="cached")
     assert lab.rows("weights") == [row]
     summary(lab).to_contain_text('All at once, row "ate" has the same numbers.')
@@ -143,7 +124,7 @@ def test_predict_first_by_painting_what_generation_could_not_see(lab):
     lab.shows(predict=True, mask="causal", painted=cells, reveal=True)
     summary(lab).to_have_text("You blocked 5 of the 15 cells to block (✓ 5, ✗ 10 missed), and 0 too many (!).")
     lab.picture("revealed")
-    choose(lab, "Mask now", "one too far")
+    lab.pick("Mask now", "one too far")
     lab.shows(predict=True, mask="too far")  # another right mask: the guess begins anew
 
 
@@ -183,7 +164,7 @@ def test_more_words_than_it_can_read_is_one_sentence(lab):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pictures_to_look_at(lab, theme):
     lab.page.emulate_media(color_scheme=theme)
-    choose(lab, "Trained with", "no mask")
+    lab.pick("Trained with", "no mask")
     lab.shows(model="none")
     settled(lab.lab)
     lab.picture(f"{theme}-none")

@@ -15,11 +15,6 @@ expect.set_options(timeout=WAIT_MS)
 INVERTED = "Pads visible? ✗ yes, though the mask blocks them · Future visible? ✗ yes, though the mask blocks it"
 
 
-def choose(lab: LabPage, group: str, name: str) -> None:
-    """Click one of several labels in the group of that name: two groups name the same libraries."""
-    lab.lab.get_by_role("radiogroup", name=group).get_by_role("radio", name=name, exact=True).click()
-
-
 def summary(lab: LabPage):
     return expect(lab.lab.locator(".mlab-summary"))
 
@@ -31,11 +26,11 @@ def code(lab: LabPage) -> str:
 def test_two_fully_masked_rows_are_seen_at_first_sight_and_three_libraries_give_three_answers(lab):
     summary(lab).to_contain_text("Fully masked rows: 2 → SDPA: zeros (HF eager: uniform, MHA: NaN)")
     assert lab.rows("output")[:2] == [["0.00"] * 4] * 2
-    choose(lab, "Written for", "HF eager")
+    lab.pick("Written for", "HF eager")
     lab.shows(written="eager")
     assert lab.rows("weights")[:2] == [["0.20▨"] * 5] * 2
     lab.picture("uniform")
-    choose(lab, "Written for", "MHA")
+    lab.pick("Written for", "MHA")
     lab.shows(written="mha")
     assert lab.rows("output")[:2] == [["NaN"] * 4] * 2
     lab.picture("nan")
@@ -44,7 +39,7 @@ def test_two_fully_masked_rows_are_seen_at_first_sight_and_three_libraries_give_
 def test_every_form_is_shown_with_its_own_numbers_and_its_call(lab):
     seen = set()
     for name, dialect in DIALECTS.items():
-        choose(lab, "Written for", dialect.label)
+        lab.pick("Written for", dialect.label)
         lab.shows(written=name)
         seen.add((lab.rows("tensor")[0][0], code(lab)))
     assert {number for number, _ in seen} == {"False▨", "−∞▨", "True▨", "0▨", "−3.4e38▨"}
@@ -52,8 +47,8 @@ def test_every_form_is_shown_with_its_own_numbers_and_its_call(lab):
 
 
 def test_a_tensor_that_is_read_otherwise_turns_the_lights(lab):
-    choose(lab, "Written for", "MHA")
-    choose(lab, "Read by", "SDPA")
+    lab.pick("Written for", "MHA")
+    lab.pick("Read by", "SDPA")
     lab.shows(written="mha", read="sdpa")
     summary(lab).to_contain_text(INVERTED)
     assert lab.cell("read", 0, 0).get_attribute("data-mark") == "✗"  # to block, and not blocked
@@ -62,11 +57,11 @@ def test_a_tensor_that_is_read_otherwise_turns_the_lights(lab):
 
 
 def test_a_tensor_that_is_refused_gives_the_librarys_error(lab):
-    choose(lab, "Written for", "HF 2-D")
+    lab.pick("Written for", "HF 2-D")
     lab.shows(written="tokenizer")
     assert lab.rows("tensor") == [["0▨", "0▨", "1", "1", "1"], ["1"] * 5, ["0▨", "1", "1", "1", "1"]]
     lab.picture("two-axes")
-    choose(lab, "Read by", "SDPA")
+    lab.pick("Read by", "SDPA")
     lab.shows(written="tokenizer", read="sdpa")
     summary(lab).to_contain_text("✗ SDPA refuses the tensor that is written for HF 2-D")
     assert "# RuntimeError: Expected attn_mask dtype to be bool or float" in code(lab)

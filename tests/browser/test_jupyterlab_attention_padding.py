@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from masklab.check import attention_padding as check
 from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, settled, violations
+from tests.browser.lesson import change_theme
 from tests.browser.page import ARTEFACTS
 
 expect.set_options(timeout=WAIT_MS)
@@ -23,17 +24,6 @@ def theme(request, opened_lesson) -> Iterator[str]:
     """JupyterLab in a theme; the light one comes last, and stays for the other tests."""
     change_theme(opened_lesson.page, f"JupyterLab {request.param}")
     yield request.param.lower()
-
-
-def change_theme(page: Page, name: str) -> None:
-    """Change JupyterLab's theme and wait for its style sheet."""
-    page.evaluate("(theme) => { jupyterapp.commands.execute('apputils:change-theme', { theme }); }", name)
-    page.wait_for_function("(name) => document.body.dataset.jpThemeName === name", arg=name)
-    page.wait_for_function(
-        "(isDark) => (parseInt(getComputedStyle(document.body).getPropertyValue('--jp-layout-color1').slice(1, 3), 16)"
-        " < 128) === isDark",
-        arg="Dark" in name,
-    )
 
 
 @pytest.mark.parametrize("mask", ["columns", "both"])

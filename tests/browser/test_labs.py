@@ -7,7 +7,7 @@ from masklab.labs.controls import Choice, Number, Slider, Toggle
 from masklab.panels import Panel
 from tests.browser import lab as labs
 from tests.browser.lab import FOCUSED, WAIT_MS, LabPage, settled, violations
-from tests.browser.page import RULER
+from tests.browser.page import ruler
 from tests.lessons import labs as all_labs
 
 expect.set_options(timeout=WAIT_MS)
@@ -53,7 +53,7 @@ def test_every_choice_switch_slider_and_number_is_drawn(lab):
         if how.when:
             continue
         for value, label in how.options.items():
-            lab.lab.get_by_role("radiogroup", name=how.label).get_by_role("radio", name=label, exact=True).click()
+            lab.pick(how.label, label)
             lab.shows(**{name: value})
         lab.reset()
     for name, how in lab.of_type(Slider).items():
@@ -252,9 +252,7 @@ def test_all_text_has_contrast_enough_and_axe_finds_nothing(lab, theme):
 @pytest.mark.parametrize("place", PLACES)
 def test_the_first_state_fits_on_one_screen(lab, place):
     try:
-        lab.page.evaluate(RULER, PLACES[place])
-        lab.page.wait_for_timeout(100)  # until what depends on the width is painted
-        found = lab.page.evaluate(RULER, PLACES[place])
+        found = ruler(lab.page, PLACES[place])
         lab.picture(f"{PLACES[place]}")
     finally:
         lab.page.evaluate("() => { document.getElementById('a').style.width = ''; }")
@@ -265,9 +263,7 @@ def test_the_first_state_fits_on_one_screen(lab, place):
 def test_it_can_be_used_on_a_projector(lab):
     """1024×768 at a zoom of 150 % are 683 CSS pixels; JupyterLab's margins take some."""
     try:
-        lab.page.evaluate(RULER, 560)
-        lab.page.wait_for_timeout(100)
-        found = lab.page.evaluate(RULER, 560)
+        found = ruler(lab.page, 560)
         lab.picture("projector")
         assert lab.lab.evaluate(labs.TOO_WIDE) == []
     finally:

@@ -793,6 +793,21 @@ def test_one_chip_is_picked_and_the_nearest_where_the_sentence_is_shorter(page):
     assert pressed(page) == ["true", "false", "false", "false", "false"]
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_letters_of_query_and_key_can_be_read_on_a_chip_that_is_on(page, theme):
+    page.emulate_media(color_scheme=theme)
+    picture = toggled_chips()
+    panels = one_panel(torch.zeros(3, 3)).panels
+    open_view(page, Picture(panels=panels, sentences=picture.sentences), state={"hidden": [[0, 1]]})
+    chip = page.locator(".mlab-chip").nth(1)
+    chip.focus()
+    colours = "(chip, part) => [getComputedStyle(chip).color, getComputedStyle(chip, part).color]"
+    for part, letter in (("::before", "Q"), ("::after", "K")):
+        assert chip.evaluate("(chip, part) => getComputedStyle(chip, part).content", part) == f'"{letter}"'
+        word, sign = chip.evaluate(colours, part)
+        assert word == sign
+
+
 def test_a_small_line_stands_under_each_chip(page):
     open_view(page, toggled_chips())
     chips = page.locator(".mlab-chip")

@@ -1,0 +1,55 @@
+"""What lesson 07 alone shows in the real JupyterLab: both themes over a wrong reader, and code that is copied."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser import lab as labs
+from tests.browser.lab import WAIT_MS, settled, violations
+from tests.browser.lesson import change_theme
+from tests.browser.test_combined_masks import choose
+
+expect.set_options(timeout=WAIT_MS)
+
+
+@pytest.fixture(params=["Dark", "Light"], scope="module")
+def theme(request, opened_lesson) -> Iterator[str]:
+    """JupyterLab in a theme; the light one comes last, and stays for the other tests."""
+    change_theme(opened_lesson.page, f"JupyterLab {request.param}")
+    yield request.param.lower()
+
+
+@pytest.mark.parametrize("written", ["mha", "eager"])
+def test_all_text_has_contrast_enough(lesson, theme, written):
+    choose(lesson, "Written for", {"mha": "MHA", "eager": "HF eager"}[written])
+    choose(lesson, "Read by", "SDPA")
+    lesson.shows(written=written, read="sdpa")
+    settled(lesson.lab)
+    found = lesson.lab.evaluate(labs.CONTRAST)
+    assert any("attn_mask=given" in text for _, text, _ in found)  # the code is among it
+    assert [low for low in found if low[0] < 4.5] == []
+    lesson.picture(f"{theme}-{written}")
+
+
+def test_axe_finds_no_serious_violation(lesson, theme):
+    lesson.choose("Show as text")
+    lesson.choose("Predict first")
+    lesson.shows(predict=True, text=True)
+    lesson.drag("mask", (0, 0), (2, 0))
+    painted = [[0, 0], [1, 0], [2, 0]]
+    lesson.shows(predict=True, text=True, painted=painted)
+    assert violations(lesson) == []
+    lesson.choose("Reveal")
+    lesson.shows(predict=True, text=True, reveal=True, painted=painted)
+    assert violations(lesson) == []
+    lesson.picture(f"{theme}-revealed")
+
+
+def test_the_code_is_on_the_clipboard(lesson):
+    lesson.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    choose(lesson, "Written for", "MHA")
+    lesson.shows(written="mha")
+    lesson.lab.get_by_role("button", name="Copy").click()
+    expect(lesson.lab.locator(".mlab-copy")).to_have_text("Copied ✓")
+    assert lesson.page.evaluate("() => navigator.clipboard.readText()") == lesson.drawn(written="mha").code
