@@ -86,6 +86,12 @@ def test_a_wrong_number_gets_a_sentence(answer, words):
     assert words in mean_loss(answer).message
 
 
+def test_a_check_computes_with_one_thread_and_brings_the_others_back():
+    before, seen = torch.get_num_threads(), set()
+    pairs(lambda ids, generator: seen.add(torch.get_num_threads()) or 0)
+    assert seen == {1} and torch.get_num_threads() == before
+
+
 def test_a_number_of_numpy_is_a_number():
     assert smallest(lambda layer: np.float32(smallest.definition(layer))).state == "right"
 
