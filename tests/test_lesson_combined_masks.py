@@ -113,7 +113,14 @@ def test_the_rosetta_stone_says_what_the_table_of_the_dialects_says():
 @pytest.mark.parametrize("seed", [1])
 def test_what_is_said_about_training_again_holds_for_other_seeds(seed):
     """The lesson trains with one seed, and asserts the same margins in its cell."""
-    code = ("import math", "def combined(", "def places(", "def run_left(", "def after_training(")
+    code = (
+        "import math",
+        "def combined(",
+        "def places(",
+        "def run_left(",
+        "reader = tiny_gpt(0)",
+        "def after_training(",
+    )
     found, fresh = cells("combined_masks", *code)["after_training"](seed)
     good, padding, future = found.values()
     assert padding[0] < good[0] - 0.1 and padding[1] < 0.1 < good[1]
