@@ -68,5 +68,5 @@ def losses_panel(tokens: Sequence[str], logits: dict[str, Tensor], *, current: i
         name="loss", kind="loss", values=torch.stack(losses, dim=1), title="loss of each next word", sign="−log →",
         rows=tokens[:-1], columns=list(logits), axes=("query", "loss"), say="{}",
         row_notes=tokens[1:], notes_title="next", limit=guessing, current=current,
-        meaning=f"−log of the next word's probability. Guessing costs ln V = {guessing:.2f}.",
+        meaning=f"−log of the next word's probability. Guessing costs {guessing:.2f}, the same for each word.",
     )  # fmt: skip
