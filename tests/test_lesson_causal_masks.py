@@ -78,6 +78,19 @@ def test_a_cache_gives_the_same_in_any_chunks(lesson, sizes):
     torch.testing.assert_close(torch.cat(parts), lesson["run"](lesson["x"], lesson["no_future"](6)))
 
 
+def test_under_the_hint_multihead_attention_takes_a_plain_causal_mask(lesson):
+    """What the lesson says of the line in which the hint changes the output."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layer, x = torch.nn.MultiheadAttention(4, num_heads=2, batch_first=True), torch.randn(1, 5, 4)
+    ignore = ~lesson["no_future"](5)
+    ours = ignore.clone()
+    ours[1:, 0] = True
+    hinted, _ = layer(x, x, x, attn_mask=ours, need_weights=False, is_causal=True)
+    causal, _ = layer(x, x, x, attn_mask=ignore, need_weights=False)
+    torch.testing.assert_close(hinted, causal)
+
+
 # Labels
 
 

@@ -134,9 +134,11 @@ def _weighing(
     before, read, _, weights = weighing(stage, ends, square, None)
     blocked, marks = stage.bias[0, 0] <= BLOCKS, torch.zeros(used.shape, dtype=torch.uint8)
     marks[~blocked & ~used], marks[blocked & used] = MISSED, EXTRA
+    wrong = " ✗ is open and should be blocked, ! is blocked and should be open."
     read = replace(
         read, name="read", title=f"what {reader.reader} adds", sign="+" if scores else "→", say=", adds {}", small=True,
-        meaning="What is added to the scores: so this library reads the tensor.", marks=marks if marks.any() else None,
+        meaning="What is added to the scores: so this library reads the tensor." + wrong * bool(marks.any()),
+        marks=marks if marks.any() else None,
     )  # fmt: skip
     weights = replace(weights, meaning="Softmax of the scores and what is added. A fully masked row is 0/0: see above.")
     return [*([before] if scores else []), read, weights]

@@ -1282,3 +1282,16 @@ def test_without_a_clipboard_the_code_is_selected_and_one_key_copies_it(page):
     page.get_by_role("button", name="Copy").click()
     expect(page.locator(".mlab-copy")).to_have_text("Press Ctrl+C")
     assert page.evaluate("() => getSelection().toString()") == "a = 1"
+
+
+# ---- who says that a pair is blocked
+
+
+@pytest.mark.parametrize(("blocks", "words"), [(False, ""), (True, "blocked, ")])
+def test_a_pair_is_blocked_if_the_last_panel_blocks_it(page, blocks, words):
+    """The first panel may be a mask that a library reads in another way."""
+    first = one_panel([[0.0]], name="first", blocked=torch.tensor([[True]]), say="said {}").panels[0]
+    last = one_panel([[1.0]], name="last", blocked=torch.tensor([[blocks]]), say=", heard {}").panels[0]
+    open_view(page, Picture(panels=[first, last]))
+    cell(page, "first", 0, 0, 1).hover()
+    assert status(page) == f"query r0 → key c0: {words}said 0.00, heard 1.00"
