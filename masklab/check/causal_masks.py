@@ -431,13 +431,14 @@ leaks = Exercise(
         ),
         Misconception(
             "inverted",
-            "you accuse a model that reads no token at all. Is your answer inverted? True means that the model leaks.",
+            "you accuse a model that reads no token at all. Is your answer inverted? True means that the model leaks. "
+            "Or do you compare two different positions?",
             shows=_wrong_on("no token"),
         ),
         Misconception(
             "the token itself",
             "you accuse a model in which each position reads its own token and no other. That is allowed: "
-            "which positions come *before* the first token that you change?",
+            "which positions come *before* the token that you change? Does each try start from a fresh copy?",
             shows=_wrong_on("its own token"),
         ),
         Misconception(
