@@ -299,7 +299,6 @@ WRONG = {
         torch.arange(max(lengths)) >= max(lengths) - lengths[:, None]
     ),
     ("word_mask", "minus zero"): last_positions,
-    ("word_mask", "only the first sentence"): returned_in_the_loop,
     ("word_mask", "nothing is blocked"): lambda lengths, total: torch.ones(len(lengths), total) > 0,
     ("attention_mask", "rows"): [
         lambda words: words[:, :, None].expand(-1, -1, words.shape[1]),
@@ -520,8 +519,8 @@ def verdict_on(name, misconception):
         ("masked_weights", lambda scores, mask: scores * 0, "some cells differ"),
         (
             "masked_weights",
-            lambda s, m: row_by_row(s, m) * (torch.arange(len(s)) == 0)[:, None],  # one row is filled
-            "some cells differ",
+            lambda s, m: row_by_row(s, m) * (torch.arange(len(s)) == 0)[:, None],
+            "only the first row is filled",
         ),
         ("safe_weights", lambda scores, bias: scores.detach(), "no gradient can flow back"),
         ("safe_weights", lambda scores, bias: scores[0], r"must have shape \(4, 4\), got \(4,\)"),
@@ -537,7 +536,8 @@ def verdict_on(name, misconception):
         ),
         ("attention_mask", lambda words: words[:, None, None].expand(-1, 1, words.shape[1], -1), "size 1 is too many"),
         ("attention_mask", lambda words: keys(words)[0], "the first axis is missing"),
-        ("word_mask", lambda n, total: torch.arange(total) >= total - n[0], r"or did you take \[0\]\?"),
+        ("word_mask", lambda n, total: torch.arange(total) >= total - n[0], r"did you take \[0\]"),
+        ("word_mask", returned_in_the_loop, "Is the `return` inside the loop"),
         (
             "word_mask",
             lambda n, total: torch.arange(8)[:total] >= total - n[:, None],

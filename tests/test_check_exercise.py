@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.attention.bias import causal_lower_right
 
 from masklab.check import cases
 from masklab.check.answers import form, same, settled
@@ -174,6 +175,29 @@ def test_a_symptom_may_have_to_be_there_in_every_case_that_is_answered_wrongly()
     assert twice(always=True)(lambda x: x + x).state == "right"
 
 
+def test_a_return_in_the_loop_is_known_in_every_exercise():
+    def add_one(*, stop):
+        def answer(x):
+            y = torch.zeros_like(x)
+            for i in range(len(x)):
+                y[i] = x[i] + 1
+                if i + 1 == stop:
+                    return y
+            return y
+
+        return answer
+
+    exercise = Exercise(
+        name="add", asks="x + 1", takes="x", cases=[(torch.ones(3, 2),), (torch.arange(4),), (torch.ones(1),)],
+        definition=lambda x: x + 1,
+        wrong=[Misconception("wrong", "no.", shows=lambda answer, right, x: not same(answer, right))],
+    )  # fmt: skip
+    assert exercise(add_one(stop=1)).misconception == "return in the loop"
+    assert exercise(add_one(stop=2)).misconception == "wrong"  # not the first row alone
+    assert exercise(torch.zeros_like).misconception == "wrong"  # not even the first
+    assert exercise(add_one(stop=0)).state == "right"
+
+
 def test_odd_tensors_get_a_form_not_an_error():
     right = torch.ones(2)
     odd = [
@@ -181,6 +205,7 @@ def test_odd_tensors_get_a_form_not_an_error():
         torch.ones(2, dtype=torch.complex64),
         torch.empty(2, device="meta"),
         torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
+        causal_lower_right(1, 2),
     ]
     assert all("plain tensor" in form(one, right) and not same(one, right) for one in odd)
     exercise = Exercise(name="one", asks="", takes="x", cases=[(right,)], definition=lambda x: x)

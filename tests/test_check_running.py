@@ -161,6 +161,7 @@ def squares(x):
         (lambda x: undefined * x, "run that cell first"),  # noqa: F821
         (lambda x: x + torch.ones(2), "A new axis"),
         (lambda x: x and 2 * x, "write & | ~ in place of and, or, not"),
+        (lambda x: x if x == 2 * x else 2 * x, ".any() or .all()"),
         (lambda x: ~x, "~ & | need bool tensors"),
         (lambda x: x.bool() & x, "~ & | need bool tensors"),
         (lambda x: x.masked_fill(x, 0), ".bool() converts"),

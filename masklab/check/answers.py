@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from masklab.check.reading import tidy
 
 LOW = -1e4  # so far down a number in an additive mask is meant as −∞
-_LOST_AXIS = "Is a `return` inside a loop, or did you take [0]?"
+_LOST_AXIS = "Is a `return` inside a loop, did you take [0], or choose by a bool mask?"
 
 
 def settled(answer):
@@ -49,12 +49,12 @@ def tensors(answer) -> Iterator[Tensor]:
 
 
 def plain(tensor: Tensor) -> bool:
-    """Whether a tensor is a grid of real numbers: not sparse, nested, complex or without data.
+    """Whether a tensor is a grid of real numbers: not sparse, nested, complex, without data or a class of its own.
 
     >>> plain(torch.ones(2)), plain(torch.ones(2).to_sparse())
     (True, False)
     """
-    dense = tensor.layout == torch.strided and not tensor.is_nested
+    dense = type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided and not tensor.is_nested
     return dense and not tensor.is_complex() and tensor.device.type != "meta"
 
 
@@ -166,6 +166,8 @@ def _kind(tensor: Tensor) -> str:
         return "a nested one: .to_padded_tensor(0) fills it up"
     if tensor.layout != torch.strided:
         return f"a sparse one ({_short(tensor.layout)}): .to_dense() makes it plain"
+    if type(tensor) not in (Tensor, nn.Parameter):
+        return f"a {type(tensor).__name__}: only some functions of torch know what it stands for"
     return "one without data, on the device meta" if tensor.device.type == "meta" else f"one of {_short(tensor.dtype)}"
 
 

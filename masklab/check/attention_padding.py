@@ -39,11 +39,6 @@ def _minus_zero(lengths: Tensor, total: int) -> Tensor:
     return oracles.word_positions(torch.where(lengths == 0, total, lengths), total)
 
 
-def _only_the_first(lengths: Tensor, total: int) -> Tensor:
-    """What a `return` inside the loop over the sentences gives."""
-    return oracles.word_positions(lengths, total) & (torch.arange(len(lengths)) == 0)[:, None]
-
-
 def _draw_word_mask(answer: Tensor, right: Tensor, lengths: Tensor, total: int):
     rows = [counted(length, "word") for length in lengths.tolist()]
     axes = ("sentence", "position")
@@ -89,8 +84,6 @@ word_mask = Exercise(
         Misconception("nothing is blocked", "every position is marked as a word. A sentence of 3 words in a batch 5 "
                       "wide has 2 positions of padding.",
                       gives=lambda lengths, total: torch.ones(len(lengths), total, dtype=torch.bool)),
-        Misconception("only the first sentence", "only the first sentence is filled. Is the `return` inside the loop?",
-                      gives=_only_the_first),
     ],
 )  # fmt: skip
 

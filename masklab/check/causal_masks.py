@@ -7,12 +7,11 @@
 >>> shift_labels(lambda ids, is_word: ids.masked_fill(~is_word, -100)).misconception
 'not shifted'
 >>> leaks(lambda model, ids: not torch.equal(model(ids)[:, :-1], model(ids[:, :-1]))).misconception
-'only the last token'
+'a leak at the start'
 >>> cached_mask(lambda queries, keys: torch.ones(queries, keys).tril(keys - queries).bool()).state
 'right'
 """
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -29,24 +28,6 @@ from masklab.check.pictures import compared, counted, first_difference, given, p
 def _tril(queries: int, keys: int, diagonal: int = 0) -> Tensor:
     """True up to a diagonal: 0 is the one that starts in the upper left corner."""
     return torch.ones(queries, keys, dtype=torch.bool).tril(diagonal)
-
-
-def _not_bool(right: Callable) -> list[Misconception]:
-    """Right masks in another form."""
-    return [
-        Misconception(
-            "zeros and ones",
-            "the cells are right, but they are numbers. torch *adds* a float mask to the scores, and adding 0 "
-            "and 1 blocks nothing: return a bool mask.",
-            gives=lambda *case: right(*case).float(),
-        ),
-        Misconception(
-            "additive",
-            "this is the additive form, 0 and −∞, and as such it is right. Here a bool mask is asked for, "
-            "True = may attend.",
-            gives=lambda *case: torch.where(right(*case), 0.0, -math.inf),
-        ),
-    ]
 
 
 # --- 1 · The causal mask --------------------------------------------------------------------------------------------
@@ -102,7 +83,12 @@ causal_mask = Exercise(
             "nothing is blocked: the first query may read all the text. Which keys come after a query?",
             gives=lambda length: _tril(length, length, length),
         ),
-        *_not_bool(_square),
+        Misconception(
+            "one row",
+            "one row, not one for each query. Compare a row of numbers with a *column* of numbers, and each meets "
+            "each: what does x[:, None] do?",
+            gives=lambda length: torch.ones(length, dtype=torch.bool),
+        ),
     ],
 )
 
@@ -117,6 +103,12 @@ def _until_false(mask: Tensor) -> Tensor:
 def _last_true(mask: Tensor) -> Tensor:
     """Where each row's last True is, counted from 1; 0 if there is none."""
     return (mask * torch.arange(1, mask.shape[-1] + 1)).amax(dim=-1)
+
+
+def _all_or_none(mask: Tensor) -> Tensor:
+    """What `all()` without an axis gives."""
+    lengths = oracles.prefix_lengths(mask)
+    return lengths if bool((lengths >= 0).all()) else torch.full_like(lengths, -1)
 
 
 def _only_in_rows(rows_of: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
@@ -182,14 +174,21 @@ prefix_lengths = Exercise(
             gives=lambda mask: oracles.prefix_lengths(mask).sub(1).clamp(min=-1),
         ),
         Misconception(
-            "inverted",
-            "inverted. You look at the keys that are blocked; True means may attend.",
-            gives=lambda mask: oracles.prefix_lengths(~mask),
-        ),
-        Misconception(
             "columns",
             "columns instead of rows. A row is a query, and the keys lie along the last axis, dim=-1.",
-            gives=lambda mask: oracles.prefix_lengths(mask.T),
+            gives=lambda mask: mask.sum(dim=0),
+        ),
+        Misconception(
+            "one key too many",
+            "only full rows are prefixes to you. Is the prefix that you compare with one key too long? "
+            "Of 3 keys the last has the number 2: is it < or <= ?",
+            gives=lambda mask: torch.where(mask.all(dim=-1), mask.shape[1], -1),
+        ),
+        Misconception(
+            "all rows or none",
+            "one row that is no prefix makes every row −1. Each row has its own answer: does your `all` take the "
+            "whole mask, or one row at a time?",
+            gives=_all_or_none,
         ),
         Misconception(
             "a full row",
@@ -234,6 +233,12 @@ def _but_for_the_end(way: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., b
         return same(answer[:, :-1], labels) and bool((labels[right[:, :-1] == -100] > 0).any())
 
     return shows
+
+
+def _only_elsewhere(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
+    """No word that has a label gets one, and something else does."""
+    labelled = right != -100
+    return bool((answer[labelled] == -100).all() and (answer[~labelled] != -100).any())
 
 
 def _zeros_are_dropped(answer: Tensor, right: Tensor, ids: Tensor, is_word: Tensor) -> bool:
@@ -313,7 +318,15 @@ shift_labels = Exercise(
             "pads as labels",
             "pads become labels, and pads get labels: these are all ids, shifted. A model trained on them learns to "
             "write padding. `is_word` says which positions are words.",
-            shows=_but_for_the_end(lambda ids, is_word: _left(ids, 1, -100)),
+            shows=lambda answer, right, ids, is_word: same(answer[:, :-1], ids[:, 1:]),
+            always=True,
+        ),
+        Misconception(
+            "inverted",
+            "inverted. The words that have a next word get −100, and the other positions get a label. "
+            "Which of them does your condition choose?",
+            shows=_only_elsewhere,
+            always=True,
         ),
         Misconception(
             "the last word predicts a pad",
@@ -418,13 +431,14 @@ leaks = Exercise(
         ),
         Misconception(
             "inverted",
-            "you accuse a model that reads no token at all. Is your answer inverted? True means that the model leaks.",
+            "you accuse a model that reads no token at all. Is your answer inverted? True means that the model leaks. "
+            "Or do you compare two different positions?",
             shows=_wrong_on("no token"),
         ),
         Misconception(
             "the token itself",
             "you accuse a model in which each position reads its own token and no other. That is allowed: "
-            "which positions come *before* the token that you change?",
+            "which positions come *before* the token that you change? Does each try start from a fresh copy?",
             shows=_wrong_on("its own token"),
         ),
         Misconception(
@@ -435,14 +449,14 @@ leaks = Exercise(
         ),
         Misconception(
             "no mask is missed",
-            "you miss a model without any mask. Is the new token really a different one? And do you compare "
-            "all logits of the earlier positions?",
+            "you miss a model without any mask. Do you change a later token into a different one, and do you compare "
+            "all logits of the earlier positions, with a small tolerance?",
             shows=_wrong_on("no mask"),
         ),
         Misconception(
             "a faint leak",
-            "you miss a model that adds a little of the mean over all positions. Its logits change by about 0.01, and "
-            "the likeliest token stays the same: compare the logits themselves, with a tolerance far below that.",
+            "you miss a model that adds a little of the mean over all positions. Its logits change by a few hundredths "
+            "at most, and the likeliest token stays the same: compare the logits themselves, with a small tolerance.",
             shows=_wrong_on("a faint mean"),
         ),
         Misconception(
@@ -452,21 +466,21 @@ leaks = Exercise(
             shows=_wrong_on("one too far"),
         ),
         Misconception(
-            "only the next token",
-            "you miss a model in which position 0 sees the last token, and no other leak. "
-            "Do you change that token into a different one, and do you look at position 0?",
+            "a leak at the start",
+            "you miss a model in which position 0 sees token 1, and no other leak. "
+            "Do you change or cut off that token, do you look at that position, and is one leak enough for True?",
             shows=_wrong_on("only the first"),
         ),
         Misconception(
-            "not the last token",
-            "you miss a model in which only the last token leaks, and only to the position before it. "
-            "Do you change that token into a different one, and do you look at that position?",
+            "a leak at the end",
+            "you miss a model in which position 4 sees token 5, the last one, and no other leak. Do you change or cut "
+            "off that token, and do you look at that position? Or does a `return` end your loop too early?",
             shows=_wrong_on("only the last"),
         ),
         Misconception(
-            "only the last token",
-            "you miss a model in which position 1 sees token 3, and no other leak. "
-            "Which tokens do you change, and at which positions do you look?",
+            "a leak in the middle",
+            "you miss a model in which position 1 sees token 3, and no other leak. Do you change every token, each "
+            "into a different one, and do you look at *all* positions before it?",
             shows=_wrong_on("in the middle"),
         ),
         Misconception(
@@ -535,6 +549,12 @@ cached_mask = Exercise(
             gives=_without_the_cache,
         ),
         Misconception(
+            "the past is blocked",
+            "mirrored: each query sees itself and the *future*. Rows are queries and columns are keys. "
+            "Which of the two may be the larger number?",
+            gives=lambda queries, keys: torch.ones(queries, keys, dtype=torch.bool).triu(keys - queries),
+        ),
+        Misconception(
             "the cache on the right",
             "your new tokens are the first columns. The cache was there before them: which columns are the new ones?",
             gives=lambda queries, keys: _tril(queries, keys) | (torch.arange(keys) >= queries),
@@ -561,6 +581,5 @@ cached_mask = Exercise(
             "`queries` rows are needed.",
             gives=lambda queries, keys: _square(keys),
         ),
-        *_not_bool(oracles.causal_mask),
     ],
 )

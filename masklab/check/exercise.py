@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from masklab.check.answers import form, same, settled
-from masklab.check.misconceptions import SHARED, Misconception, Note
+from masklab.check.misconceptions import AFTER, BEFORE, Misconception, Note
 from masklab.check.pictures import counted
 from masklab.check.reading import borrowed
 from masklab.check.running import Complaint, NotAttempted, Run
@@ -115,7 +115,7 @@ class Exercise:
     def _misconception(self, answers: list, rights: list) -> Misconception | None:
         """The first misconception that explains the answers."""
         fits, copies = not any(map(form, answers, rights)), self._copies()
-        for one in (*self.wrong, *SHARED):
+        for one in (*BEFORE, *self.wrong, *AFTER):
             if one.gives and self._given(one.gives, answers):
                 return one
             if one.shows and fits and self._seen(one, answers, rights, copies):

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from masklab.check.answers import tensors
+from torch import Tensor
+
+from masklab.check.answers import same, tensors
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,26 @@ def has_nan(answer, right, *_case) -> bool:
     return any(bool((a.isnan() & ~r.isnan()).any()) for a, r in zip(tensors(answer), tensors(right), strict=True))
 
 
-# For every exercise, after its own.
-SHARED = (Misconception("NaN", "some numbers are NaN: look for 0/0, ∞ − ∞ or 0 × ∞.", shows=has_nan),)
+def only_the_first(answer, right, *_case) -> bool:
+    """Whether the first row is right, and all the others hold one value: that of a tensor to be filled.
+
+    >>> import torch
+    >>> only_the_first(torch.tensor([1, 0, 0]), torch.tensor([1, 2, 3]))
+    True
+    """
+    if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) < 2:
+        return False
+    return same(answer[0], right[0]) and len(answer[1:].unique()) == 1
+
+
+# For every exercise: before its own misconceptions, and after them.
+BEFORE = (
+    Misconception(
+        "return in the loop",
+        "only the first row is filled in, and the rest is what it was before the loop. "
+        "Is the `return` inside the loop?",
+        shows=only_the_first,
+        always=True,
+    ),
+)
+AFTER = (Misconception("NaN", "some numbers are NaN: look for 0/0, ∞ − ∞ or 0 × ∞.", shows=has_nan),)

@@ -24,7 +24,8 @@ HINTS = (  # a part of an error's message, and what helps
     (r"Expected key_padded_mask", "A layer with batch_first=True takes x as (batch, L, D): nothing to transpose."),
     (r"D attn_mask is", "attn_mask is (L, L) for all sentences, or (batch · heads, L, L) with layer.num_heads heads; "
      "a mask of (batch, L) is the key_padding_mask."),
-    (r"Boolean value of Tensor|truth value of an array", "For whole tensors write & | ~ in place of and, or, not."),
+    (r"Boolean value of Tensor|truth value of an array",
+     "An `if` needs one answer: .any() or .all(). For whole tensors write & | ~ in place of and, or, not."),
     (r"bitwise_(not|and|or|xor)_|~ \(operator.invert\)", "~ & | need bool tensors: .bool() converts zeros and ones."),
     (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
 )  # fmt: skip
