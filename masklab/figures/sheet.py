@@ -106,8 +106,8 @@ def save(figure: Figure, path: str | os.PathLike | None = None, *, title: str, d
 def sheet(wide: float, high: float) -> Figure:
     """An empty sheet of so many pixels, with one pair of axes; (0, 0) is its top left corner.
 
-    >>> sheet(100, 50).axes[0].get_ylim()
-    (50.0, 0.0)
+    >>> [float(end) for end in sheet(100, 50).axes[0].get_ylim()]
+    [50.0, 0.0]
     """
     size = (np.ceil(wide) / DPI, np.ceil(high) / DPI)
     figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER, layout="none")  # type: ignore[arg-type]  # "none" is right

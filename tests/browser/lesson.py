@@ -113,11 +113,11 @@ def open_lesson(browser: Browser, server: Server, name: str) -> Iterator[Lesson]
     requests, errors, start = record_requests(page), [], {}
     page.on("pageerror", lambda error: errors.append(f"uncaught: {error}"))
     page.on("console", lambda message: message.type == "error" and errors.append(f"console: {message.text}"))
+    page.request.delete(server.workspace)  # or JupyterLab would open again what an earlier test had open
     page.goto(server.address())
     wait_for_kernel(page)
     start.update(page.evaluate(START_PAGE))
     page.screenshot(path=ARTEFACTS / "jupyterlab-start.png")
-    # A lesson that is open already, behind the start page, links to its solved notebook.
     page.locator(f".jp-RenderedMarkdown a[href*='{LESSONS[name]}.ipynb']:visible").first.click()
     path = f"notebooks/{LESSONS[name]}.ipynb"
     page.wait_for_function("(path) => jupyterapp.shell.currentWidget?.context?.path === path", arg=path)

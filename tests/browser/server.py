@@ -34,6 +34,11 @@ class Server:
     token: str
     folder: Path
 
+    @property
+    def workspace(self) -> str:
+        """The address of what JupyterLab remembers of open files."""
+        return f"{self.url}/lab/api/workspaces/default?token={self.token}"
+
     def address(self, path: str = "") -> str:
         """The address of a file in JupyterLab, in a fresh workspace; "" is where the server's own settings lead."""
         return f"{self.url}/lab/tree/{path}?token={self.token}&reset" if path else f"{self.url}/?token={self.token}"

@@ -52,10 +52,10 @@ def exercises(lesson: Lesson) -> list[str]:
 
 
 def test_every_picture_of_the_lesson_is_loaded(lesson):
-    lesson.page.wait_for_function(
-        "() => [...document.querySelectorAll('.jp-RenderedMarkdown img')].every((image) => image.complete)"
+    images = lesson.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-RenderedMarkdown img")
+    widths = images.evaluate_all(
+        "async (all) => { for (const i of all) await i.decode(); return all.map((i) => i.naturalWidth); }"
     )
-    widths = lesson.page.locator(".jp-RenderedMarkdown img").evaluate_all("all => all.map((i) => i.naturalWidth)")
     source = (REPOSITORY / f"notebooks/src/{LESSONS[lesson.name]}.md").read_text(encoding="utf-8")
     assert len(widths) == source.count("![") > 0 and all(widths)
 

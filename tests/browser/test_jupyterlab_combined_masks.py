@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, settled, violations
 from tests.browser.lesson import change_theme
-from tests.browser.test_combined_masks import choose
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -22,8 +21,8 @@ def theme(request, opened_lesson) -> Iterator[str]:
 
 @pytest.mark.parametrize("written", ["mha", "eager"])
 def test_all_text_has_contrast_enough(lesson, theme, written):
-    choose(lesson, "Written for", {"mha": "MHA", "eager": "HF eager"}[written])
-    choose(lesson, "Read by", "SDPA")
+    lesson.pick("Written for", {"mha": "MHA", "eager": "HF eager"}[written])
+    lesson.pick("Read by", "SDPA")
     lesson.shows(written=written, read="sdpa")
     settled(lesson.lab)
     found = lesson.lab.evaluate(labs.CONTRAST)
@@ -48,7 +47,7 @@ def test_axe_finds_no_serious_violation(lesson, theme):
 
 def test_the_code_is_on_the_clipboard(lesson):
     lesson.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    choose(lesson, "Written for", "MHA")
+    lesson.pick("Written for", "MHA")
     lesson.shows(written="mha")
     lesson.lab.get_by_role("button", name="Copy").click()
     expect(lesson.lab.locator(".mlab-copy")).to_have_text("Copied ✓")
