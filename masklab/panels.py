@@ -249,6 +249,15 @@ def number(value: float, kind: str = "score") -> str:
     return sign + text if float(text) else text
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "word"), counted(2, "word")
+    ('1 word', '2 words')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def plain(value: Any) -> Any:
     """A value as JSON can carry it: a list for each sequence; NaN and the infinities by name, as JavaScript has them.
 

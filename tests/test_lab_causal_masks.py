@@ -152,6 +152,7 @@ def test_generation_goes_on_by_itself_from_the_step():
 
 def test_the_cached_view_says_what_comes_from_the_cache():
     assert "keys and values of the 3 tokens before it come from the cache" in summary(view="cached")
+    assert "keys and values of the 1 token before it come from the cache" in summary(view="cached", step=1)
     assert "cache" not in summary(view="cached", step=0)
 
 

@@ -22,10 +22,11 @@ from masklab.check import cases, oracles
 from masklab.check.answers import form, same
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, Note
-from masklab.check.pictures import compared, counted, first_difference, positions, tokens
+from masklab.check.pictures import compared, first_difference, positions, tokens
 from masklab.check.running import Complaint, gradient
 from masklab.dialects import to_bias
 from masklab.models.private import private_seed
+from masklab.panels import counted
 
 # --- 1 · Which positions are words? ---------------------------------------------------------------------------------
 

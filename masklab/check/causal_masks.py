@@ -22,7 +22,8 @@ from masklab.check.answers import same
 from masklab.check.exercise import Exercise
 from masklab.check.language_models import models_and_ids
 from masklab.check.misconceptions import Misconception, Note
-from masklab.check.pictures import compared, counted, first_difference, given, positions, tokens
+from masklab.check.pictures import compared, first_difference, given, positions, tokens
+from masklab.panels import counted
 
 
 def _tril(queries: int, keys: int, diagonal: int = 0) -> Tensor:

@@ -8,11 +8,10 @@ import torch
 
 from masklab.check.answers import form, same, settled
 from masklab.check.misconceptions import AFTER, BEFORE, Misconception, Note
-from masklab.check.pictures import counted
 from masklab.check.reading import borrowed
 from masklab.check.running import Complaint, NotAttempted, Run
 from masklab.check.verdict import Verdict
-from masklab.panels import Panel
+from masklab.panels import Panel, counted
 from masklab.threads import one_thread
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from masklab.panels import MISSED, NOT_MARKED, Panel
+from masklab.panels import MISSED, NOT_MARKED, Panel, counted
 
 
 def compared(
@@ -96,15 +96,6 @@ def tokens(is_word: Tensor) -> list[str]:
     ['0', '1', '[PAD]']
     """
     return [str(i) if word else "[PAD]" for i, word in enumerate(is_word.tolist())]
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "word"), counted(2, "word")
-    ('1 word', '2 words')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _slightly(answer: Tensor, right: Tensor) -> str:

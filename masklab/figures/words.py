@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from zlib import crc32
 
 from masklab.figures.paint import blocked
-from masklab.panels import Panel, Picture, cell, chips_text, label, one_line, was_set
+from masklab.panels import Panel, Picture, cell, chips_text, counted, label, one_line, was_set
 
 SAID = 8  # so many bars are told one by one
 
@@ -66,5 +66,5 @@ def _panel_alt(panel: Panel, *, sign: str) -> str:
     elif cells.any():
         parts.append(f"{int(cells.sum())} of {cells.size} cells are blocked.")
     if changed:
-        parts.append(f"{changed} number{'s' * (changed > 1)} {'were' if changed > 1 else 'was'} set.")
+        parts.append(f"{counted(changed, 'number')} {'were' if changed > 1 else 'was'} set.")
     return " ".join(parts)

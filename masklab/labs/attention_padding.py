@@ -11,7 +11,7 @@ from masklab.labs.guess import NO_GUESS
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import batch_of
 from masklab.labs.stages import AttentionState, attention_picture
-from masklab.panels import Picture
+from masklab.panels import Picture, counted
 from masklab.text import Batch
 
 MASKS = {"none": "no mask", "columns": "mask columns", "both": "mask rows and columns"}
@@ -78,5 +78,6 @@ def mask_of(batch: Batch, *, kind: str) -> Tensor:
 def _remark(mask: Tensor) -> str:
     """What to notice: rows with no key left."""
     empty = int((~mask.any(dim=-1)).sum())
-    rows = f"{empty} fully masked row{'s' * (empty > 1)}"
-    return f"{rows}: no key is left, so softmax is 0/0 there, which is NaN." if empty else ""
+    return (
+        f"{counted(empty, 'fully masked row')}: no key is left, so softmax is 0/0 there, which is NaN." if empty else ""
+    )

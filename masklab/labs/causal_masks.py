@@ -18,7 +18,7 @@ from masklab.labs.reading import VIEWS, Reading, continuation, max_len, read
 from masklab.labs.sentences import check_counts
 from masklab.labs.stages import weighing
 from masklab.models import GPT, language_loss
-from masklab.panels import Panel, Picture
+from masklab.panels import Panel, Picture, counted
 from masklab.tiny import fit, tiny_gpt
 
 RULES = {"causal": masks.causal(), "too far": masks.causal(offset=1), "none": masks.everything()}
@@ -181,5 +181,5 @@ def _compared(one: Reading, word: str, view: str) -> str:
     numbers = "the same numbers" if one.same else f"other numbers: the logits differ by up to {one.gap:.2f}"
     if view == "training":
         return f'{sign} Generation, which sees nothing after "{word}", computes {numbers}.'
-    cache = f"One new row; keys and values of the {one.first} tokens before it come from the cache. "
+    cache = f"One new row; keys and values of the {counted(one.first, 'token')} before it come from the cache. "
     return f'{cache if one.first else ""}{sign} All at once, row "{word}" has {numbers}.'

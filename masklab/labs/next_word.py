@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from masklab.corpus import UNK, VOCABULARY
-from masklab.panels import RIGHT, Edit, Panel, Sentence
+from masklab.panels import RIGHT, Edit, Panel, Sentence, counted
 
 MOST = 5  # guesses, and the right answer below them if it is none of them
 
@@ -31,7 +31,7 @@ low=None, high=None, step=0.01))
         pressed=[i == step for i in places],
         below=[UNK * one for one in unknown] if count else (),
         edits=Edit("step", how="pick"),
-        note=f"{count} unknown word{'s' * (count > 1)}: {UNK}" if count else hint if step is not None else "",
+        note=f"{counted(count, 'unknown word')}: {UNK}" if count else hint if step is not None else "",
     )
 
 
