@@ -13,6 +13,7 @@ from masklab.training import draws, rows, train
 
 LR = 0.01  # of Adam, for all: so large that 150 steps are enough for a model this small
 BATCH = 16  # sentences a step
+MOST_WORDS = 7  # of a sentence in `texts`, which has two ends more
 
 
 @lru_cache(maxsize=1)
@@ -33,7 +34,7 @@ def texts() -> tuple[Batch, Batch]:
     >>> train_texts.tokens[0][-1], train_texts.ids.shape[1]
     ('[PAD]', 9)
     """
-    known, new = corpus.split(example for example in sentences() if len(example.words) <= 7)
+    known, new = corpus.split(example for example in sentences() if len(example.words) <= MOST_WORDS)
     return corpus.with_ends(known), corpus.with_ends(new)
 
 

@@ -19,7 +19,7 @@ from masklab.labs.sentences import check_counts
 from masklab.labs.stages import weighing
 from masklab.models import GPT, language_loss
 from masklab.panels import Panel, Picture, counted
-from masklab.tiny import fit, tiny_gpt
+from masklab.tiny import MOST_WORDS, fit, tiny_gpt
 
 RULES = {"causal": masks.causal(), "too far": masks.causal(offset=1), "none": masks.everything()}
 STEPS = 200
@@ -27,7 +27,6 @@ HOW = {"training": "training (all at once)", "generation": "generation (one by o
 TRAINED_WITH = {"causal": "causal mask", "too far": "one too far", "none": "no mask"}
 MASKS = {"trained": "as trained", "causal": "causal", "too far": "one too far", "none": "off"}
 HINT = "Click a word: what comes next?"
-SEEN = 7  # words of the longest text in training
 WRITTEN = 6  # tokens that the model writes by itself
 
 
@@ -104,7 +103,7 @@ def draw(state: State, models: Mapping[str, GPT] | None = None) -> Picture:
         _goes_on(model, ids[:, : t + 1], rule_of(state)) if state.view == "generation" and not guess else "",
         _compared(one, words[t], state.view),
         f"Mean loss: {loss.values[:, 0].mean():.2f} all at once, {loss.values[:, 1].mean():.2f} one by one.",
-        f"No text in training had more than {SEEN} words." if len(texts[shown]) > SEEN else "",
+        f"No text in training had more than {MOST_WORDS} words." if len(texts[shown]) > MOST_WORDS else "",
     ]
     return Picture(
         panels=[*_stages(one, words, t, guess), _next(one, words, t), loss],
@@ -168,8 +167,6 @@ def _cheating(words: Sequence[str], t: int, attention: Attention, allowed: Tenso
         return ""
     if t + 2 == len(words):
         return f'The text ends with "{words[t]}": there is no answer to look at.'
-    if not allowed[0, 0, t, t + 1]:
-        return ""
     weight = attention.weights[0, 0, t, t + 1].item()
     verb = "cheats" if weight >= 0.5 else "could cheat"
     return f'Row "{words[t]}" {verb}: the weight on the answer itself, "{words[t + 1]}", is {weight:.2f}.'
