@@ -309,7 +309,7 @@ def test_the_number_of_each_position_stands_below_its_chip():
 def test_a_prompt_without_padding_and_odd_ones():
     picture = prompts(shown=1)
     assert picture.summary.startswith("This prompt is the longest") and (picture.panels[2].values < 1e-5).all()
-    assert prompts(sentences=("", "zebra crossing")).sentences[1].tokens == ["[BOS]", "[UNK]", "[UNK]"]
+    assert list(prompts(sentences=("", "zebra crossing")).sentences[1].tokens) == ["[BOS]", "[UNK]", "[UNK]"]
     lab = left_padding.lab(GPT, sentences=["word " * 16, "a"])
     assert lab.picture["problem"].startswith("Sentence 1 has 16 words and the model reads up to 15")
     assert left_padding.lab(GPT, sentences=["", ""]).picture["problem"].startswith("There is no word yet")

@@ -78,6 +78,5 @@ def mask_of(batch: Batch, *, kind: str) -> Tensor:
 def _remark(mask: Tensor) -> str:
     """What to notice: rows with no key left."""
     empty = int((~mask.any(dim=-1)).sum())
-    return (
-        f"{counted(empty, 'fully masked row')}: no key is left, so softmax is 0/0 there, which is NaN." if empty else ""
-    )
+    rows = counted(empty, "fully masked row")
+    return f"{rows}: no key is left, so softmax is 0/0 there, which is NaN." if empty else ""

@@ -13,7 +13,7 @@ from masklab.corpus import BOS, EOS, VOCABULARY, words_of
 from masklab.labs.controls import Choice, Position, Sentences, Toggle, control, settings
 from masklab.labs.guess import NO_GUESS, Guess, GuessState
 from masklab.labs.lab import Lab
-from masklab.labs.next_word import guesses_panel, losses_panel, step_chips
+from masklab.labs.next_word import best, guesses_panel, losses_panel, step_chips
 from masklab.labs.reading import VIEWS, Reading, continuation, max_len, read
 from masklab.labs.sentences import check_counts
 from masklab.labs.stages import weighing
@@ -27,6 +27,7 @@ HOW = {"training": "training (all at once)", "generation": "generation (one by o
 TRAINED_WITH = {"causal": "causal mask", "too far": "one too far", "none": "no mask"}
 MASKS = {"trained": "as trained", "causal": "causal", "too far": "one too far", "none": "off"}
 HINT = "Click a word: what comes next?"
+GUESSES = 5
 WRITTEN = 6  # tokens that the model writes by itself
 
 
@@ -148,9 +149,11 @@ def _stages(one: Reading, words: Sequence[str], t: int, guess: Guess | None) -> 
 
 
 def _next(one: Reading, words: Sequence[str], t: int) -> Panel:
-    """The best guesses for the word after step ``t``."""
+    """The best guesses for the word after step ``t``, and the right word below them if it is none of them."""
+    probabilities, right = one.row.softmax(dim=0), VOCABULARY.id(words[t + 1])
     return guesses_panel(
-        one.row.softmax(dim=0), words[t + 1], title=f"next word after {words[t]}", sign="× V … →",
+        probabilities, [*best(probabilities, GUESSES), right], right=right, name="next",
+        title=f"next word after {words[t]}", sign="× V … →",
         meaning="What the rest of the model makes of the weighted values: its best guesses. ✓ is the right word.",
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ def draw(state: State) -> Picture:
         panels += outputs(stages, ends, labels)
         lights = lights_of(stages.first.weights[0, 0], added, used, is_word, reader)
     summary = lights if not guess else f"{guess.summary} {lights}" if guess.reveal else guess.summary
-    return Picture(panels=panels, sentences=chips(batch, ids=False), shown=shown, summary=summary, code="\n".join(code))
+    return Picture(panels=panels, sentences=chips(batch), shown=shown, summary=summary, code="\n".join(code))
 
 
 def rules_of(batch: Batch, *, padding: bool, causal: bool) -> tuple[Tensor, Tensor]:

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from masklab import masks
-from masklab.corpus import BOS, UNK, VOCABULARY, words_of
+from masklab.corpus import BOS, VOCABULARY, words_of
 from masklab.labs.causal_masks import trained
 from masklab.labs.controls import Position, Sentences, State, Toggle, control, settings
 from masklab.labs.lab import Lab
-from masklab.labs.reading import SAME
-from masklab.labs.sentences import check_counts
+from masklab.labs.next_word import best, guesses_panel
+from masklab.labs.reading import max_len, rounding
+from masklab.labs.sentences import check_counts, chips
 from masklab.models import GPT, positions_of
-from masklab.panels import MISSED, RIGHT, Panel, Picture, Sentence, largest
-from masklab.text import PAD, PAD_ID, word_positions
+from masklab.panels import MISSED, RIGHT, Panel, Picture
+from masklab.text import batch_of_words
 
 SHOWN = 4  # best guesses of the prompt alone, and as many of the batch
 MASKS, POSITIONS = ("no mask", "mask"), ("without ids", "with ids")
@@ -59,30 +60,30 @@ def picture(state: Prompts, model: GPT | None = None) -> Picture:
     ['alone', 'batched', 'difference']
     """
     model, texts = model or trained("causal"), [words_of(text) for text in state.sentences]
-    check_counts(list(map(len, texts)), most=model.embed.position.num_embeddings - 1, reader="the model reads")
-    prompts = [VOCABULARY.encode([BOS, *text]) for text in texts]
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    is_word = word_positions(lengths, total=int(lengths.max()), side="left")  # (B, L)
-    ids = torch.full(is_word.shape, PAD_ID)
-    ids[is_word] = torch.tensor([one for prompt in prompts for one in prompt])
+    check_counts(list(map(len, texts)), most=max_len(model) - 1, reader="the model reads")
+    prompts = [VOCABULARY.decode(VOCABULARY.encode([BOS, *text])) for text in texts]  # as the model reads them
+    batch = batch_of_words(prompts, side="left", to_id=VOCABULARY.id)
+    ids, is_word = batch.ids, batch.is_word  # (B, L)
 
     shown = min(max(state.shown, 0), len(texts) - 1)
-    alone = model(torch.tensor([prompts[shown]]))[0, -1]  # (V,)
-    batched = {(m, p): batched_logits(model, ids, is_word, mask=bool(m), positions=bool(p))[shown]
-               for m in (0, 1) for p in (0, 1)}  # fmt: skip
-    differences = torch.tensor([[largest(batched[m, p] - alone) for p in (0, 1)] for m in (0, 1)])
-    same = differences <= SAME * max(1.0, largest(alone))
+    alone = model(ids[shown, is_word[shown]][None])[0, -1]  # (V,)
+    both = (False, True)
+    ways = [batched_logits(model, ids, is_word, mask=m, positions=p)[shown] for m in both for p in both]
+    batched = torch.stack(ways).unflatten(0, (2, 2))  # (mask, positions, V)
+    differences = (batched - alone).abs().amax(dim=-1)
+    same = differences <= rounding(alone)
     now = int(state.mask), int(state.positions)
-    best = [logits.topk(SHOWN).indices.tolist() for logits in (alone, batched[now])]
-    guesses = list(dict.fromkeys(best[0] + best[1]))
-    numbers = positions_of(is_word) if state.positions else torch.arange(ids.shape[1]).expand_as(ids)
+    bars = partial(
+        guesses_panel, ids=best(alone, SHOWN) + best(batched[now], SHOWN),
+        meaning=f"The {SHOWN} best guesses after the prompt alone, and those in the batch.",
+    )  # fmt: skip
     return Picture(
         panels=[
-            _bars("alone", "alone", alone, guesses),
-            _bars("batched", "in the batch", batched[now], guesses, sign="=?"),
+            bars(alone.softmax(dim=0), name="alone", title="next word, alone"),
+            bars(batched[now].softmax(dim=0), name="batched", title="next word, in the batch", sign="=?"),
             _differences(differences, same),
         ],
-        sentences=[_chips(*row) for row in zip(texts, is_word.tolist(), numbers.tolist(), strict=True)],
+        sentences=chips(batch, positions_of(is_word) if state.positions else torch.arange(ids.shape[1]).expand_as(ids)),
         shown=shown,
         summary=_told(now, differences[now].item(), bool(same[now]), int((~is_word[shown]).sum())),
     )
@@ -102,15 +103,6 @@ def batched_logits(model: GPT, ids: Tensor, is_word: Tensor, *, mask: bool, posi
     return model(ids, allowed, positions=positions_of(is_word) if positions else None)[:, -1]
 
 
-def _bars(name: str, title: str, logits: Tensor, guesses: Sequence[int], *, sign: str = "") -> Panel:
-    """The next word's probability, for the best guesses of both. Shape: ``logits`` (V,)."""
-    return Panel(
-        name=name, kind="probability", values=logits.softmax(dim=-1)[list(guesses), None], title=f"next word, {title}",
-        meaning=f"The {SHOWN} best guesses after the prompt alone, and those in the batch.", sign=sign, say="{}",
-        rows=VOCABULARY.decode(guesses), columns=["p"], axes=("word", "probability"),
-    )  # fmt: skip
-
-
 def _differences(differences: Tensor, same: Tensor) -> Panel:
     """All four ways to run the batch. Shapes: (2, 2), ``same`` bool."""
     return Panel(
@@ -119,16 +111,6 @@ def _differences(differences: Tensor, same: Tensor) -> Panel:
         rows=MASKS, columns=POSITIONS, axes=("mask", "positions"), say="{}",
         marks=torch.where(same, RIGHT, MISSED).to(torch.uint8),
     )  # fmt: skip
-
-
-def _chips(text: Sequence[str], is_word: Sequence[bool], numbers: Sequence[int]) -> Sentence:
-    """A prompt as chips, the number of each one's position below it."""
-    tokens = [BOS, *(word if VOCABULARY.id(word) != VOCABULARY.id(UNK) else UNK for word in text)]
-    pads = len(is_word) - len(tokens)
-    note = f"{len(tokens)} of {len(is_word)} are words"
-    return Sentence(
-        tokens=[PAD] * pads + tokens, pads=[not one for one in is_word], below=[str(i) for i in numbers], note=note
-    )
 
 
 def _told(now: tuple[int, int], difference: float, same: bool, pads: int) -> str:

@@ -1,7 +1,7 @@
 """What a lab of a language model shows beside attention: a text with its step, the best guesses, and the losses."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +9,6 @@ from torch import Tensor
 
 from masklab.corpus import UNK, VOCABULARY
 from masklab.panels import RIGHT, Edit, Panel, Sentence, counted
-
-MOST = 5  # guesses, and the right answer below them if it is none of them
 
 
 def step_chips(tokens: Sequence[str], *, step: int | None, end: int, hint: str) -> Sentence:
@@ -35,21 +33,29 @@ low=None, high=None, step=0.01))
     )
 
 
-def guesses_panel(probabilities: Tensor, right: str, *, title: str, meaning: str, sign: str = "") -> Panel:
-    """The most likely tokens, and the right one, as a panel of bars. Shape: ``probabilities`` (V,).
+def best(logits: Tensor, most: int) -> list[int]:
+    """The ids of the most likely tokens. Shape: ``logits`` or probabilities (V,).
 
-    >>> sure = torch.nn.functional.one_hot(torch.tensor(VOCABULARY.id("fish")), len(VOCABULARY)).float()
-    >>> panel = guesses_panel(sure, "pie", title="next word", meaning="The best guesses.")
-    >>> panel.rows[0], panel.rows[-1], panel.marks.flatten().tolist()
-    ('fish', 'pie', [0, 0, 0, 0, 0, 1])
+    >>> best(torch.tensor([0.1, 0.6, 0.3]), most=2)
+    [1, 2]
     """
-    target = VOCABULARY.id(right)
-    shown = probabilities.topk(MOST).indices.tolist()
-    shown += [target] * (target not in shown)
+    return logits.topk(most).indices.tolist()
+
+
+def guesses_panel(probabilities: Tensor, ids: Iterable[int], *, right: int | None = None, **parts) -> Panel:
+    """Some tokens and their probabilities as a panel of bars, each token once, with ✓ at the ``right`` one.
+
+    Shape: ``probabilities`` (V,). ``parts`` are the panel's ``name``, ``title``, ``meaning`` and ``sign``.
+
+    >>> panel = guesses_panel(torch.ones(9), [7, 8, 7], right=8, name="next", title="next word", meaning="Guesses.")
+    >>> panel.values.tolist(), panel.marks.tolist()
+    ([[1.0], [1.0]], [[0], [1]])
+    """
+    shown = torch.tensor(list(dict.fromkeys(ids)))
     return Panel(
-        name="next", kind="probability", values=probabilities[shown, None], title=title, meaning=meaning, sign=sign,
-        rows=VOCABULARY.decode(shown), columns=["p"], axes=("word", "probability"), say="{}",
-        marks=RIGHT * (torch.tensor(shown) == target).to(torch.uint8)[:, None],
+        kind="probability", values=probabilities[shown, None], rows=VOCABULARY.decode(shown), columns=["p"],
+        marks=None if right is None else RIGHT * (shown == right).to(torch.uint8)[:, None],
+        axes=("word", "probability"), say="{}", **parts,
     )  # fmt: skip
 
 

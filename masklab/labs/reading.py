@@ -46,7 +46,16 @@ class Reading:
     @property
     def same(self) -> bool:
         """Whether they are the same numbers, to five digits."""
-        return self.gap <= SAME * max(1.0, self.other.abs().max().item())
+        return self.gap <= rounding(self.other)
+
+
+def rounding(logits: Tensor) -> float:
+    """By how much the same logits, computed in another order, may differ. Shape: any.
+
+    >>> f"{rounding(torch.tensor([3.0, -20.0])):.4f}"
+    '0.0002'
+    """
+    return SAME * max(1.0, logits.abs().max().item())
 
 
 @torch.no_grad()
@@ -62,15 +71,11 @@ def read(model: GPT, ids: Tensor, allowed: Tensor, *, t: int, view: str) -> Read
     """
     first, end = VIEWS[view](t, ids.shape[1])
     at_once, whole = attended(model, ids, allowed)
-    if view == "training":
-        logits, attention = at_once, whole
-        other = model(ids[:, : t + 1], allowed[..., : t + 1, : t + 1])[0, t]
-    else:
-        logits, attention = attended(model, ids[:, :end], allowed[..., :end, :end], first=first)
-        other = at_once[t]
+    one_by_one = logits_one_by_one(model, ids, allowed)
+    logits, attention = attended(model, ids[:, :end], allowed[..., :end, :end], first=first)
     return Reading(
-        first=first, end=end, attention=attention, row=logits[t - first], other=other, at_once=at_once,
-        one_by_one=logits_one_by_one(model, ids, allowed), top=whole.scores.abs().max().item(),
+        first=first, end=end, attention=attention, row=logits[t - first], at_once=at_once, one_by_one=one_by_one,
+        other=one_by_one[t] if view == "training" else at_once[t], top=whole.scores.abs().max().item(),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from masklab.labs.controls import BadInput
 from masklab.panels import Sentence
 from masklab.text import PAD, Batch, make_batch, tokenize
@@ -37,17 +39,19 @@ it to see it.
         )
 
 
-def chips(batch: Batch, *, ids: bool = True) -> list[Sentence]:
-    """The sentences as chips, each word's id below it, each with a note on how much of it is words.
+def chips(batch: Batch, below: Tensor | None = None) -> list[Sentence]:
+    """The sentences as chips, each with a note on how much of it is words, and a number ``below`` each chip.
 
-    Without ``ids`` nothing stands below: each line less leaves more of the panels in sight.
+    Without numbers nothing stands there: each line less leaves more of the panels in sight.
+    Shape: ``below`` (batch, length) int64.
 
-    >>> first, second = chips(batch_of(["The cat", "The"]))
+    >>> batch = batch_of(["The cat", "The"])
+    >>> first, second = chips(batch, batch.ids)
     >>> second.tokens, second.below, second.note
     (('The', '[PAD]'), ['1', '0'], '1 of 2 are words')
     """
-    below = batch.ids.tolist() if ids else [[] for _ in batch.tokens]
-    rows = zip(batch.tokens, batch.is_word.tolist(), below, strict=True)
+    numbers = [[] for _ in batch.tokens] if below is None else below.tolist()
+    rows = zip(batch.tokens, batch.is_word.tolist(), numbers, strict=True)
     return [
         Sentence(
             tokens=tokens, pads=[not one for one in is_word], below=list(map(str, under)), note=_note(tokens, is_word)

@@ -89,7 +89,7 @@ def attention_picture(
     square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
     panels += [*weighing(stages.first, ends, square, guess), *outputs(stages, ends, labels)]
     summary = guess.summary if guess else remark(used)
-    return Picture(panels=panels, sentences=chips(batch), shown=shown, summary=summary)
+    return Picture(panels=panels, sentences=chips(batch, batch.ids), shown=shown, summary=summary)
 
 
 def limits(words: Stages) -> dict[str, float]:
