@@ -48,7 +48,7 @@ def test_without_the_mask_the_weight_is_on_the_answer_and_generation_has_no_answ
     lab.pick("View", "generation (one by one)")
     lab.shows(model="none", view="generation")
     assert float(bars(lab)["fish"].removesuffix("✓")) < 0.1
-    summary(lab).to_contain_text("other numbers")
+    summary(lab).to_contain_text("other logits")
     lab.picture("cheats-no-more")
 
 
