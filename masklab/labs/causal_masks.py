@@ -18,7 +18,7 @@ from masklab.labs.reading import VIEWS, Reading, continuation, max_len, read
 from masklab.labs.sentences import check_counts
 from masklab.labs.stages import weighing
 from masklab.models import GPT, language_loss
-from masklab.panels import Panel, Picture, counted
+from masklab.panels import Panel, Picture
 from masklab.tiny import MOST_WORDS, fit, tiny_gpt
 
 RULES = {"causal": masks.causal(), "too far": masks.causal(offset=1), "none": masks.everything()}
@@ -172,14 +172,13 @@ def _cheating(words: Sequence[str], t: int, attention: Attention, allowed: Tenso
         return f'The text ends with "{words[t]}": there is no answer to look at.'
     weight = attention.weights[0, 0, t, t + 1].item()
     verb = "cheats" if weight >= 0.5 else "could cheat"
-    return f'Row "{words[t]}" {verb}: the weight on the answer itself, "{words[t + 1]}", is {weight:.2f}.'
+    return f'Row "{words[t]}" {verb}: weight {weight:.2f} on its answer, "{words[t + 1]}".'
 
 
 def _compared(one: Reading, word: str, view: str) -> str:
     """Whether all at once and one by one give the same logits after a word."""
     sign = "✓" if one.same else "✗"
-    numbers = "the same numbers" if one.same else f"other numbers: the logits differ by up to {one.gap:.2f}"
-    if view == "training":
-        return f'{sign} Generation, which sees nothing after "{word}", computes {numbers}.'
-    cache = f"One new row; keys and values of the {counted(one.first, 'token')} before it come from the cache. "
-    return f'{cache if one.first else ""}{sign} All at once, row "{word}" has {numbers}.'
+    numbers = "the same numbers" if one.same else f"other logits: up to {one.gap:.2f} apart"
+    cache = "One new row: all keys and values but its own come from the cache. " if one.first else ""
+    other = "One by one" if view == "training" else "All at once"
+    return f'{cache}{sign} {other}, row "{word}" has {numbers}.'

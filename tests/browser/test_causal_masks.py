@@ -42,13 +42,13 @@ def test_without_the_mask_the_weight_is_on_the_answer_and_generation_has_no_answ
     lab.shows(model="none")
     weight = lab.rows("weights")[3][4]
     assert float(weight) > 0.8 and "▨" not in str(lab.rows("mask"))
-    summary(lab).to_contain_text(f'Row "ate" cheats: the weight on the answer itself, "fish", is {weight}.')
+    summary(lab).to_contain_text(f'Row "ate" cheats: weight {weight} on its answer, "fish".')
     assert float(bars(lab)["fish"].removesuffix("✓")) > 0.8
     lab.picture("cheats")
     lab.pick("View", "generation (one by one)")
     lab.shows(model="none", view="generation")
     assert float(bars(lab)["fish"].removesuffix("✓")) < 0.1
-    summary(lab).to_contain_text("other numbers")
+    summary(lab).to_contain_text("other logits")
     lab.picture("cheats-no-more")
 
 
