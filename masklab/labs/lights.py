@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from masklab.labs.rosetta import BLOCKS, Dialect
+from masklab.labs.rosetta import BLOCKS, DIALECTS, NAN, UNIFORM, ZEROS, Dialect
 
-EMPTY = {"SDPA": "zeros", "HF eager": "uniform", "MHA": "NaN"}  # what a fully masked row gives
+EMPTY = {DIALECTS[name].reader: DIALECTS[name].empty for name in ("sdpa", "eager", "mha")}  # one for each answer
 
 
 def lights_of(weights: Tensor, added: Tensor, mask: Tensor, is_word: Tensor, reader: Dialect) -> str:
@@ -25,13 +25,14 @@ def lights_of(weights: Tensor, added: Tensor, mask: Tensor, is_word: Tensor, rea
 
 
 def _empty(weights: Tensor, added: Tensor, reader: Dialect) -> str:
-    """How many rows are fully masked, what comes of them here, and what others would give."""
+    """How many rows are fully masked, what comes of them here, and what others give for a form of their own."""
     rows = weights[(added <= BLOCKS).all(dim=-1)]
     if not len(rows):
         return "none"
-    here = "NaN" if rows.isnan().any() else "uniform" if rows.any() else "zeros"
+    here = NAN if rows.isnan().any() else UNIFORM if rows.any() else ZEROS
     others = ", ".join(f"{name}: {gives}" for name, gives in EMPTY.items() if name != reader.reader)
-    return f"{len(rows)} → {reader.reader}: {here} ({others})"
+    # A tensor that gives something else than usual here would do so elsewhere, too.
+    return f"{len(rows)} → {reader.reader}: {here}" + f" ({others})" * (here == reader.empty)
 
 
 def _light(seen: Tensor, mask: Tensor, what: str) -> str:
