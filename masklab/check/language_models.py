@@ -14,7 +14,7 @@ CAUSAL = torch.ones(8, 8, dtype=torch.bool).tril()
 
 
 class LanguageModel(nn.Module):
-    """A GPT of one layer with a fixed mask, and a change ``after`` it. It can only be called.
+    """A GPT of one layer with a fixed mask, and a change ``before`` it (of ids) or ``after`` it. It can only be called.
 
     It computes in float64 and gives float32: a text and its beginning have the same logits, without rounding.
     Shapes: ``mask`` (8, 8) bool, True = may attend; ``ids`` (batch, length) → (batch, length, 10).

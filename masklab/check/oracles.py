@@ -84,9 +84,8 @@ def dependencies(model: nn.Module, ids: Tensor) -> Tensor:
     tensor([[0, 1],
             [1, 0]], dtype=torch.int32)
     """
-    columns = []
+    columns, vocabulary = [], model(ids).shape[-1]
     for token in range(ids.shape[1]):
-        vocabulary = model(ids).shape[-1]
         texts = ids.repeat(vocabulary, 1)
         texts[:, token] = torch.arange(vocabulary)
         logits = model(texts)
