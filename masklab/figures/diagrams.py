@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ class Diagram:
     point: str
     size: tuple[float, float]
     parts: Sequence[Box | Arrow | Note]
-    panels: Sequence[Panel] = ()  # none, ever: so that a lesson's pictures are all looked at in one way
+    panels: ClassVar[Sequence[Panel]] = ()  # so that a lesson's pictures are all looked at in one way
 
     @property
     def description(self) -> str:
