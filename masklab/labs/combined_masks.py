@@ -10,12 +10,12 @@ from torch import Tensor
 from masklab import masks, toy
 from masklab.attention import Attention
 from masklab.labs.controls import Choice, Toggle, control, settings
-from masklab.labs.guess import NO_GUESS, Guess
+from masklab.labs.guess import NO_GUESS, Guess, painting
 from masklab.labs.lab import Lab
 from masklab.labs.lights import lights_of
 from masklab.labs.rosetta import BLOCKS, DIALECTS, Dialect, Refused, attend_as, tensor_panel
 from masklab.labs.sentences import batch_of, chips
-from masklab.labs.stages import AttentionState, Stages, limits, outputs, projections, run, weighing
+from masklab.labs.stages import AttentionState, Stages, labels_of, limits, outputs, projections, run, weighing
 from masklab.panels import EXTRA, MISSED, Panel, Picture
 from masklab.text import Batch
 
@@ -71,8 +71,7 @@ def draw(state: State) -> Picture:
     reader = writer if state.read == "same" else DIALECTS[state.read]
     given = writer.writes(mask)
     code = [writer.written(given), reader.handed(given, writer.holds)]
-    labels = {"rows": batch.tokens[shown], "row_pads": (~is_word).tolist()}
-    square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
+    labels, square = labels_of(batch, shown)
     panels = _combining(padding[shown, 0], causal[0, 0], used, square, guess)
     panels.append(tensor_panel(given, writer, shown, used, square))
     try:
@@ -120,9 +119,8 @@ def _combining(padding: Tensor, causal: Tensor, used: Tensor, square: Square, gu
         ),
         Panel(
             name="mask", kind="ids", values=used.int(), blocked=~used, sign="=", say=" = {}",
-            title="your mask" if guess and not guess.reveal else "combined",
             meaning="1 where the query may attend: the key is a word, and not in its future.",
-            edits=guess.edits if guess else None, marks=guess.marks if guess else None, **square,
+            **painting(guess, title="combined"), **square,
         ),
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,6 +72,18 @@ class Guess:
         missed = int((~self.painted & ~self.mask).sum())
         right = f"You blocked {found} of the {found + missed} cells to block (✓ {found}, ✗ {missed} missed)"
         return f"{right}, and {extra} too many (!)."
+
+
+def painting(guess: Guess | None, *, title: str) -> dict[str, Any]:
+    """What a guess changes in the panel that shows the mask: its title, its edits and its marks.
+
+    >>> painting(None, title="mask"), painting(guess_of([], mask=torch.ones(1, 1) > 0, reveal=False), title="mask")
+    ({'title': 'mask'}, {'title': 'your mask', 'edits': Edit(key='painted', how='toggle', cells=[], low=None, \
+high=None, step=0.01), 'marks': None})
+    """
+    if guess is None:
+        return {"title": title}
+    return {"title": title if guess.reveal else "your mask", "edits": guess.edits, "marks": guess.marks}
 
 
 def guess_of(cells: Sequence[tuple[int, int]], *, mask: Tensor, reveal: bool) -> Guess:

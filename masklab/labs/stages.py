@@ -9,7 +9,7 @@ from torch import Tensor
 from masklab import toy
 from masklab.attention import Attention, attend
 from masklab.labs.controls import Number, Toggle, control
-from masklab.labs.guess import Guess, GuessState
+from masklab.labs.guess import Guess, GuessState, painting
 from masklab.labs.sentences import chips
 from masklab.panels import Panel, Picture, largest, number
 from masklab.text import Batch
@@ -84,12 +84,23 @@ def attention_picture(
     x = toy.embed(batch.ids[shown], pad=pad, seed=state.seed)
     stages = run(x, used, seed=state.seed, layers=layers)
     ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed, layers=layers))
-    labels = {"rows": batch.tokens[shown], "row_pads": (~is_word).tolist()}
+    labels, square = labels_of(batch, shown)
     panels = projections(stages, ends, labels) if state.qkv else []
-    square = {**labels, "columns": labels["rows"], "column_pads": labels["row_pads"]}
     panels += [*weighing(stages.first, ends, square, guess), *outputs(stages, ends, labels)]
     summary = guess.summary if guess else remark(used)
     return Picture(panels=panels, sentences=chips(batch, batch.ids), shown=shown, summary=summary)
+
+
+def labels_of(batch: Batch, shown: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The words of one sentence beside the rows of a panel; and the same with its words above the columns, too.
+
+    >>> from masklab.labs.sentences import batch_of
+    >>> labels_of(batch_of(["The cat", "The"]), 1)[0]
+    {'rows': ('The', '[PAD]'), 'row_pads': [False, True]}
+    """
+    words, pads = batch.tokens[shown], (~batch.is_word[shown]).tolist()
+    rows = {"rows": words, "row_pads": pads}
+    return rows, {**rows, "columns": words, "column_pads": pads}
 
 
 def limits(words: Stages) -> dict[str, float]:
@@ -150,9 +161,7 @@ def weighing(
         ),
         Panel(
             name="mask", kind="mask", values=bias, blocked=blocked, sign="+",
-            title="your mask" if guess and not guess.reveal else "mask",
-            meaning="0 where a query may attend, −∞ where it may not.",
-            edits=guess.edits if guess else None, marks=guess.marks if guess else None, **labels,
+            meaning="0 where a query may attend, −∞ where it may not.", **painting(guess, title="mask"), **labels,
         ),
         Panel(
             name="masked", kind="score", values=masked, blocked=blocked, title="masked scores", sign="=", say=" → {}",
