@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from masklab.check.reading import tidy
+from masklab.dialects.additive import BLOCKS
 
-LOW = -1e4  # so far down a number in an additive mask is meant as −∞
 _LOST_AXIS = "Is a `return` inside a loop, did you take [0], or choose by a bool mask?"
 
 
@@ -154,7 +154,7 @@ def _dtype(answer: Tensor, right: Tensor, what: str) -> str:
     if answer.dtype == torch.bool:
         return f"{what} must hold numbers ({_short(right.dtype)}), got bool."
     said = f"{what} must be bool, got {_short(answer.dtype)}"
-    if bool(((answer == 0) | (answer <= LOW)).all()) and bool((answer <= LOW).any()):
+    if bool(((answer == 0) | (answer <= BLOCKS)).all()) and bool((answer <= BLOCKS).any()):
         return f"{said}: this is the additive form, 0 and −∞; here True and False are asked for."
     zeros_and_ones = bool(((answer == 0) | (answer == 1)).all())
     return f"{said}: a comparison gives bool{', and .bool() converts zeros and ones' if zeros_and_ones else ''}."

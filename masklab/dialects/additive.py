@@ -7,6 +7,7 @@ from torch import Tensor
 
 from masklab import validate
 
+BLOCKS = -1e4  # a number this low, or lower, is meant as −∞
 UNDERFLOW = -104.0  # exp of less is 0 in float32, in which softmax is computed
 
 

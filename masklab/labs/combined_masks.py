@@ -9,11 +9,12 @@ from torch import Tensor
 
 from masklab import masks, toy
 from masklab.attention import Attention
+from masklab.dialects.additive import BLOCKS
 from masklab.labs.controls import Choice, Toggle, control, settings
 from masklab.labs.guess import NO_GUESS, Guess, painting
 from masklab.labs.lab import Lab
 from masklab.labs.lights import lights_of
-from masklab.labs.rosetta import BLOCKS, DIALECTS, Dialect, Refused, attend_as, tensor_panel
+from masklab.labs.rosetta import DIALECTS, Dialect, Refused, attend_as, tensor_panel
 from masklab.labs.sentences import batch_of, chips
 from masklab.labs.stages import AttentionState, Stages, labels_of, limits, outputs, projections, run, weighing
 from masklab.panels import EXTRA, MISSED, Panel, Picture

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from masklab.labs.rosetta import BLOCKS, DIALECTS, NAN, UNIFORM, ZEROS, Dialect
+from masklab.dialects.additive import BLOCKS
+from masklab.labs.rosetta import DIALECTS, NAN, UNIFORM, ZEROS, Dialect
 
 EMPTY = {DIALECTS[name].reader: DIALECTS[name].empty for name in ("sdpa", "eager", "mha")}  # one for each answer
 

@@ -26,7 +26,6 @@ TO_AXES = {(4, 3): "[:, 0]", (3, 4): "[:, None]", (2, 4): "[:, None, None]", (2,
 BLOCK_MASK = 'create_block_mask(lambda b, h, q, kv: {}, {}, 1, {}, {}, device="cpu")'
 ZEROS, UNIFORM, NAN = "zeros", "uniform", "NaN"
 KINDS = {"bool": "bool", "BlockMask": "bool", "int64": "ids", "float32": "mask"}  # how a tensor's numbers are written
-BLOCKS = -1e4  # what adds less than this blocks a key beside one that is allowed
 
 
 class Refused(Exception):
