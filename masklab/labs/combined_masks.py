@@ -63,7 +63,7 @@ def draw(state: State) -> Picture:
     shown = min(max(state.shown, 0), len(batch.tokens) - 1)
     padding, causal = rules_of(batch, padding=state.padding, causal=state.causal)
     both = padding & causal  # (B, 1, L, L)
-    answer, is_word = both[shown, 0], batch.is_word[shown]
+    answer = both[shown, 0]
     guess = state.guess(answer)
     used = guess.used if guess else answer  # until the right mask is revealed, the painted one is handed on
     mask = torch.cat([both[:shown], used[None, None], both[shown + 1 :]])
@@ -72,7 +72,7 @@ def draw(state: State) -> Picture:
     reader = writer if state.read == "same" else DIALECTS[state.read]
     given = writer.writes(mask)
     code = [writer.written(given), reader.handed(given, writer.holds)]
-    labels, square = labels_of(batch, shown)
+    _, square = labels_of(batch, shown)
     panels = _combining(padding[shown, 0], causal[0, 0], used, square, guess)
     panels.append(tensor_panel(given, writer, shown, used, square))
     try:
@@ -81,14 +81,8 @@ def draw(state: State) -> Picture:
         code.append(f"# {error}")
         lights = f"✗ {reader.reader} refuses the tensor that is written for {writer.label}: its error is in the code."
     else:
-        x = toy.embed(batch.ids[shown], seed=state.seed)
-        projected = toy.qkv(x, seed=state.seed)
-        stages = Stages(first=attend_as(reader, projected, added), projected=projected)
-        ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed))
-        panels += projections(stages, ends, labels) if state.qkv else []
-        panels += _weighing(stages.first, ends, square, used, reader, scores=state.scores)
-        panels += outputs(stages, ends, labels)
-        lights = lights_of(stages.first.weights[0, 0], added, used, is_word, reader)
+        more, lights = _attention(state, batch, shown, reader, added, used=used, answer=answer)
+        panels += more
     summary = lights if not guess else f"{guess.summary} {lights}" if guess.reveal else guess.summary
     return Picture(panels=panels, sentences=chips(batch), shown=shown, summary=summary, code="\n".join(code))
 
@@ -126,10 +120,31 @@ def _combining(padding: Tensor, causal: Tensor, used: Tensor, square: Square, gu
     ]  # fmt: skip
 
 
+def _attention(
+    state: State, batch: Batch, shown: int, reader: Dialect, added: Tensor, *, used: Tensor, answer: Tensor
+) -> tuple[list[Panel], str]:
+    """From what the reader adds to the output, and the lights in a line.
+
+    Shapes: ``added`` (L, L) float; ``used``, the mask that was meant, and ``answer``, the right one, (L, L) bool.
+    """
+    (labels, square), is_word = labels_of(batch, shown), batch.is_word[shown]
+    x = toy.embed(batch.ids[shown], seed=state.seed)
+    projected = toy.qkv(x, seed=state.seed)
+    stages = Stages(first=attend_as(reader, projected, added), projected=projected)
+    ends = limits(run(x[is_word], answer[is_word][:, is_word], seed=state.seed))
+    panels = projections(stages, ends, labels) if state.qkv else []
+    panels += _weighing(stages.first, ends, square, used, reader, scores=state.scores)
+    lights = lights_of(stages.first.weights[0, 0], added, used, is_word, reader)
+    return panels + outputs(stages, ends, labels), lights
+
+
 def _weighing(
     stage: Attention, ends: Mapping[str, float], square: Square, used: Tensor, reader: Dialect, *, scores: bool
 ) -> list[Panel]:
-    """What the reader adds to the scores, each cell judged by the mask that was meant, and the weights."""
+    """What the reader adds to the scores, each cell judged by the mask that was meant, and the weights.
+
+    Shape: ``used`` (L, L) bool, True = may attend.
+    """
     before, read, _, weights = weighing(stage, ends, square, None)
     blocked, marks = stage.bias[0, 0] <= BLOCKS, torch.zeros(used.shape, dtype=torch.uint8)
     marks[~blocked & ~used], marks[blocked & used] = MISSED, EXTRA
