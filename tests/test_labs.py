@@ -18,6 +18,7 @@ from masklab.labs.controls import BadInput, Cells, Choice, Control, Number, Posi
 from masklab.labs.guess import guess_of
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import MAX_TOKENS, batch_of, chips
+from masklab.labs.stages import AttentionState, attention_picture
 from masklab.panels import Panel, Picture
 from tests.lessons import labs
 from tests.strategies import hostile
@@ -444,7 +445,11 @@ def shared(module) -> Lab:
 
 def test_each_chip_has_its_id_below():
     batch = batch_of(["The cat ate", "The cat ate fish pie"], side="left")
-    assert [one.below for one in chips(batch)] == [["0", "0", "1", "2", "3"], ["1", "2", "3", "4", "5"]]
+    below = [["0", "0", "1", "2", "3"], ["1", "2", "3", "4", "5"]]
+    assert [one.below for one in chips(batch, batch.ids)] == below
+    picture = attention_picture(AttentionState(), batch, torch.ones(2, 1, 5, 5, dtype=torch.bool), remark=str)
+    assert [one.below for one in picture.sentences] == below
+    assert [one.below for one in chips(batch)] == [[], []]
 
 
 def test_painted_cells_of_a_longer_sentence_are_kept_not_drawn():
