@@ -92,8 +92,8 @@ def test_the_rosetta_stone_says_what_the_table_of_the_dialects_says():
         (call.split(", ")[0], str(tensor.dtype)[6:], tensor.ndim): empty for call, tensor, _, empty in names["table"]
     }
     assert said == {
-        ("F.scaled_dot_product_attention", "bool", 4): theirs["F.scaled_dot_product_attention, bool"][2],
-        ("F.scaled_dot_product_attention", "float32", 4): theirs["F.scaled_dot_product_attention, bias"][2],
+        ("scaled_dot_product_attention", "bool", 4): theirs["F.scaled_dot_product_attention, bool"][2],
+        ("scaled_dot_product_attention", "float32", 4): theirs["F.scaled_dot_product_attention, bias"][2],
         ("nn.MultiheadAttention", "bool", 3): " or ".join(
             theirs[f"nn.MultiheadAttention, need_weights={given}"][2] for given in (True, False)
         ),

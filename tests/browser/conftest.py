@@ -8,7 +8,7 @@ from playwright.sync_api import Error, sync_playwright
 
 from masklab.view.plain_page import FLAGS, chromium_path
 from tests.browser.lab import TALL, LabPage, open_lab
-from tests.browser.lesson import Lesson, copy_of_the_course, make_lab, open_lesson
+from tests.browser.lesson import Lesson, change_theme, copy_of_the_course, make_lab, open_lesson
 from tests.browser.server import Server, jupyterlab
 from tests.lessons import labs
 
@@ -73,6 +73,13 @@ def lesson(opened_lesson) -> Iterator[Lesson]:
     opened_lesson.begin()
     yield opened_lesson
     opened_lesson.end()
+
+
+@pytest.fixture(params=["Dark", "Light"], scope="module")
+def theme(request, opened_lesson) -> Iterator[str]:
+    """JupyterLab in a theme; the light one comes last, and stays for the other tests."""
+    change_theme(opened_lesson.page, f"JupyterLab {request.param}")
+    yield request.param.lower()
 
 
 def lesson_of(request, start: str) -> str:

@@ -1,7 +1,6 @@
 """What lesson 05 alone shows in the real JupyterLab: both themes over every state, and a wrong answer explained."""
 
 import linecache
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -10,20 +9,12 @@ from playwright.sync_api import expect
 from masklab.check import attention_padding as check
 from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, settled, violations
-from tests.browser.lesson import change_theme
 from tests.browser.page import ARTEFACTS
 
 expect.set_options(timeout=WAIT_MS)
 
 
 # --- looks --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=["Dark", "Light"], scope="module")
-def theme(request, opened_lesson) -> Iterator[str]:
-    """JupyterLab in a theme; the light one comes last, and stays for the other tests."""
-    change_theme(opened_lesson.page, f"JupyterLab {request.param}")
-    yield request.param.lower()
 
 
 @pytest.mark.parametrize("mask", ["columns", "both"])

@@ -1,22 +1,12 @@
 """What lesson 07 alone shows in the real JupyterLab: both themes over a wrong reader, and code that is copied."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, settled, violations
-from tests.browser.lesson import change_theme
 
 expect.set_options(timeout=WAIT_MS)
-
-
-@pytest.fixture(params=["Dark", "Light"], scope="module")
-def theme(request, opened_lesson) -> Iterator[str]:
-    """JupyterLab in a theme; the light one comes last, and stays for the other tests."""
-    change_theme(opened_lesson.page, f"JupyterLab {request.param}")
-    yield request.param.lower()
 
 
 @pytest.mark.parametrize("written", ["mha", "eager"])
