@@ -90,7 +90,7 @@ def test_numbers_are_written_as_in_python(page):
     single = [struct.unpack("f", struct.pack("f", draw.uniform(-4, 4)))[0] for _ in range(200)]
     ties = [k / 8 for k in range(-40, 41)] + [0.005, -0.005, 1.005, 2.675, 5e-324, -0.0049]
     large = [99_999.994, 1e5, -123_456.0, 1e9, 1e10, 1e15, -1e20, 3.4e38, 65_504.0]
-    for kind in ("score", "ids", "mask"):
+    for kind in ("score", "ids", "mask", "gradient"):
         values = single + ties + large + [0.0, -0.0, 1.0, 30521.0]
         wanted = [number(v, kind) for v in values]
         assert page.evaluate("([vs, kind]) => vs.map((v) => view.number(v, kind))", [values, kind]) == wanted
