@@ -339,6 +339,22 @@ def test_words_of_other_cells(page):
     assert status(page) == "sentence 1, position 4 [PAD]: id 0"
 
 
+def test_a_cell_of_a_sentence_and_a_position_is_said_by_every_panel_that_has_it(page):
+    grid = {"axes": ("sentence", "position"), "rows": ["1", "2"], "columns": ["1", "2", "3"]}
+    panels = [
+        one_panel(torch.full((2, 3), 0.5), name="loss", say="loss {}", **grid).panels[0],
+        one_panel(torch.ones(2, 3), kind="ids", name="mask", say=", mask {}", **grid).panels[0],
+        one_panel(torch.ones(1, 3), name="other", say="{}", start=(1, 0), **(grid | {"rows": ["2"]})).panels[0],
+        one_panel(torch.ones(2, 4), name="sum", axes=("sentence", "feature"), say="{}").panels[0],
+    ]
+    open_view(page, Picture(panels=panels))
+    cell(page, "mask", 1, 2, 3).hover()
+    assert (lit_rows(page), lit_columns(page)) == ([1, 1, 0, 1], [2, 2, 2, -1])
+    assert status(page) == "sentence 2, position 3: loss 0.50, mask 1"
+    cell(page, "other", 0, 1, 3).hover()
+    assert status(page) == "sentence 2, position 2: 1.00"
+
+
 def test_a_click_stays_and_escape_clears(page):
     open_view(page, attention_picture())
     cell(page, "scores", 1, 2).click()
