@@ -17,7 +17,6 @@ from packaging.specifiers import SpecifierSet
 from masklab import figures
 from masklab.labs import attention_padding
 
-GIGABYTE = 10**9
 AGAIN = "Make the environment again: delete the folder .venv and type 'make lab' (conda: see the README)."
 WIDGETS = ("@jupyter-widgets/jupyterlab-manager", "anywidget")  # what JupyterLab's page needs to show a lab
 
@@ -35,26 +34,16 @@ class Line:
         return f"✓ {self.what}" if self.good else f"✗ {self.what}. {self.fix}"
 
 
-@dataclass(frozen=True)
-class Machine:
-    """All lines; a notebook shows them as text."""
+def machine() -> str:
+    """Look at Python, the packages, memory, threads, and whether labs can be drawn and shown; say it, line by line.
 
-    lines: tuple[Line, ...]
-
-    def __repr__(self) -> str:
-        """One line for each thing, and a last one for all."""
-        bad = sum(not line.good for line in self.lines)
-        end = f"{bad} of {len(self.lines)} need fixing." if bad else "Everything that the course needs is here."
-        return "\n".join([*map(str, self.lines), end])
-
-
-def machine() -> Machine:
-    """Look at Python, the packages, memory, threads, and whether labs can be drawn and shown.
-
-    >>> print(machine().lines[0].what.split()[0])
-    Python
+    >>> print(machine()[:8])
+    ✓ Python
     """
-    return Machine((*packages(), memory(allowed()), threads(torch.get_num_threads(), cores()), drawing(), widgets()))
+    lines = [*packages(), memory(_allowed()), threads(torch.get_num_threads(), _cores()), drawing(), widgets()]
+    bad = sum(not line.good for line in lines)
+    end = f"{bad} of {len(lines)} need fixing." if bad else "Everything that the course needs is here."
+    return "\n".join([*map(str, lines), end])
 
 
 def packages(name: str = "masklab") -> Iterator[Line]:
@@ -71,7 +60,7 @@ def packages(name: str = "masklab") -> Iterator[Line]:
     yield compared("Python", platform.python_version(), python)
     for one in sorted(map(Requirement, asks), key=lambda one: one.name):
         if one.marker is None or one.marker.evaluate({"extra": ""}):
-            yield compared(one.name, installed(one.name), str(one.specifier))
+            yield compared(one.name, _installed(one.name), str(one.specifier))
 
 
 def compared(name: str, have: str, asked: str) -> Line:
@@ -87,7 +76,7 @@ def compared(name: str, have: str, asked: str) -> Line:
     return Line(False, f"{name} {have or 'is not installed'}: the course needs {asked}")
 
 
-def installed(name: str) -> str:
+def _installed(name: str) -> str:
     """The version of a package, or "" if it is not there."""
     try:
         return metadata.version(name)
@@ -101,11 +90,11 @@ def memory(most: float) -> Line:
     >>> print(memory(8.2e9))
     ✓ memory: 8.2 GB
     """
-    what = "memory: the system does not say how much" if math.isinf(most) else f"memory: {most / GIGABYTE:.1f} GB"
-    return Line(most >= GIGABYTE, what, "The lessons need 1 GB: close other notebooks and programs.")
+    have = "nobody says how much" if math.isinf(most) else f"{most / 1e9:.1f} GB"
+    return Line(most >= 1e9, f"memory: {have}", "The lessons need 1 GB: close other notebooks and programs.")
 
 
-def allowed() -> float:
+def _allowed() -> float:
     """How many bytes this machine has, or its container allows; infinity where nobody says."""
     found = [math.inf]
     with suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
@@ -127,13 +116,17 @@ def threads(count: int, most: int) -> Line:
     return Line(count <= most, what, fix)
 
 
-def cores() -> int:
+def _cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def drawing() -> Line:
-    """Whether a lab's picture can be drawn, from the sentences to the pixels."""
+    """Whether a lab's picture can be drawn, from the sentences to the pixels.
+
+    >>> print(drawing())
+    ✓ a lab can be drawn
+    """
     try:
         pixels = figures.png(attention_padding.draw(attention_padding.State()))
     except Exception as error:  # whatever it is, it belongs in a sentence
@@ -142,7 +135,11 @@ def drawing() -> Line:
 
 
 def widgets() -> Line:
-    """Whether this environment has the parts of JupyterLab's page that show a lab."""
+    """Whether this environment has the parts of JupyterLab's page that show a lab.
+
+    >>> print(widgets())
+    ✓ JupyterLab can show a lab
+    """
     folders = [Path(folder) for folder in jupyter_path("labextensions")]
     missing = [name for name in WIDGETS if not any((folder / name).is_dir() for folder in folders)]
     return Line(not missing, f"the page lacks {', '.join(missing)}" if missing else "JupyterLab can show a lab")

@@ -1,5 +1,6 @@
 """Lesson 00's own cells give what the library gives, and its counts are counted again by slow loops."""
 
+import inspect
 import re
 
 import pytest
@@ -41,6 +42,10 @@ def test_torch_says_what_the_lesson_says_of_a_ragged_list(lesson):
     with pytest.raises(ValueError, match=r"length 3 at dim 1 \(got 5\)"):
         torch.tensor(lesson["sequences"])
     assert "The second row has 5 numbers where the first has 3." in PAGE
+
+
+def test_pad_sequence_takes_0_when_nobody_says_otherwise():
+    assert inspect.signature(torch.nn.utils.rnn.pad_sequence).parameters["padding_value"].default == 0
 
 
 def test_pad_sequence_pads_on_the_left_as_the_library_does(lesson):
