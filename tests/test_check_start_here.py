@@ -189,6 +189,13 @@ def by_exact_lengths(lengths, size, seed):
     return found
 
 
+def transformers_group_by_length(lengths, size, seed):
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    g = torch.Generator().manual_seed(seed)
+    return cut(get_length_grouped_indices(lengths, size, mega_batch_mult=3, generator=g), size)
+
+
 def one_by_one(lengths, size, seed):
     yield from shuffle_sort_cut_shuffle(lengths, size, seed)
 
@@ -225,6 +232,7 @@ RIGHT = {
         lambda lengths, total, side: torch.from_numpy(ranges(lengths, total, side).numpy().copy()),
     ],
     "batches": [shuffle_sort_cut_shuffle, in_torch, in_numpy, within_windows, buckets, by_exact_lengths, one_by_one,
+                transformers_group_by_length,
                 from_a_start_that_differs],
 }  # fmt: skip
 
