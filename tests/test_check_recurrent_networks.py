@@ -154,9 +154,13 @@ def last_from_both_ends(gru, x, lengths):
     return out, torch.cat([last[:, :size], out[:, 0, size:]], -1)
 
 
+def zeroed(x, lengths):
+    return x * (torch.arange(x.shape[1]) < lengths[:, None])[..., None]
+
+
 def padded_then_zeroed(gru, x, lengths):
     out, _ = gru(x)
-    out = out * (torch.arange(x.shape[1]) < lengths[:, None])[..., None]
+    out = zeroed(out, lengths)
     return out, out[torch.arange(len(x)), lengths - 1]
 
 
@@ -368,7 +372,8 @@ WRONG = {
         lambda states, w: torch.stack([state[words][0] for state, words in zip(states, w, strict=True)]),
     ],
     ("last_states", "one too early"): lambda states, w: states[torch.arange(len(w)), last_of(w) - 1],
-    ("last_states", "all words"): [
+    ("last_states", "mixed"): [
+        lambda states, w: states.mean(1),
         lambda states, w: torch.stack([state[words].mean(0) for state, words in zip(states, w, strict=True)]),
         lambda states, w: (states * w[..., None]).sum(1),
         lambda states, w: states.masked_fill(~w[..., None], NONE).max(1).values,
@@ -376,6 +381,7 @@ WRONG = {
     ("run_packed", "pads are read"): [
         lambda gru, x, n: (gru(x)[0], both(gru(x)[1], gru)),
         lambda gru, x, n: (gru(x)[0], gru(x)[0][:, -1]),
+        lambda gru, x, n: with_packing(gru, zeroed(x, n), torch.full_like(n, x.shape[1])),
         h_n_of_a_padded_run,
         padded_then_zeroed,
     ],
@@ -449,7 +455,12 @@ WRONG = {
     ("tagger_loss", "classes on the wrong axis"): lambda logits, tags, w: F.cross_entropy(
         logits.view(len(tags), -1, tags.shape[1]), tags.masked_fill(~w, -100)
     ),
-    ("mean_pool", "pads counted"): lambda states, w: states.mean(1),
+    ("mean_pool", "pads counted"): [
+        lambda states, w: states.mean(1),
+        lambda states, w: states.nan_to_num().mean(1),
+        lambda states, w: states.nanmean(1),
+    ],
+    ("mean_pool", "last word"): lambda states, w: states[torch.arange(len(w)), last_of(w)],
     ("mean_pool", "divided by all positions"): [
         lambda states, w: (states * w[..., None]).mean(1),
         lambda states, w: filled(states, w).mean(1),
@@ -470,12 +481,14 @@ WRONG = {
     ],
     ("mean_pool", "inverted"): [
         lambda states, w: filled(states, ~w).sum(1) / count(~w).clamp(min=1),
+        lambda states, w: filled(states, ~w).sum(1) / count(w).clamp(min=1),
         lambda states, w: states.masked_fill(w[..., None], 0).sum(1) / count(~w),
     ],
     ("mean_pool", "NaN gets in"): [
         lambda states, w: (states * w[..., None]).sum(1) / count(w).clamp(min=1),
         lambda states, w: (states * w[..., None]).sum(1) / count(w),
         lambda states, w: torch.einsum("bl,bld->bd", w.float(), states) / count(w).clamp(min=1),
+        lambda states, w: torch.where(no_words(w)[:, None], states.mean(1), only_the_words(states, w)),
     ],
     ("mean_pool", "0/0"): [
         lambda states, w: filled(states, w).sum(1) / count(w),
@@ -513,3 +526,71 @@ def test_other_answers_get_a_sentence_too(name, answer, words):
     verdict = getattr(check, name)(answer)
     assert verdict.state == "wrong"
     assert re.search(words, repr(verdict)), verdict
+
+
+@pytest.mark.parametrize(("name", "answer"), [
+    ("mean_pool", lambda states, w: filled(states, w).sum(1) / count(w).max().clamp(min=1)),
+    ("mean_pool", lambda states, w: (states * w[..., None]).sum(1).nan_to_num() / count(w).clamp(min=1)),
+    ("tagger_loss", lambda logits, tags, w: each_loss(logits, tags, w)[w].sum() / (w.sum() + 1)),
+    ("run_packed", last_from(lambda out, h_n, gru, n: out.sum(1))),
+])  # fmt: skip
+def test_what_only_looks_like_a_known_fault_gets_no_name(name, answer):
+    verdict = getattr(check, name)(answer)
+    assert (verdict.state, verdict.misconception) == ("wrong", ""), verdict
+    assert "see the picture" in verdict.message
+
+
+# --- right, and what to know ------------------------------------------------------------------------------------------
+
+
+def test_an_index_that_wraps_around_gets_a_note():
+    answer = RIGHT["last_states"][0]
+    assert check.last_states(answer).note == ""  # its index is 0 in a sentence without words
+    verdict = check.last_states(lambda states, w: states[torch.arange(len(w)), RIGHT["last_word"][0](w)])
+    assert (verdict.state, verdict.note) == ("right", "−1 wraps around")
+    assert torch.tensor([1, 2])[-1] == 2  # the note is true
+
+
+def test_indices_that_are_floats_get_a_note():
+    verdict = check.last_word(lambda w: RIGHT["last_word"][0](w).float())
+    assert (verdict.state, verdict.note) == ("right", "floats")
+    with pytest.raises(IndexError):  # the note is true
+        torch.ones(2)[torch.tensor([1.0])]
+
+
+@pytest.mark.parametrize("name", ["last_states", "run_packed", "tagger_loss", "mean_pool"])
+def test_a_right_answer_without_a_gradient_gets_a_note(name):
+    verdict = getattr(check, name)(torch.no_grad()(RIGHT[name][0]))
+    assert (verdict.state, verdict.note) == ("right", "no gradient")
+    assert getattr(check, name)(RIGHT[name][0]).note == ""
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["last_word", "last_states", "mean_pool"])
+def test_the_picture_shows_which_positions_are_words(name):
+    words, yours, right = getattr(check, name)(lambda *case: 1 + getattr(check, name).definition(*case)).panels
+    assert words.title == "words" and yours.rows == words.rows
+    assert torch.equal(words.blocked, ~words.values)
+
+
+def test_the_picture_of_outputs_is_of_the_first_sentence_that_differs():
+    def second_wrong(gru, x, lengths):
+        out, last = with_packing(gru, x, lengths)
+        return out + (torch.arange(len(x)) == 1)[:, None, None], last
+
+    yours, right = check.run_packed(second_wrong).panels
+    assert yours.title == "your out of sentence 1" and any(yours.row_pads)
+    assert yours.marks.all()
+
+
+def test_the_picture_of_last_states_shows_all_sentences():
+    words, yours, right = check.run_packed(last_from(lambda out, h_n, gru, n: both(h_n, gru) * 2)).panels
+    assert yours.title == "your last states" and len(yours.rows) == len(words.rows)
+
+
+def test_the_picture_of_a_loss_shows_the_losses_of_words():
+    losses, yours, right = check.tagger_loss(lambda logits, tags, w: F.cross_entropy(logits[w], tags[w]) * 2).panels
+    assert right.values.item() == pytest.approx(losses.values[~losses.blocked].mean().item())
+    assert yours.values.item() == pytest.approx(2 * right.values.item())

@@ -176,11 +176,13 @@ last_states = Exercise(
                       gives=_at(lambda is_word: is_word.int().argmax(dim=1))),
         Misconception("one too early", "one too early: you read the state before the last word.",
                       gives=_at(lambda is_word: oracles.last_words(is_word) - 1)),
-        *forms("all words", "you mix the states of all words. A recurrent network's last state has read them all: "
-               "here it is asked for alone.",
+        *forms("mixed", "you mix the states of many positions. A recurrent network's last state has read all words: it "
+               "is asked for alone.",
                oracles.word_means,
                lambda states, is_word: (states * is_word[:, :, None]).sum(dim=1),
-               lambda states, is_word: states.masked_fill(~is_word[:, :, None], -math.inf).amax(dim=1)),
+               lambda states, is_word: states.masked_fill(~is_word[:, :, None], -math.inf).amax(dim=1),
+               lambda states, is_word: states.mean(dim=1),
+               lambda states, is_word: states.amax(dim=1)),
     ],
     notes=[
         no_gradient(torch.zeros(1, 2, 3, requires_grad=True), torch.tensor([[True, False]])),
@@ -233,12 +235,14 @@ def _side_by_side(final: Tensor, gru: nn.GRU) -> Tensor:
 
 
 def _reads_pads(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor) -> bool:
-    """Whether the last states, or the outputs at words, are those of a run over the padding, too."""
-    out, final = gru(x)
+    """Whether the last states, or the outputs at words, are those of a run over the padding, as it is or as zeros."""
     is_word = oracles.word_positions(lengths, x.shape[1], side="right")
-    at_words = [part[is_word] for part in (answer[0], right[0], out)]
-    at_the_end = [answer[1], right[1], _side_by_side(final, gru)]
-    return any(not same(one, expected) and same(one, wrong) for one, expected, wrong in (at_words, at_the_end))
+    for out, final in (gru(x), gru(x * is_word[:, :, None])):
+        at_words = [part[is_word] for part in (answer[0], right[0], out)]
+        at_the_end = [answer[1], right[1], _side_by_side(final, gru)]
+        if any(not same(one, expected) and same(one, wrong) for one, expected, wrong in (at_words, at_the_end)):
+            return True
+    return False
 
 
 def _another_order(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor) -> bool:
@@ -252,7 +256,7 @@ def _another_order(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths:
 
 def _only_pads_differ(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor) -> bool:
     is_word = oracles.word_positions(lengths, x.shape[1], side="right")
-    return same(answer[0][is_word], right[0][is_word]) and not same(answer[0], right[0])
+    return same(answer[0][is_word], right[0][is_word]) and same(answer[1], right[1])
 
 
 def _draw_run_packed(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor):
@@ -331,7 +335,7 @@ run_packed = Exercise(
                )),
         Misconception("no zeros at the padding", "the outputs are right at the words, but those at the padding are "
                       "not zeros.",
-                      shows=_only_pads_differ),
+                      shows=_only_pads_differ, always=True),
     ],
     notes=[no_gradient(*_gru_case(0, torch.tensor([1, 2]), 2))],
 )  # fmt: skip
@@ -454,21 +458,27 @@ def _counts(is_word: Tensor) -> Tensor:
     return is_word.sum(dim=1, keepdim=True)
 
 
-def _is(way: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., bool]:
-    """The symptom of another vector, in batches without NaN: what NaN does to it is another question."""
-    symptom = one_of(way)
-    return lambda answer, right, states, is_word: (
-        bool(states.isfinite().all()) and symptom(answer, right, states, is_word)
-    )
+def _is(*ways: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., bool]:
+    """The symptom of another vector, where each sentence has words and padding, and no state is NaN.
 
+    Elsewhere different ways give the same: the mean over all positions is that over the padding if there is no word.
+    """
+    symptom = one_of(*ways)
 
-def _nan_gets_in(answer: Tensor, right: Tensor, states: Tensor, is_word: Tensor) -> bool:
-    return bool(answer[states.isnan().flatten(1).any(dim=1) & is_word.any(dim=1)].isnan().any())
+    def shows(answer: Tensor, right: Tensor, states: Tensor, is_word: Tensor) -> bool:
+        telling = states.isfinite().all() and is_word.any(dim=1).all() and (~is_word).any(dim=1).all()
+        return bool(telling) and symptom(answer, right, states, is_word)
+
+    return shows
 
 
 def _nan_without_words(answer: Tensor, right: Tensor, states: Tensor, is_word: Tensor) -> bool:
-    empty = _no_words(is_word) & states.isfinite().flatten(1).all(dim=1)
-    return bool(answer[empty].isnan().any()) and same(answer[~empty], right[~empty])
+    empty = _no_words(is_word)
+    return bool(answer[empty].isnan().all()) and same(answer[~empty], right[~empty])
+
+
+def _nan_gets_in(answer: Tensor, right: Tensor, states: Tensor, is_word: Tensor) -> bool:
+    return bool(answer[states.isnan().flatten(1).any(dim=1)].isnan().any())
 
 
 def _empty_cases(pads: float) -> list[tuple[Tensor, Tensor]]:
@@ -491,13 +501,13 @@ mean_pool = Exercise(
     wrong=[
         Misconception("pads counted", "the padding counts: its states are in the mean. `is_word` says which positions "
                       "belong in it.",
-                      gives=lambda states, is_word: states.mean(dim=1)),
+                      shows=_is(lambda states, is_word: states.mean(dim=1))),
         Misconception("divided by all positions", "the sum is over the words, but you divide by all positions. A "
                       "sentence with more padding gets a smaller vector: divide by the number of its words.",
                       shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.shape[1])),
         Misconception("divided by the batch's words", "you divide by the words of the whole batch. Each sentence has "
                       "a count of its own: sum(dim=1).",
-                      shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.sum().clamp(min=1))),
+                      shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.sum())),
         Misconception("divided by one more", "you divide by one more than there are words. Adding 1 does avoid 0/0, "
                       "but it changes every mean: clamp(min=1) changes 0 alone.",
                       shows=_is(lambda states, is_word: _sum(states, is_word) / (_counts(is_word) + 1))),
@@ -507,15 +517,21 @@ mean_pool = Exercise(
                       "on the left these are pads: `is_word` says itself where the words are.",
                       shows=_is(lambda states, is_word: oracles.word_means(
                           states, torch.arange(states.shape[1]) < _counts(is_word)))),
-        Misconception("inverted", "inverted: your mean is over the padding. In `is_word` True is a word, and "
+        Misconception("inverted", "inverted: you keep the padding and drop the words. In `is_word` True is a word, and "
                       "masked_fill fills where its mask is True.",
-                      shows=_is(lambda states, is_word: oracles.word_means(states, ~is_word))),
+                      shows=_is(
+                          lambda states, is_word: oracles.word_means(states, ~is_word),
+                          lambda states, is_word: _sum(states, ~is_word) / _counts(is_word),
+                      )),
+        Misconception("last word", "you return the last word's state, as in exercise 2. Here the mean over all words "
+                      "is asked for.",
+                      shows=_is(oracles.states_at_last_words)),
+        Misconception("0/0", "only a sentence without words goes wrong: a sum over no words, divided by no words, is "
+                      "0/0, and that is NaN. Its vector is zeros.",
+                      shows=_nan_without_words, always=True),
         Misconception("NaN gets in", "a NaN at the padding gets into the mean. NaN × 0 is NaN, so a product with the "
                       "mask doesn't remove it. masked_fill and torch.where put a zero in its place.",
                       shows=_nan_gets_in),
-        Misconception("0/0", "only a sentence without words goes wrong: a sum over no words, divided by no words, is "
-                      "0/0, and that is NaN. Its vector is zeros.",
-                      shows=_nan_without_words),
     ],
     notes=[no_gradient(torch.zeros(1, 2, 3, requires_grad=True), torch.tensor([[True, False]]))],
 )  # fmt: skip
