@@ -5,7 +5,7 @@
 >>> last_states(lambda states, is_word: states[:, -1]).misconception
 'last position'
 >>> run_packed(lambda gru, x, lengths: (gru(x)[0], gru(x)[0][:, -1])).misconception
-'pads are read''
+'pads are read'
 >>> tagger_loss(lambda logits, tags, is_word: F.cross_entropy(logits[is_word], tags[is_word])).state
 'right'
 >>> mean_pool(lambda states, is_word: states.mean(dim=1)).misconception
