@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from masklab.check import cases, oracles
 from masklab.check.answers import form, same
 from masklab.check.exercise import Exercise
-from masklab.check.misconceptions import Misconception, Note
+from masklab.check.misconceptions import Misconception, Note, no_gradient, one_of
 from masklab.check.pictures import compared, first_difference, positions, tokens
 from masklab.check.running import Complaint, gradient
 from masklab.dialects import to_bias
@@ -193,15 +193,6 @@ def _leaks(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor) -> bool:
     return bool((answer[~mask] != 0).any()) and same(shares, right, tolerance=1e-3)
 
 
-def _one_of(*ways: Callable) -> Callable[..., bool]:
-    """The symptom of a misconception that has several forms: the answer is what one of these ways gives."""
-
-    def shows(answer: Tensor, right: Tensor, *case) -> bool:
-        return not same(answer, right) and any(same(answer, way(*case)) for way in ways)
-
-    return shows
-
-
 def _divided_without_keepdim(weights: Tensor) -> Tensor:
     return weights / weights.sum(dim=-1)
 
@@ -226,16 +217,6 @@ def _not_a_share(answer: Tensor) -> bool:
 def _draw_weights(answer: Tensor, right: Tensor, scores: Tensor, mask: Tensor):
     names = positions(len(mask))
     return compared(answer, right, kind="weight", title="weights", rows=names, columns=names, blocked=~mask)
-
-
-def _no_gradient(*case) -> Note:
-    return Note(
-        "no gradient",
-        "One thing to know: no gradient flows back (`detach`, `no_grad`, torch.tensor or .item() cut it). That is fine "
-        "to look at, but useless to train.",
-        case=case,
-        shows=lambda answer: not answer.requires_grad,
-    )
 
 
 _FAR_APART = torch.tensor([[0.0, 1.0, 200.0], [1.0, 0.0, 200.0], [0.0, 0.0, 200.0]])
@@ -266,7 +247,7 @@ masked_weights = Exercise(
         Misconception("normalised along the wrong axis", "you divide by the wrong sums: sum(dim=-1) has shape (L,) "
                       "and lies along the keys. keepdim=True fixes it; masking the scores, and then softmax, needs no "
                       "repair.",
-                      shows=_one_of(
+                      shows=one_of(
                           lambda scores, mask: _divided_without_keepdim(scores.softmax(dim=-1) * mask),
                           lambda scores, mask: _divided_without_keepdim(scores.exp() * mask),
                       )),
@@ -296,7 +277,7 @@ masked_weights = Exercise(
                       gives=lambda scores, mask: _fill(scores, mask).exp()),
         Misconception("softmax twice", "softmax is taken twice. The second time it smooths the shares of the first: "
                       "mask the scores, then take softmax once.",
-                      shows=_one_of(
+                      shows=one_of(
                           lambda scores, mask: _fill(scores, mask).softmax(dim=-1).softmax(dim=-1),
                           lambda scores, mask: _fill(scores.softmax(dim=-1), mask).softmax(dim=-1),
                           lambda scores, mask: (scores.softmax(dim=-1) * mask).softmax(dim=-1),
@@ -308,7 +289,7 @@ masked_weights = Exercise(
                       shows=_leaks),
     ],
     notes=[
-        _no_gradient(torch.zeros(2, 2, requires_grad=True), torch.ones(2, 2, dtype=torch.bool)),
+        no_gradient(torch.zeros(2, 2, requires_grad=True), torch.ones(2, 2, dtype=torch.bool)),
         Note("mask after the softmax, normalised", "One thing to know: with scores 200 apart your rows no longer sum "
              "to 1, because exp runs out of range before the mask is applied. Masking the scores before the softmax "
              "has no such limit.",
@@ -422,7 +403,7 @@ run_layer = Exercise(
                       "masked (no key is left). In the next layer that NaN reaches every word. Mask the columns only.",
                       shows=_nan_in_the_padding),
     ],
-    notes=[_no_gradient(*_layer_case(0, cases.padded_batches(1)[0]))],
+    notes=[no_gradient(*_layer_case(0, cases.padded_batches(1)[0]))],
 )  # fmt: skip
 
 # --- 5 · Make the fully masked row safe -----------------------------------------------------------------------------

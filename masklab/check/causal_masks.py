@@ -21,7 +21,7 @@ from masklab.check import cases, oracles
 from masklab.check.answers import same
 from masklab.check.exercise import Exercise
 from masklab.check.language_models import models_and_ids
-from masklab.check.misconceptions import Misconception, Note
+from masklab.check.misconceptions import Misconception, Note, only_in_rows
 from masklab.check.pictures import compared, first_difference, given, positions, tokens
 from masklab.panels import counted
 
@@ -112,16 +112,6 @@ def _all_or_none(mask: Tensor) -> Tensor:
     return lengths if bool((lengths >= 0).all()) else torch.full_like(lengths, -1)
 
 
-def _only_in_rows(rows_of: Callable[[Tensor], Tensor]) -> Callable[..., bool]:
-    """The symptom of an answer that goes wrong in rows of one kind, and in all of them."""
-
-    def shows(answer: Tensor, right: Tensor, mask: Tensor) -> bool:
-        rows = rows_of(mask)
-        return bool(rows.any() and (answer != right)[rows].all()) and same(answer[~rows], right[~rows])
-
-    return shows
-
-
 def _draw_prefix_lengths(answer: Tensor, right: Tensor, mask: Tensor):
     names = positions(len(mask))
     shown = given(mask, kind="mask", title="mask", rows=names, columns=positions(mask.shape[1]))
@@ -195,12 +185,12 @@ prefix_lengths = Exercise(
             "a full row",
             "a row without any False goes wrong: it is a prefix of all its keys. If you look for the first False, "
             "what does your search return when there is none?",
-            shows=_only_in_rows(lambda mask: mask.all(dim=-1)),
+            shows=only_in_rows(lambda mask: mask.all(dim=-1)),
         ),
         Misconception(
             "a fully masked row",
             "a fully masked row goes wrong. It sees the first 0 keys and no others, and that is a prefix, too.",
-            shows=_only_in_rows(lambda mask: ~mask.any(dim=-1)),
+            shows=only_in_rows(lambda mask: ~mask.any(dim=-1)),
         ),
     ],
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from masklab.check.answers import same, tensors
+from masklab.check.answers import same, settled, tensors
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,54 @@ def only_the_first(answer, right, *_case) -> bool:
     if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) < 2:
         return False
     return same(answer[0], right[0]) and len(answer[1:].unique()) == 1
+
+
+def one_of(*ways: Callable) -> Callable[..., bool]:
+    """The symptom of a misconception that has several forms: the answer is what one of these ways gives.
+
+    >>> import torch
+    >>> half = one_of(lambda x: x / 2, lambda x: x // 2)
+    >>> half(torch.tensor(2.0), torch.tensor(5.0), 5), half(torch.tensor(5.0), torch.tensor(5.0), 5)
+    (True, False)
+    """
+
+    def shows(answer, right, *case) -> bool:
+        return not same(answer, right) and any(same(answer, settled(way(*case))) for way in ways)
+
+    return shows
+
+
+def only_in_rows(rows_of: Callable[..., Tensor]) -> Callable[..., bool]:
+    """The symptom of an answer that goes wrong in rows of one kind, ``rows_of(*case)``, and in all of them.
+
+    >>> import torch
+    >>> empty = only_in_rows(lambda is_word: ~is_word.any(dim=1))
+    >>> empty(torch.tensor([0, 0]), torch.tensor([0, -1]), torch.tensor([[True], [False]]))
+    True
+    """
+
+    def shows(answer: Tensor, right: Tensor, *case) -> bool:
+        rows = rows_of(*case)
+        wrong = [not same(one, other) for one, other in zip(answer, right, strict=True)]
+        return bool(rows.any()) and wrong == rows.tolist()
+
+    return shows
+
+
+def no_gradient(*case) -> Note:
+    """What to know about an answer from which no gradient flows back, tried on ``case``.
+
+    >>> import torch
+    >>> no_gradient(torch.ones(2, requires_grad=True)).shows(torch.ones(2))
+    True
+    """
+    return Note(
+        "no gradient",
+        "One thing to know: no gradient flows back (`detach`, `no_grad`, torch.tensor or .item() cut it). That is fine "
+        "to look at, but useless to train.",
+        case=case,
+        shows=lambda answer: not any(one.requires_grad for one in tensors(answer)),
+    )
 
 
 # For every exercise: before its own misconceptions, and after them.
