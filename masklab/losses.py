@@ -98,8 +98,9 @@ def reduce(
     micro-batch, pass ``on_empty="zero"``.
 
     Shapes: ``losses`` (B, L) float; ``weights`` (B, L), bool or float ≥ 0 → a scalar, float32 or
-    finer. If all weights are 0, ``on_empty="error"`` raises, and ``on_empty="zero"`` gives 0 with a
-    gradient of zeros. A loss of weight 0, even NaN, affects neither the value nor the gradient; a NaN
+    finer. If all weights are 0, ``on_empty="error"`` raises, ``on_empty="zero"`` gives 0, and ``on_empty="nan"``
+    what a plain formula gives: 0/0, which is NaN, for ``"token"`` and ``"sequence"``, and 0 for the others.
+    The gradient is zeros then. A loss of weight 0, even NaN, affects neither the value nor the gradient; a NaN
     that counts stays NaN. (An operation before the losses, log of 0 for one, may turn that gradient of
     zeros into NaN again: mask before it, as `token_losses` does.)
     Raises TypeError for other dtypes, ValueError for shapes that differ, negative or non-finite weights,
@@ -114,7 +115,7 @@ def reduce(
     """
     _check_names(per, count, on_empty)
     losses, weights = _counted(losses, weights)
-    if not weights.any():
+    if not weights.any() and on_empty != "nan":
         return _nothing_counts(losses, on_empty)
     if per == "sequence":
         return _mean_of_means(losses, weights)
@@ -168,7 +169,7 @@ def _nothing_counts(losses: Tensor, on_empty: str) -> Tensor:
 def _check_names(per: str, count: float | Tensor | None, on_empty: str) -> None:
     """Refuse an unknown choice, and a count that is not one number or belongs to no choice."""
     validate.one_of(DENOMINATORS, per=per)
-    validate.one_of(("error", "zero"), on_empty=on_empty)
+    validate.one_of(("error", "zero", "nan"), on_empty=on_empty)
     if (per == "count") != (count is not None):
         raise ValueError(f'count goes with per="count" and with nothing else, got per={per!r} and count={count}.')
     if isinstance(count, Tensor) and count.numel() != 1:

@@ -225,15 +225,15 @@ class Picture:
 
 
 def number(value: float, kind: str = "score") -> str:
-    """Write one value as every renderer writes it: two decimals, ids whole, bools, −∞ and NaN by name.
+    """Write one value as every renderer writes it: two decimals, gradients three, ids whole, −∞ and NaN by name.
 
     Large numbers get a power of ten, so that they fit into a cell. Halves
     are rounded away from zero, as JavaScript does it.
 
     >>> number(0.125), number(-0.001), number(float("-inf")), number(float("nan")), number(4, "ids")
     ('0.13', '0.00', '−∞', 'NaN', '4')
-    >>> number(-1e9), number(3.4e38), number(True, "bool")
-    ('−1.0e9', '3.4e38', 'True')
+    >>> number(-1e9), number(3.4e38), number(True, "bool"), number(1 / 12, "gradient")
+    ('−1.0e9', '3.4e38', 'True', '0.083')
     """
     if kind == "bool":
         return BOOLS[bool(value)]
@@ -247,7 +247,8 @@ def number(value: float, kind: str = "score") -> str:
     if size >= (LARGE_ID if whole else LARGE):
         digits, power = f"{ROUNDED.create_decimal(size):e}".split("e+")
         return f"{sign}{digits}e{power}"
-    text = str(Decimal(size).quantize(Decimal("1" if whole else "0.01"), ROUND_HALF_UP))
+    digits = Decimal("1" if whole else "0.001" if kind == "gradient" else "0.01")  # a share of 12 words needs a third
+    text = str(Decimal(size).quantize(digits, ROUND_HALF_UP))
     return sign + text if float(text) else text
 
 

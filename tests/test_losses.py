@@ -274,6 +274,20 @@ def test_nothing_supervised_is_an_error_or_a_zero_and_never_nan(per, shape):
         assert value == 0 and (slope == 0).all()
 
 
+@pytest.mark.parametrize(("per", "formula"), {
+    "token": lambda x, w: (x * w).sum() / w.sum(), "sequence": lambda x, w: ((x * w).sum(1) / w.sum(1)).mean(),
+    "position": lambda x, w: (x * w).mean(), "count": lambda x, w: (x * w).sum() / 7,
+}.items(), ids=str)  # fmt: skip
+def test_nothing_supervised_is_what_the_plain_formula_gives_if_that_is_wished(per, formula):
+    losses, count = torch.rand(2, 3), 7 if per == "count" else None
+    for weights in (torch.zeros(2, 3, dtype=torch.bool), torch.zeros(2, 3)):
+        value, slope = gradient(lambda x, w=weights: reduce(x, w, per=per, count=count, on_empty="nan"), losses)
+        torch.testing.assert_close(value, formula(losses, weights), equal_nan=True)
+        assert (slope == 0).all() and value.isnan() == (per in ("token", "sequence"))
+    weights = torch.tensor([[True, True, False], [True, False, False]])
+    assert torch.equal(*(reduce(losses, weights, per=per, count=count, on_empty=how) for how in ("nan", "error")))
+
+
 def test_a_zero_has_the_dtype_of_any_other_loss():
     nobody = torch.zeros(1, 2, dtype=torch.bool)
     assert reduce(torch.ones(1, 2, dtype=torch.float16), nobody, on_empty="zero").dtype == torch.float32
@@ -510,7 +524,7 @@ LOGITS, LABELS, MASK, LOSSES = torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), t
         (lambda: reduce(LOSSES, -LOSSES), ValueError, "finite and not negative"),
         (lambda: reduce(LOSSES, LOSSES * torch.nan), ValueError, "finite and not negative"),
         (lambda: reduce(LOSSES, MASK, per="word"), ValueError, "'sequence'.*got 'word'"),
-        (lambda: reduce(LOSSES, MASK, on_empty="nan"), ValueError, "'error' or 'zero', got 'nan'"),
+        (lambda: reduce(LOSSES, MASK, on_empty="none"), ValueError, "'error', 'zero' or 'nan', got 'none'"),
         (lambda: reduce(LOSSES, MASK, per="count"), ValueError, "per='count' and count=None"),
         (lambda: reduce(LOSSES, MASK, count=8), ValueError, "per='token' and count=8"),
         (lambda: reduce(LOSSES, MASK, per="count", count=0), ValueError, "positive and finite, got 0.0"),

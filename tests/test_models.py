@@ -108,6 +108,30 @@ def test_each_read_by_a_slow_loop(case, seed):
             torch.testing.assert_close(logits["last_valid"][b], truth, atol=1e-5, rtol=1e-5)
 
 
+@few
+@given(sentences(), seeds)
+def test_each_direction_is_read_at_its_own_end(case, seed):
+    ids, lengths, side = case
+    read = {
+        name: Classifier(VOCABULARY, 4, dim=6, bidirectional=True, read=name, seed=seed)
+        for name in ("last_step", "last_valid", "packed")
+    }
+    logits = {name: model(ids, lengths, side=side) for name, model in read.items()}
+    model = read["packed"]
+
+    def states(x):
+        return gru_by_hand(model.rnn, x), gru_by_hand(model.rnn, x.flip(0), "_reverse").flip(0)
+
+    for b, columns, sentence in alone(ids, lengths, side):
+        there, back = states(model.token(sentence[0]))
+        truth = {"packed": model.head(torch.cat([there[-1], back[0]]))}
+        there, back = states(model.token(ids[b]))  # the whole row, pads and all
+        truth["last_step"] = model.head(torch.cat([there[-1], back[0]]))
+        truth["last_valid"] = model.head(torch.cat([there[columns.stop - 1], back[columns.start]]))
+        for name in truth:
+            torch.testing.assert_close(logits[name][b], truth[name], atol=1e-5, rtol=1e-5)
+
+
 def test_the_wrong_reads_are_visibly_wrong():
     ids, lengths = torch.tensor([[1, 2, 3, 0, 0]]), torch.tensor([3])
     truth = Classifier(VOCABULARY, 4)(ids[:, :3], lengths)
@@ -201,7 +225,8 @@ def test_lengths_may_be_any_integers(name):
 def test_no_sentence_gives_no_result():
     ids, lengths = torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     for read in ("last_step", "last_valid", "packed"):
-        assert Classifier(VOCABULARY, 4, read=read)(ids, lengths).shape == (0, 4)
+        for both in (False, True):
+            assert Classifier(VOCABULARY, 4, bidirectional=both, read=read)(ids, lengths).shape == (0, 4)
     for packed, bidirectional in ((True, True), (True, False), (False, True), (False, False)):
         assert Tagger(VOCABULARY, 5, packed=packed, bidirectional=bidirectional)(ids, lengths).shape == (0, 3, 5)
     for temperature in (0, 1.0):

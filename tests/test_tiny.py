@@ -1,8 +1,10 @@
-"""The tiny language model that several experiments share: its texts and its batches."""
+"""The tiny models that lessons, labs and experiments share: their texts, their batches, and what they learn."""
 
 from functools import partial
 
+import pytest
 import torch
+import torch.nn.functional as F
 
 from masklab import masks, tiny, training
 from masklab.corpus import EOS, VOCABULARY
@@ -42,3 +44,44 @@ def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
     for row, length in zip(second, tiny.texts()[1].lengths.tolist(), strict=True):
         assert row[0] == "[BOS]" and row[length - 1] == EOS and 4 <= length <= 9
         assert "[UNK]" not in VOCABULARY.decode(VOCABULARY.encode(row))
+
+
+# --- the classifier of topics ---------------------------------------------------------------------------
+
+
+def accuracy(model, read, *, more=0):
+    """The share of held-out topics that are found, with more pads on the right."""
+    _, new = tiny.topics()
+    model.read = read
+    with torch.no_grad():
+        found = model(F.pad(new.ids, (0, more)), new.lengths).argmax(dim=1)
+    return (found == new.topics).float().mean().item()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "both"])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_tiny_classifier_learns_the_topics_and_loses_some_to_pads(seed, bidirectional):
+    model = tiny.tiny_classifier(seed, bidirectional=bidirectional)
+    tiny.fit_classifier(model, seed=seed)
+    assert accuracy(model, "packed") > 0.88 and accuracy(model, "packed") == accuracy(model, "packed", more=20)
+    assert accuracy(model, "last_step", more=20) < accuracy(model, "packed") - 0.1
+    last_word = accuracy(model, "last_valid", more=20)  # a second direction has read the pads first
+    assert last_word < accuracy(model, "packed") - 0.03 if bidirectional else last_word == accuracy(model, "packed")
+    assert model.head.in_features == 8
+
+
+def test_a_classifier_of_a_seed_is_always_the_same():
+    def trained(seed):
+        model = tiny.tiny_classifier(seed)
+        tiny.fit_classifier(model, seed=seed, steps=3)
+        return model.head.weight
+
+    assert torch.equal(trained(0), trained(0)) and not torch.equal(trained(0), trained(1))
+
+
+def test_no_sentence_with_a_topic_is_both_trained_and_held_out():
+    known, new = tiny.topics()
+    assert not {one[:k] for one, k in zip(known.tokens, known.lengths.tolist(), strict=True)} & {
+        one[:k] for one, k in zip(new.tokens, new.lengths.tolist(), strict=True)
+    }
+    assert set(new.topics.tolist()) == {0, 1, 2, 3} and known.side == "right"

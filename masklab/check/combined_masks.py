@@ -21,7 +21,7 @@ from torch import Tensor
 from masklab.check import cases, oracles
 from masklab.check.answers import form, plain, same
 from masklab.check.exercise import Exercise
-from masklab.check.misconceptions import Misconception, Note
+from masklab.check.misconceptions import Misconception, Note, forms
 from masklab.check.pictures import compared, compared_sentence, different, first_difference, positions
 from masklab.check.running import Complaint
 from masklab.dialects import to_bias
@@ -41,11 +41,6 @@ def _past(is_word: Tensor, diagonal: int = 0, keys: int | None = None) -> Tensor
     """The keys up to each query's own, shifted by ``diagonal``: (query, key)."""
     queries = is_word.shape[1]
     return torch.ones(queries, keys or queries, dtype=torch.bool).tril(diagonal)
-
-
-def _forms(name: str, says: str, *ways: Callable) -> list[Misconception]:
-    """One misconception in several forms, each told by what it gives."""
-    return [Misconception(name, says, gives=way) for way in ways]
 
 
 # The padding on the left, on the right, and on both sides; a batch of one, and, last, a sentence without a word.
@@ -176,7 +171,7 @@ combined_bias = Exercise(
     definition=_biased(oracles.padding_and_causal),
     picture=_draw_bias,
     wrong=[
-        *(one for name, says, rules in _TWO_RULES for one in _forms(name, says, *map(_biased, rules))),
+        *(one for name, says, rules in _TWO_RULES for one in forms(name, says, *map(_biased, rules))),
         Misconception(
             "inverted",
             "inverted. You put −∞ where a query may attend, and 0 where it may not.",
@@ -290,7 +285,7 @@ position_ids = Exercise(
     observed=_at_the_words,
     picture=_draw_positions,
     wrong=[
-        *_forms(
+        *forms(
             "padding counted",
             "you count from the left end of the row, padding included. With 2 pads before it a sentence starts at 2, "
             "while alone it starts at 0.",
@@ -303,21 +298,21 @@ position_ids = Exercise(
             "off by one. The first word is number 0, and yours gets 1.",
             gives=lambda is_word: is_word.cumsum(dim=-1),
         ),
-        *_forms(
+        *forms(
             "padding always on the left",
             "you subtract the number of pads from each place. That holds only where all of them stand *before* the "
             "words: how many pads stand before a word when they are on the right?",
             lambda is_word: _row_of(is_word) - (~is_word).sum(dim=-1, keepdim=True),
             lambda is_word: (_row_of(is_word) - (~is_word).sum(dim=-1, keepdim=True)).clamp(min=0),
         ),
-        *_forms(
+        *forms(
             "pads numbered",
             "you number the pads, not the words. Here True in `is_word` means a word.",
             lambda is_word: (~is_word).cumsum(dim=-1) - 1,
             lambda is_word: ((~is_word).cumsum(dim=-1) - 1).clamp(min=0),
             lambda is_word: (~is_word).cumsum(dim=-1),
         ),
-        *_forms(
+        *forms(
             "how many words",
             "that is how many words a sentence has, the same at each of its places. "
             "How many words stand *before* each one?",
@@ -329,7 +324,7 @@ position_ids = Exercise(
             "you number the words from the last one backwards. The first word is number 0.",
             gives=lambda is_word: (is_word.flip(-1).cumsum(dim=-1).flip(-1) - 1).clamp(min=0),
         ),
-        *_forms(
+        *forms(
             "wrong axis",
             "you count down the batch, from sentence to sentence. The places of one sentence lie along the last axis.",
             lambda is_word: is_word.cumsum(dim=0) - 1,
@@ -427,7 +422,7 @@ for_multihead = Exercise(
             "each, (batch, heads, L, L).",
             shows=_first_heads,
         ),
-        *_forms(
+        *forms(
             "one mask for each sentence",
             "one mask for each sentence. The layer wants one for each *head* of each sentence, even where all heads "
             "have the same.",
@@ -438,7 +433,7 @@ for_multihead = Exercise(
             lambda mask, heads: (~mask).flatten(0, 1),
             lambda mask, heads: mask.flatten(0, 1),
         ),
-        *_forms(
+        *forms(
             "four axes",
             "batch and heads are still two axes. The layer's scores have one axis for both, of size batch · heads.",
             lambda mask, heads: ~mask,
@@ -446,7 +441,7 @@ for_multihead = Exercise(
             lambda mask, heads: ~mask.expand(-1, heads, -1, -1),
             lambda mask, heads: mask.expand(-1, heads, -1, -1),
         ),
-        *_forms(
+        *forms(
             "repeated twice",
             "right where all heads share one mask. But `mask` may have one for each head, (batch, heads, L, L), and "
             "then there is nothing to repeat. What does `expand` do to an axis that has its size already?",
@@ -546,7 +541,7 @@ decoder_masks = Exercise(
             ),
             always=True,
         ),
-        *_forms(
+        *forms(
             "the target's pads in the cross mask",
             "your cross mask is made from the target's padding. In cross-attention the queries are the target's: "
             "whose are the keys?",
@@ -641,7 +636,7 @@ no_empty_rows = Exercise(
             "open get into your result?",
             gives=lambda mask: mask,
         ),
-        *_forms(
+        *forms(
             "inverted",
             "some True is taken for *blocked*. In this mask, and in the one that you return, True means may attend.",
             lambda mask: ~oracles.with_itself(mask),

@@ -65,6 +65,15 @@ def only_the_first(answer, right, *_case) -> bool:
     return same(answer[0], right[0]) and len(answer[1:].unique()) == 1
 
 
+def forms(name: str, says: str, *ways: Callable) -> list[Misconception]:
+    """One misconception in several forms, each told by what it gives.
+
+    >>> [one.name for one in forms("halved", "Don't halve it.", lambda x: x / 2, lambda x: x // 2)]
+    ['halved', 'halved']
+    """
+    return [Misconception(name, says, gives=way) for way in ways]
+
+
 def one_of(*ways: Callable) -> Callable[..., bool]:
     """The symptom of a misconception that has several forms: the answer is what one of these ways gives.
 

@@ -24,6 +24,9 @@ class Classifier(nn.Module):
       it *is* the last step, and also wrong: the pads were read first.
     - ``"packed"``: after the last word, with no pad read. Right with padding on either side.
 
+    ``bidirectional`` adds a second GRU that reads from right to left, and each direction is read at its own end:
+    the second after the first column or the first word. With padding on the right it *starts* in the pads.
+
     ``side`` says where the padding is. Raises ValueError for an unknown ``read`` or ``side``, and TypeError
     or ValueError for lengths that do not fit (`checked_lengths`).
 
@@ -31,14 +34,17 @@ class Classifier(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, vocab_size: int, classes: int, *, dim: int = 32, read: str = "packed", seed: int = 0):
+    def __init__(
+        self, vocab_size: int, classes: int, *, dim: int = 32, bidirectional: bool = False, read: str = "packed",
+        seed: int = 0,
+    ):  # fmt: skip
         super().__init__()
         validate.one_of(("last_step", "last_valid", "packed"), read=read)
         self.read = read
         with private_seed(seed):
             self.token = nn.Embedding(vocab_size, dim)
-            self.rnn = nn.GRU(dim, dim, batch_first=True)
-            self.head = nn.Linear(dim, classes)
+            self.rnn = nn.GRU(dim, dim, batch_first=True, bidirectional=bidirectional)
+            self.head = nn.Linear(dim * (2 if bidirectional else 1), classes)
 
     def forward(self, ids: Tensor, lengths: Tensor, *, side: str = "right") -> Tensor:
         """Return logits (B, classes)."""
@@ -49,13 +55,14 @@ class Classifier(nn.Module):
         x = self.token(ids)  # (B, L, dim)
         if B == 0:  # torch packs no empty batch
             return x.new_zeros(0, self.head.out_features)  # (B, classes)
-        if self.read == "packed":
-            state = self.rnn(packed(x, lengths, before))[1][-1]  # (B, dim)
+        if self.read == "last_valid":
+            out = self.rnn(x)[0].unflatten(-1, (-1, self.rnn.hidden_size))  # (B, L, directions, dim)
+            ends = torch.stack([before + lengths - 1, before], dim=1)[:, : out.shape[2]]  # (B, directions)
+            state = out[torch.arange(B)[:, None], ends, torch.arange(out.shape[2])]  # (B, directions, dim)
         else:
-            out = self.rnn(x)[0]  # (B, L, dim)
-            last = before + lengths - 1 if self.read == "last_valid" else torch.full_like(lengths, L - 1)  # (B,)
-            state = out[torch.arange(B, device=last.device), last]  # (B, dim)
-        return self.head(state)  # (B, classes)
+            last = self.rnn(packed(x, lengths, before) if self.read == "packed" else x)[1]  # (directions, B, dim)
+            state = last.transpose(0, 1)  # (B, directions, dim)
+        return self.head(state.flatten(1))  # (B, classes)
 
 
 class Tagger(nn.Module):

@@ -90,7 +90,7 @@ def test_numbers_are_written_as_in_python(page):
     single = [struct.unpack("f", struct.pack("f", draw.uniform(-4, 4)))[0] for _ in range(200)]
     ties = [k / 8 for k in range(-40, 41)] + [0.005, -0.005, 1.005, 2.675, 5e-324, -0.0049]
     large = [99_999.994, 1e5, -123_456.0, 1e9, 1e10, 1e15, -1e20, 3.4e38, 65_504.0]
-    for kind in ("score", "ids", "mask"):
+    for kind in ("score", "ids", "mask", "gradient"):
         values = single + ties + large + [0.0, -0.0, 1.0, 30521.0]
         wanted = [number(v, kind) for v in values]
         assert page.evaluate("([vs, kind]) => vs.map((v) => view.number(v, kind))", [values, kind]) == wanted
@@ -367,6 +367,22 @@ def test_words_of_other_cells(page):
     assert status(page) == f"query ate, feature 2: output {number(picture.panels[-1].values[2, 1].item())}"
     cell(page, "ids", 0, 3).hover()
     assert status(page) == "sentence 1, position 4 [PAD]: id 0"
+
+
+def test_a_cell_of_a_sentence_and_a_position_is_said_by_every_panel_that_has_it(page):
+    grid = {"axes": ("sentence", "position"), "rows": ["1", "2"], "columns": ["1", "2", "3"]}
+    panels = [
+        one_panel(torch.full((2, 3), 0.5), name="loss", say="loss {}", **grid).panels[0],
+        one_panel(torch.ones(2, 3), kind="ids", name="mask", say=", mask {}", **grid).panels[0],
+        one_panel(torch.ones(1, 3), name="other", say="{}", start=(1, 0), **(grid | {"rows": ["2"]})).panels[0],
+        one_panel(torch.ones(2, 4), name="sum", axes=("sentence", "feature"), say="{}").panels[0],
+    ]
+    open_view(page, Picture(panels=panels))
+    cell(page, "mask", 1, 2, 3).hover()
+    assert (lit_rows(page), lit_columns(page)) == ([1, 1, 0, 1], [2, 2, 2, -1])
+    assert status(page) == "sentence 2, position 3: loss 0.50, mask 1"
+    cell(page, "other", 0, 1, 3).hover()
+    assert status(page) == "sentence 2, position 2: 1.00"
 
 
 def test_a_click_stays_and_escape_clears(page):

@@ -11,7 +11,8 @@ export function number(value, kind) {
   const whole = kind === "ids" || kind === "mask";
   const size = Math.abs(value); // toFixed rounds halves up, so away from zero for a size
   const isLarge = size >= (whole ? 1e10 : 1e5);
-  const text = isLarge ? size.toExponential(1).replace("e+", "e") : size.toFixed(whole ? 0 : 2);
+  const digits = whole ? 0 : kind === "gradient" ? 3 : 2;
+  const text = isLarge ? size.toExponential(1).replace("e+", "e") : size.toFixed(digits);
   return value < 0 && Number(text) !== 0 ? "−" + text : text;
 }
 
