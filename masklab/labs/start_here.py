@@ -170,7 +170,7 @@ def _mask_panel(k: int, batch: Batch, group: Group, guess: Guess | None) -> Pane
     """Which cells of the k-th batch are words, or what was painted: then it stands alone, and has labels of its own."""
     is_word, is_alone = guess.used if guess else batch.is_word, bool(guess and not guess.reveal)
     return Panel(
-        name=f"is_word{k + 1 if k else ''}", kind="ids", values=is_word.int(), blocked=~is_word, say="is_word {}",
+        name=f"is_word{k + 1 if k else ''}", kind="ids", values=is_word.int(), blocked=~is_word, say=", is_word {}",
         meaning="1 at a word, 0 at padding. The lengths say so: no id is asked.",
         links=("row", "column") if is_alone else None, small=not is_alone,
         **painting(guess, title="is_word"), **_labels(batch, group),

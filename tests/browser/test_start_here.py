@@ -78,11 +78,11 @@ def test_a_word_is_found_in_its_batch_wherever_that_is(lab):
         "key": -1,
     }
     assert lab.lab.locator("[data-shown] .mlab-chip[data-here]").text_content() == "ate"
-    status(lab).to_have_text("sentence 1, position 2 ate: id 3")
+    status(lab).to_have_text("sentence 1, position 2 ate: id 3, is_word 1")
     lab.cell("ids", 1, 3).hover()
-    status(lab).to_have_text("sentence 3, position 3 fish: id 4")
+    status(lab).to_have_text("sentence 3, position 3 fish: id 4, is_word 1")
     lab.cell("is_word2", 0, 4).hover()
-    status(lab).to_have_text("sentence 2, position 4 pie: is_word 1")
+    status(lab).to_have_text("sentence 2, position 4 pie: id 5, is_word 1")
     assert lab.lab.evaluate(labs.LIT)["panels"]["ids"] == [[], []]
     assert lab.lab.locator(".mlab-chip[data-here]").text_content() == "pie"
 
