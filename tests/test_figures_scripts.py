@@ -65,7 +65,8 @@ def test_no_value_in_the_pictures_stands_near_a_rounding_edge(pictures):
     for drawing in pictures:
         for one in drawing.panels:
             values = one.values.double()
-            values = values[values.isfinite()]
+            typed = ((values * 10_000).round() / 10_000).to(one.values.dtype).double()
+            values = values[values.isfinite() & (values != typed)]  # what a script has typed in doesn't differ
             hundredths = (values * 100 - 0.5).numpy()
             assert np.abs(hundredths - hundredths.round()).min(initial=1) > 1e-4, f"{one.name}: another seed is needed"
             if one.scale == "plain":

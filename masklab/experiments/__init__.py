@@ -7,7 +7,6 @@ from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
     "padding": ("read_state", "tag_loss_mask"),
-    "accumulation": ("denominators",),
     "masked_lm": ("share", "replacement"),
     "weighting": ("annotator_noise", "curriculum"),
     "packing": ("documents",),

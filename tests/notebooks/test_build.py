@@ -265,7 +265,7 @@ def test_a_cell_that_fails_is_named(course):
 
 def test_an_unknown_name_is_told_which_there_are(capsys):
     assert build.main(["99"]) == 1
-    assert "No source's name starts with 99. The sources are: 00_start_here, 05_" in capsys.readouterr().err
+    assert "No source's name starts with 99. The sources are: 00_start_here, 01_" in capsys.readouterr().err
 
 
 def test_the_start_page_is_built_last():

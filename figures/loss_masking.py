@@ -1,0 +1,128 @@
+"""The pictures of lesson 01: where a loss mask acts, what is counted, and how much each word weighs.
+
+    python figures/loss_masking.py [folder]
+
+writes the SVG files (beside this script, when no folder is named), and prints for
+each the alt text to use in Markdown. The same data gives the same bytes.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from masklab.figures.diagrams import Arrow, Box, Diagram, Note
+from masklab.figures.drawings import Drawing, write
+from masklab.losses import reduce
+from masklab.panels import Panel
+from masklab.text import word_positions
+
+LENGTHS = torch.tensor([3, 5, 4])
+LOSSES = torch.tensor(
+    [
+        [0.5135, 0.5513, 0.9017, 0.4005, 0.0784],
+        [0.4215, 0.5581, 0.8376, 0.8771, 0.9324],
+        [0.2851, 0.7234, 0.5639, 0.6350, 0.9162],
+    ]
+)
+STEP, LEFT = 84, 110  # from one position to the next, and where the first one is
+
+
+def drawings() -> list[Drawing | Diagram]:
+    """The lesson's pictures, in its order."""
+    return [idea(), counted(), weights()]
+
+
+def idea() -> Diagram:
+    """The mask acts after the model: on the losses, and on what goes back."""
+    words = ("The", "cat", "ate", "[PAD]", "[PAD]")
+    places = [LEFT + STEP * i for i in range(5)]
+    parts: list[Box | Arrow | Note] = []
+    for i, (x, word, loss) in enumerate(zip(places, words, LOSSES[0].tolist(), strict=True)):
+        parts += [
+            Box(x=x, y=250, text=word),
+            Arrow(start=(x, 237), end=(x, 204), style="says"),
+            Arrow(start=(x, 178), end=(x, 145), style="says"),
+            Box(x=x, y=131, text=f"{loss:.2f}" if i < 3 else "✗", style="made" if i < 3 else "given"),
+        ]
+        if i < 3:
+            parts += [Arrow(start=(x, 118), end=(LEFT + STEP, 66), style="reads")]
+    parts += [
+        Box(x=LEFT + 2 * STEP, y=191, width=5 * STEP - 10, text="any model", style="part"),
+        Box(x=LEFT + STEP, y=53, width=150, text="sum ÷ 3 = 0.66", style="made"),
+        Note(x=LEFT + STEP, y=20, text="one number, to be made smaller", centred=True),
+        Note(x=LEFT + 3.5 * STEP, y=96, text="masked: not part of the sum,", centred=True),
+        Note(x=LEFT + 3.5 * STEP, y=112, text="and nothing comes back", centred=True),
+        Note(x=LEFT + 4.6 * STEP, y=131, text="a loss at each position"),
+        Note(x=LEFT + 4.6 * STEP, y=250, text="a padded sentence"),
+    ]
+    return Diagram(
+        name="idea",
+        title="Where a loss mask acts",
+        point="The words “The cat ate” and two pads go into a box, any model. Above it there is a loss at each of the "
+        "five positions: 0.51, 0.55 and 0.90 at the words, and crossed out at the pads. Lines lead from the three "
+        "losses of words to one number, their sum divided by three. No line leads there from the pads, and nothing "
+        "comes back to them.",
+        size=(690, 272),
+        parts=parts,
+    )
+
+
+def counted() -> Drawing:
+    """Losses × mask = what is counted."""
+    is_word = word_positions(LENGTHS, total=5)
+    kept = LOSSES.masked_fill(~is_word, 0.0)
+    return Drawing(
+        name="counted",
+        title="The masked losses of a batch",
+        point="Of 15 losses 12 are counted. Their sum is 7.80, and divided by 12 that is 0.65.",
+        panels=[
+            batch_panel("losses", "loss", LOSSES, "One loss for each position, the padding's included."),
+            batch_panel("mask", "mask", is_word.int(), "1 where a position counts.", sign="×"),
+            batch_panel("counted", "loss", kept, "0 at the padding. The sum, 7.80, divided by 12 is 0.65.", sign="="),
+        ],
+    )  # fmt: skip
+
+
+def batch_panel(name: str, kind: str, values: Tensor, meaning: str, sign: str = "") -> Panel:
+    """One number for each position of the three sentences."""
+    return Panel(
+        name=name, kind=kind, values=values, rows=["1", "2", "3"], columns=["1", "2", "3", "4", "5"], title=name,
+        meaning=meaning, axes=("sentence", "position"), sign=sign, limit=1.0,
+    )  # fmt: skip
+
+
+def weights() -> Drawing:
+    """The gradient of the one number with respect to each loss, for lengths 6 and 2."""
+    titles = {"token": "by token", "sequence": "by sentence", "position": "by position"}
+    meanings = {
+        "token": "Each of the eight words weighs 0.125.",
+        "sequence": "Each sentence weighs one half: 0.083 for each of six words, 0.25 for each of two.",
+        "position": "Each word weighs 0.083, and what the four pads would weigh is lost.",
+    }
+    return Drawing(
+        name="weights",
+        title="How much each word weighs",
+        point="Two sentences, of 6 and 2 words, under three denominators.",
+        panels=[
+            Panel(
+                name=per, kind="gradient", values=gradient(per), rows=["6 words", "2 words"],
+                columns=[str(i + 1) for i in range(6)], title=title, meaning=meanings[per],
+                axes=("sentence", "position"), blocked=~word_positions(torch.tensor([6, 2]), total=6), limit=0.25,
+            )
+            for per, title in titles.items()
+        ],
+    )  # fmt: skip
+
+
+def gradient(per: str) -> Tensor:
+    """How much each loss weighs in the one number: (2, 6)."""
+    is_word = word_positions(torch.tensor([6, 2]), total=6)
+    losses = torch.ones(2, 6, requires_grad=True)
+    return torch.autograd.grad(reduce(losses, is_word, per=per), losses)[0]
+
+
+if __name__ == "__main__":
+    here = Path(__file__)
+    write(drawings(), Path(sys.argv[1]) if len(sys.argv) > 1 else here.parent, module=here.stem)
