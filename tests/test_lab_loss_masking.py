@@ -171,12 +171,12 @@ def test_only_one_count_gives_the_whole_batch_for_any_parts(micro, right):
 def test_the_chips_say_which_micro_batch_a_sentence_is_in():
     notes = [one.note for one in lesson.draw(state(micro=2)).sentences]
     assert [note.rpartition(" · ")[2] for note in notes] == ["micro-batch 1", "micro-batch 1", "micro-batch 2"]
-    assert drawn(micro=2)["numbers"].columns == ["whole batch", "micro 1", "micro 2", "accumulated"]
+    assert drawn(micro=2)["numbers"].columns == ["whole batch", "1 of 2", "2 of 2", "accumulated"]
     assert lesson.draw(state()).sentences[0].note == "3 of 5 are words"
 
 
 def test_there_are_no_more_micro_batches_than_sentences():
-    assert drawn(sentences=("The cat", "The"), micro=3)["numbers"].columns[-2] == "micro 2"
+    assert drawn(sentences=("The cat", "The"), micro=3)["numbers"].columns[-2] == "2 of 2"
     assert drawn(sentences=("The cat",), micro=3)["numbers"].columns == ["whole batch"]
 
 
