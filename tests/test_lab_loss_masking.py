@@ -18,7 +18,6 @@ PLAIN = {  # as one writes them by hand
     "count": lambda losses, mask, count: losses[mask].sum() / count,
 }
 ALL = tuple((row, place) for row, length in enumerate((3, 5, 4)) for place in range(length))  # the words' cells
-SIX_AND_TWO = ("The hungry cat ate fish pie", "Dogs bark")
 
 
 def state(**changes) -> lesson.State:
@@ -144,7 +143,7 @@ def test_losses_of_1_give_the_same_loss_by_two_denominators_and_other_gradients(
 
 
 def test_of_6_and_2_words_each_weighs_125_by_token_and_083_or_250_by_sentence():
-    changes = {"sentences": SIX_AND_TWO, "losses": "ones"}
+    changes = lesson.State.presets["6 and 2 words"]
     by_token, by_sentence = (values("gradient", by=by, **changes) for by in ("token", "sentence"))
     torch.testing.assert_close(by_token, torch.tensor([[0.125] * 6, [0.125] * 2 + [0.0] * 4]))
     torch.testing.assert_close(by_sentence, torch.tensor([[1 / 12] * 6, [0.25] * 2 + [0.0] * 4]))

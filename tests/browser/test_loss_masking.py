@@ -59,6 +59,17 @@ def test_the_same_loss_and_another_gradient(lab):
     lab.picture("same-loss")
 
 
+def test_how_much_a_word_of_6_and_a_word_of_2_weighs(lab):
+    preset = lab.module.State.presets["6 and 2 words"]
+    lab.lab.get_by_role("button", name="6 and 2 words").click()
+    lab.shows(**preset)
+    assert [row[0] for row in lab.rows("gradient")] == ["0.125", "0.125"]
+    lab.pick("Divide by", "sentence")
+    lab.shows(**preset, by="sentence")
+    assert [row[0] for row in lab.rows("gradient")] == ["0.083", "0.250"]
+    lab.picture("six-and-two")
+
+
 def test_micro_batches_accumulate_to_the_whole_batch_by_one_count_only(lab):
     lab.pick("Micro-batches", "2")
     for by in loss_masking.BY:
