@@ -86,13 +86,14 @@ class Panel:
 
     Shapes: ``values`` (rows, columns), any number type; ``blocked`` bool and ``marks``
     uint8 (see SIGNS) of the same shape; ``rows``, ``columns``, ``row_pads``,
-    ``column_pads`` and ``row_notes`` one entry a row or column.
+    ``column_pads``, ``row_notes`` and ``places`` one entry a row or column, or none.
     ``axes`` names the two axes as a person reads them ("query", "key", "position", "feature", "sentence");
     ``links`` says what is highlighted together (as ``axes`` says, by default).
     ``sign`` stands between the panel before and this one. ``say`` is this panel's part of the spoken line;
     ``{}`` is the value. ``edits`` says what a learner may change in the cells.
     ``limit`` fixes the upper end of the scale, where it isn't always 1. ``start`` says where the first row and column
-    are among all that is linked: a query whose past is in a cache has ``(5, 0)``. ``current`` is the row
+    are among all that is linked: a query whose past is in a cache has ``(5, 0)``. ``places`` says the same of each
+    row, where they don't follow one another: the sentences of one of several batches. ``current`` is the row
     that the picture is about. Panels shown together need different names.
     A ``small`` panel has narrow cells, and to the eye no words beside them: for one beside others of the same words.
     Bars, of kind "probability", are one column with at most MOST_BARS rows; RIGHT marks the right answer.
@@ -119,6 +120,7 @@ class Panel:
     edits: Edit | None = None
     limit: float | None = None
     start: tuple[int, int] = (0, 0)
+    places: Sequence[int] = ()
     current: int | None = None
     small: bool = False
 
@@ -128,8 +130,8 @@ class Panel:
         shape = (len(self.rows), len(self.columns))
         for part in ("values", "blocked", "marks"):
             self._check_tensor(part, getattr(self, part), shape)
-        for part, count in (("row_pads", shape[0]), ("row_notes", shape[0]), ("column_pads", shape[1])):
-            _check_count(f"{part} of panel {self.name!r}", getattr(self, part), count)
+        for part in ("row_pads", "row_notes", "places", "column_pads"):
+            _check_count(f"{part} of panel {self.name!r}", getattr(self, part), shape[part == "column_pads"])
         if self.scale == "bars" and (shape[1] != 1 or shape[0] > MOST_BARS):
             raise ValueError(
                 f"bars must be one column of at most {MOST_BARS} rows, got {shape} in panel {self.name!r}."

@@ -113,9 +113,9 @@ def make_batch(sentences: Sequence[str], *, side: str = "right") -> Batch:
 
 
 def batch_of_words(
-    rows: Sequence[Sequence[str]], *, side: str = "right", to_id: Callable[[str], int] = word_id
+    rows: Sequence[Sequence[str]], *, side: str = "right", to_id: Callable[[str], int] = word_id, at_least: int = 0
 ) -> Batch:
-    """Turn rows of words into one padded batch; ``to_id`` says which id a word has.
+    """Turn rows of words into one padded batch of ``at_least`` so many positions; ``to_id`` says which id a word has.
 
     Shapes and errors: as for `make_batch`.
 
@@ -124,7 +124,7 @@ def batch_of_words(
             [0, 3]])
     """
     rows = [validate.list_of("words", "each row", row, fix="tokenize(text)") for row in rows]
-    total = max(map(len, rows), default=0)
+    total = max(at_least, *map(len, rows), 0)
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
     is_word = word_positions(lengths, total=total, side=side)
     ids = torch.full((len(rows), total), PAD_ID, dtype=torch.int64)

@@ -9,7 +9,7 @@ from torch import Tensor
 from masklab import corpus
 from masklab.corpus import TOPICS, VOCABULARY, LabelledBatch
 from masklab.models import GPT, Classifier
-from masklab.text import Batch
+from masklab.text import PAD_ID, Batch
 from masklab.training import draws, rows, train
 
 LR = 0.01  # of Adam, for all but the classifier: so large that 150 steps are enough for a model this small
@@ -93,10 +93,13 @@ def tiny_classifier(seed: int, *, bidirectional: bool = False, read: str = "pack
     return Classifier(len(VOCABULARY), len(TOPICS), dim=dim, bidirectional=bidirectional, read=read, seed=seed)
 
 
-def fit_classifier(model: Classifier, *, seed: int, steps: int = 500, progress: bool = False) -> list[float]:
+def fit_classifier(
+    model: Classifier, *, seed: int, steps: int = 500, more_pads: int = 0, progress: bool = False
+) -> list[float]:
     """Train on batches of `topics`, the same for every variant of a seed; return the curve of the loss.
 
-    500 steps take a second or two. ``progress`` shows a bar under the cell of a notebook.
+    500 steps take a second or two. ``more_pads`` follow each sentence. ``progress`` shows a bar under the cell of a
+    notebook.
 
     >>> len(fit_classifier(tiny_classifier(0), seed=0, steps=20))
     2
@@ -106,6 +109,7 @@ def fit_classifier(model: Classifier, *, seed: int, steps: int = 500, progress: 
 
     def loss_of(step: int) -> Tensor:
         batch = rows(known, chosen(step))
-        return F.cross_entropy(model(batch.ids, batch.lengths), batch.topics)
+        ids = F.pad(batch.ids, (0, more_pads), value=PAD_ID)
+        return F.cross_entropy(model(ids, batch.lengths), batch.topics)
 
     return train(model, loss_of, steps=steps, lr=CLASSIFIER_LR, progress=progress)

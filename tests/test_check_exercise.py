@@ -73,6 +73,26 @@ def test_a_number_and_its_gradient_are_judged_together(answer):
     assert mean_loss(answer).state == "right"
 
 
+def fails_on_the_last(function):
+    """The same function, but that it raises an error for the last case of `mean_loss`."""
+
+    def answer(logits, labels):
+        return 1 / 0 if torch.equal(logits, mean_loss.cases[-1][0]) else function(logits, labels)
+
+    return answer
+
+
+def test_a_known_fault_is_named_even_if_the_function_fails_later():
+    verdict = mean_loss(fails_on_the_last(mean_loss.wrong[0].gives))
+    assert verdict.misconception == "pads counted"
+
+
+@pytest.mark.parametrize("answer", [F.cross_entropy, lambda x, y: F.cross_entropy(x, y) * 2])
+def test_what_is_right_or_unknown_before_the_function_fails_is_told_about_the_error(answer):
+    verdict = mean_loss(fails_on_the_last(answer))
+    assert verdict.misconception == "" and "raised ZeroDivisionError" in verdict.message
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -263,6 +263,19 @@ def test_the_page_gets_every_control_with_all_it_needs():
     json.dumps(lab().controls)
 
 
+def test_a_preset_is_a_button_beside_reset():
+    @dataclass(frozen=True, kw_only=True)
+    class Other(State):
+        presets = {"Two layers": {"layers": 2, "painted": ((0, 1),)}}
+
+    reset, preset, *others = Lab(draw, state=Other(), label="a lab").controls
+    assert reset["name"] == "reset" and others[0]["name"] == "side"
+    assert preset == {
+        "type": "button", "name": "two layers", "label": "Two layers", "sets": {"layers": 2, "painted": [[0, 1]]},
+    }  # fmt: skip
+    assert lab().controls[1]["name"] == "side" and "presets" not in State().raw()
+
+
 def test_a_states_own_controls_come_before_those_it_shares():
     @dataclass(frozen=True, kw_only=True)
     class More(State):
@@ -385,6 +398,15 @@ def test_reset_goes_back_to_the_state_that_a_lab_began_with(module):
 def test_a_lab_looks_the_same_each_time_and_begins_with_no_problem(module):
     assert module.lab().picture["problem"] == ""
     assert repr(module.lab()) == repr(module.lab())
+
+
+@each_lab
+def test_every_preset_can_be_drawn(module):
+    one = module.lab()
+    for sets in module.State.presets.values():
+        assert sets.keys() <= one.state.keys()
+        one.state = one.state | sets
+        assert one.picture["problem"] == "" and one.picture["panels"]
 
 
 @each_lab

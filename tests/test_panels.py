@@ -70,6 +70,7 @@ def test_small_panels_have_a_text_twin(shape):
         ({"values": torch.zeros(2, 3)}, r"must be \(2, 2\), as its labels say, got \(2, 3\)"),
         ({"blocked": torch.zeros(1, 2, dtype=torch.bool)}, "blocked of panel 'weights'"),
         ({"row_notes": ["1"]}, "must have 2 entries, got 1"),
+        ({"places": [4]}, "places of panel 'weights' must have 2 entries, got 1"),
         ({"column_pads": [True]}, "must have 2 entries, got 1"),
         ({"kind": "probability"}, r"bars must be one column of at most 64 rows, got \(2, 2\) in panel 'weights'"),
         ({"limit": -1.0}, r"limit of panel 'weights' must be a positive number, got -1.0"),

@@ -17,6 +17,13 @@ def test_the_source_batch():
     assert (batch.lengths - 1).tolist() == [2, 4, 3]  # the last word's index, as the source counts it
 
 
+def test_a_batch_can_be_wider_than_its_longest_row():
+    rows = [["The", "cat"], []]
+    assert batch_of_words(rows, at_least=3, side="left").ids.tolist() == [[0, 1, 2], [0, 0, 0]]
+    assert batch_of_words(rows, at_least=1).ids.tolist() == [[1, 2], [0, 0]]
+    assert batch_of_words([], at_least=3).ids.shape == (0, 3)
+
+
 @given(st.lists(hostile, max_size=5), sides)
 def test_any_text_becomes_a_batch(sentences, side):
     batch = make_batch(sentences, side=side)

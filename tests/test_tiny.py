@@ -79,6 +79,19 @@ def test_a_classifier_of_a_seed_is_always_the_same():
     assert torch.equal(trained(0), trained(0)) and not torch.equal(trained(0), trained(1))
 
 
+def test_more_pads_in_training_follow_each_sentence():
+    seen = []
+
+    class Spy(torch.nn.Linear):
+        def forward(self, ids, lengths):
+            seen.append(ids)
+            return super().forward(lengths[:, None].float())
+
+    for more_pads in (0, 3):
+        tiny.fit_classifier(Spy(1, 4), seed=0, steps=1, more_pads=more_pads)
+    assert torch.equal(F.pad(seen[0], (0, 3)), seen[1])
+
+
 def test_no_sentence_with_a_topic_is_both_trained_and_held_out():
     known, new = tiny.topics()
     assert not {one[:k] for one, k in zip(known.tokens, known.lengths.tolist(), strict=True)} & {

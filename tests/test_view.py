@@ -83,6 +83,11 @@ def test_what_may_be_edited_and_what_is_linked_goes_with_the_panel_and_the_sente
     assert (plain["start"], plain["current"]) == ([0, 0], None)
     cached = serialize(one_panel([[1.0]], start=(5, 0), current=0), serial=1)["panels"][0]
     assert (cached["start"], cached["current"]) == ([5, 0], 0)
+    sorted_rows = one_panel([[1.0], [2.0]], places=(4, 0))
+    assert [serialize(one, serial=1)["panels"][0]["places"] for one in (sorted_rows, one_panel([[1.0]]))] == [
+        [4, 0],
+        [],
+    ]
 
 
 def test_a_legend_goes_only_where_no_number_is_written():

@@ -123,9 +123,11 @@ def _type(answer, what: str) -> str:
     ways_out = {
         "tuple": "return only the tensor that is asked for.",
         "list": "torch.tensor or torch.stack turns it into a tensor.",
+        "PackedSequence": "pad_packed_sequence turns it into one.",
         "ndarray": "stay in torch, or wrap it in torch.from_numpy.",
     }
-    way_out = ways_out.get("tuple" if isinstance(answer, tuple) else type(answer).__name__)
+    kind = type(answer).__name__
+    way_out = ways_out.get("tuple" if isinstance(answer, tuple) and kind not in ways_out else kind)
     return f"{what} must be a tensor, got {_name(answer)}{': ' + way_out if way_out else '.'}"
 
 
@@ -175,7 +177,7 @@ def _name(thing) -> str:
     """What a thing is, in a sentence: "a list", "None"."""
     if thing is None:
         return "None"
-    if isinstance(thing, tuple):
+    if isinstance(thing, tuple) and type(thing).__name__ != "PackedSequence":
         return f"a tuple of {len(thing)}"
     names = {"ndarray": "numpy array", "str": "string", "function": "function (did you forget to call it?)"}
     name = tidy(names.get(type(thing).__name__, type(thing).__name__), length=40)

@@ -154,3 +154,19 @@ def masks_with_empty_rows(count: int) -> list[Tensor]:
         has_keys = torch.rand(batch, 1, length, 1, generator=g) < 0.7
         found.append(has_keys & (torch.rand(batch, 1, length, length, generator=g) < 0.5))
     return found
+
+
+def states_and_words(count: int, *, pads: float = 8.0) -> list[tuple[Tensor, Tensor]]:
+    """Random states of padded batches, 4 features each; those of the padding are ``pads`` times as large, or NaN.
+
+    Shapes: (batch, length, 4) floats and (batch, length) bool, True = a word.
+
+    >>> [(states, is_word)] = states_and_words(1, pads=float("nan"))
+    >>> torch.equal(states.isfinite().all(dim=-1), is_word)
+    True
+    """
+    g, found = generator(), []
+    for is_word in padded_batches(count):
+        states = torch.randn(*is_word.shape, 4, generator=g)
+        found.append((torch.where(is_word[:, :, None], states, pads * states), is_word))
+    return found

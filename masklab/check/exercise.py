@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -87,10 +87,22 @@ class Exercise:
 
     def _answers(self, run: Run) -> list:
         """What the function gives, case by case; a Complaint when it fails."""
+        answers: list = []
         try:
-            return [self._answer(run, case) for case in self.cases]
+            for case in self.cases:
+                answers.append(self._answer(run, case))
         except Complaint as found:
-            raise found if found.name else self._unnamed(run, found.says) from None
+            raise found if found.name else self._known(answers) or self._unnamed(run, found.says) from None
+        return answers
+
+    def _known(self, answers: list) -> Complaint | None:
+        """A misconception that explains what the function gave for the first cases, before it failed."""
+        first = replace(self, cases=self.cases[: len(answers)])
+        rights = [settled(self.definition(*case)) for case in first._copies()]
+        if all(map(self._same, answers, rights)):
+            return None
+        known = first._misconception(answers, rights)
+        return Complaint(known.says, name=known.name) if known else None
 
     def _answer(self, function: Callable, case: tuple):
         """What a function gives for fresh copies of one case."""

@@ -221,3 +221,82 @@ def with_itself(mask: Tensor) -> Tensor:
             if not any(row.tolist()):
                 row[query] = True
     return opened
+
+
+def last_words(is_word: Tensor) -> Tensor:
+    """Where each sentence's last word is; −1 for a sentence without words.
+
+    Shapes: ``is_word`` (batch, length) bool → (batch,) int64.
+
+    >>> last_words(torch.tensor([[True, True, False], [False, False, False]]))
+    tensor([ 1, -1])
+    """
+    found = [[position for position, word in enumerate(sentence) if word] for sentence in is_word.tolist()]
+    return torch.tensor([positions[-1] if positions else -1 for positions in found])
+
+
+def states_at_last_words(states: Tensor, is_word: Tensor) -> Tensor:
+    """Each sentence's state at its last word.
+
+    Shapes: ``states`` (batch, length, features), ``is_word`` (batch, length) bool → (batch, features).
+
+    >>> states_at_last_words(torch.tensor([[[1.0], [2.0], [3.0]]]), torch.tensor([[True, True, False]]))
+    tensor([[2.]])
+    """
+    return torch.stack([states[i, last] for i, last in enumerate(last_words(is_word).tolist())])
+
+
+def read_alone(gru: nn.GRU, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """What a GRU gives for each sentence by itself, without padding: its outputs, zeros after them, and its last state.
+
+    With two directions the last layer's two final states stand side by side.
+
+    Shapes: ``x`` (batch, length, width), ``lengths`` (batch,) → (batch, length, H) and (batch, H).
+
+    >>> out, last = read_alone(nn.GRU(2, 3, batch_first=True), torch.ones(1, 4, 2), torch.tensor([2]))
+    >>> out.shape, out[0, 2:].any().item(), torch.equal(out[:, 1], last)
+    (torch.Size([1, 4, 3]), False, True)
+    """
+    directions = 2 if gru.bidirectional else 1
+    out = torch.zeros(*x.shape[:2], directions * gru.hidden_size)
+    last = []
+    for i, n in enumerate(lengths.tolist()):
+        words, final = gru(x[i : i + 1, :n])
+        out[i, :n] = words[0].detach()
+        last.append(torch.cat([state[0].detach() for state in final[-directions:]]))
+    return out, torch.stack(last)
+
+
+def word_losses(logits: Tensor, tags: Tensor, is_word: Tensor) -> Tensor:
+    """The cross-entropy at each word, word by word; 0 at the padding.
+
+    Shapes: ``logits`` (batch, length, tags), ``tags`` int64 and ``is_word`` bool (batch, length) → (batch, length).
+
+    >>> word_losses(torch.zeros(1, 2, 4), torch.tensor([[3, 99]]), torch.tensor([[True, False]]))  # log(4) = 1.3863
+    tensor([[1.3863, 0.0000]])
+    """
+    losses = torch.zeros(is_word.shape)
+    for i, sentence in enumerate(is_word.tolist()):
+        for t, word in enumerate(sentence):
+            if word:
+                scores = logits[i, t].tolist()
+                losses[i, t] = math.log(sum(map(math.exp, scores))) - scores[tags[i, t]]
+    return losses
+
+
+def word_means(states: Tensor, is_word: Tensor) -> Tensor:
+    """The mean of each sentence's states over its words; zeros for a sentence without words.
+
+    Shapes: ``states`` (batch, length, features), ``is_word`` (batch, length) bool → (batch, features).
+
+    >>> word_means(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([[True, True, False]]))
+    tensor([[2.]])
+    """
+    means = torch.zeros(states.shape[0], states.shape[2])
+    for i, sentence in enumerate(is_word.tolist()):
+        count = 0
+        for t, word in enumerate(sentence):
+            if word:
+                means[i], count = means[i] + states[i, t], count + 1
+        means[i] = means[i] / max(count, 1)
+    return means

@@ -20,6 +20,13 @@ HINTS = (  # a part of an error's message, and what helps
     (r"must match the (existing )?size|not broadcastable",
      "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
     (r"index out of range in self", "An embedding of V ids knows 0 to V − 1: is one of yours larger?"),
+    (r"argmax\(\): does not support bool", "argmax wants numbers: .int() makes 1 and 0 of True and False."),
+    (r"Target -?\d+ is out of bounds",
+     "A label must be a class, from 0 on, or −100, which is left out. At the padding there may be any number."),
+    (r"Expected target size", "cross_entropy wants the classes on axis 1: try logits.transpose(1, 2)."),
+    (r"Expected `len\(lengths\)`", "If the batch is the first axis, say batch_first=True."),
+    (r"tuple indices must be integers|'tuple' object has no attribute",
+     "A GRU returns two things, out and h_n; pad_packed_sequence turns a PackedSequence into a tensor (and lengths)."),
     (r"argument 'src_key_padding_mask'", "In nn.MultiheadAttention it is key_padding_mask."),
     (r"Expected key_padded_mask", "A layer with batch_first=True takes x as (batch, L, D): nothing to transpose."),
     (r"D attn_mask is", "attn_mask is (L, L) for all sentences, or (batch · heads, L, L) with layer.num_heads heads; "

@@ -6,7 +6,6 @@ from masklab import validate
 from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
-    "padding": ("read_state", "tag_loss_mask"),
     "masked_lm": ("share", "replacement"),
     "weighting": ("annotator_noise", "curriculum"),
     "packing": ("documents",),
@@ -20,7 +19,7 @@ def run(name: str, **options) -> Result:
     Raises ValueError for a name that is not in ``NAMES``.
 
     >>> NAMES[0]
-    'padding.read_state'
+    'masked_lm.share'
     """
     validate.one_of(NAMES, name=name)
     module, function = name.split(".")

@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from masklab.figures.letters import GREY, INK, write
+from masklab.figures.paint import WASH
 from masklab.figures.sheet import save, sheet
 from masklab.panels import Panel
 
 HEIGHT = 24  # of a box
-# A box is "given", "made" (the model's own words) or "part" (of a model); an arrow "reads", "says" or is a "leak".
-FACES = {"given": "#ffffff", "made": "#dbe7f5", "part": "#e3e9f0"}
+# A box is "given", "made" (the model's own words), "part" (of a model) or a "pad", which is grey and dashed;
+# an arrow "reads", "says" or is a "leak".
+FACES = {"given": "#ffffff", "made": "#dbe7f5", "part": "#e3e9f0", "pad": WASH}
 ARROWS: dict[str, dict[str, Any]] = {
     "reads": {"color": "#8b93a0", "linewidth": 0.9, "arrowstyle": "-"},
     "says": {"color": INK, "linewidth": 1.1, "arrowstyle": "-|>", "mutation_scale": 9},
@@ -37,9 +39,11 @@ class Box:
         """Draw it above all arrows; what a model made has bold letters, too."""
         corner, shape = (self.x - self.width / 2 + 3, self.y - HEIGHT / 2 + 3), "round,pad=3,rounding_size=4"
         look: dict[str, Any] = {"facecolor": FACES[self.style], "edgecolor": "#9aa0a8", "linewidth": 1.0, "zorder": 2}
+        look |= {"linestyle": "--"} if self.style == "pad" else {}
         axes.add_artist(FancyBboxPatch(corner, self.width - 6, HEIGHT - 6, boxstyle=shape, **look))
         font = "bold" if self.style == "made" else "regular"
-        write(axes, self.x, self.y, self.text, size=11, font=font, ha="center")
+        colour = GREY if self.style == "pad" else INK
+        write(axes, self.x, self.y, self.text, size=11, font=font, colour=colour, ha="center")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -245,8 +245,12 @@ def control(default: Any, how: Control) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Everything that a lab's picture depends on. Raises BadInput for a value that its control doesn't take."""
+    """Everything that a lab's picture depends on. Raises BadInput for a value that its control doesn't take.
 
+    ``presets`` are buttons by their labels: what of the state each one sets.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     text: bool = control(False, Toggle(label="Show as text", more=True))
 
     def __post_init__(self):
@@ -308,10 +312,14 @@ def controls_of(kind: type[State]) -> dict[str, Control]:
 
 
 def specs(state: State) -> list[dict[str, Any]]:
-    """What the page needs to know of all controls: Reset first, which goes back to this state.
+    """What the page needs to know of all controls: Reset first, which goes back to this state, then the presets.
 
     >>> [(spec["name"], spec["type"]) for spec in specs(State())]
     [('reset', 'button'), ('text', 'toggle')]
     """
-    reset = {"type": "button", "name": "reset", "label": "Reset", "sets": state.raw()}
-    return [reset, *(how.spec(name) for name, how in controls_of(type(state)).items() if how.type)]
+    buttons = {"Reset": state.raw(), **state.presets}
+    sent = [
+        {"type": "button", "name": label.lower(), "label": label, "sets": {key: plain(sets[key]) for key in sets}}
+        for label, sets in buttons.items()
+    ]
+    return [*sent, *(how.spec(name) for name, how in controls_of(type(state)).items() if how.type)]

@@ -171,6 +171,7 @@ def _panel(panel: Panel, offset: int) -> dict:
         "axes": list(panel.axes),
         "links": list(panel.links or panel.axes),
         "start": list(panel.start),
+        "places": list(panel.places),
         "current": panel.current,
         "sign": panel.sign,
         "say": panel.say,

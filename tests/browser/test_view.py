@@ -330,6 +330,36 @@ def test_axes_are_what_is_said_and_links_are_what_is_highlighted(page):
     assert status(page) == "sentence r1, position 3: value 0.00"
 
 
+def test_rows_that_do_not_follow_one_another_are_found_by_their_places(page):
+    """Of three sentences, the batch of the longer two; the other batch has no place for them, and no column either."""
+    axes = {"axes": ("sentence", "position"), "columns": "01"}
+    panels = [
+        one_panel(torch.zeros(1, 2), name="a", places=(1,), **axes).panels[0],
+        one_panel(torch.zeros(2, 2), name="b", places=(2, 0), **axes).panels[0],
+    ]
+    sentences = [Sentence(tokens=one, pads=[False] * 2) for one in ("pq", "rs", "tu")]
+    open_view(page, Picture(panels=panels, sentences=sentences, shown=2))
+    cell(page, "b", 0, 1, 2).hover()
+    assert (lit_rows(page), lit_columns(page), status(page)) == (
+        [-1, 0],
+        [-1, 1],
+        "sentence r0, position 1 u: value 0.00",
+    )
+    assert page.locator(".mlab-chip[data-here]").all_text_contents() == ["u"]
+    page.locator("[data-shown] .mlab-chip").first.hover()
+    assert (lit_rows(page), lit_columns(page), status(page)) == (
+        [-1, 0],
+        [-1, 0],
+        "sentence r0, position 0 t: value 0.00",
+    )
+    assert page.locator(".mlab-chip:is([data-query], [data-key])").count() == 0  # nobody asks, where there is no query
+    cell(page, "b", 1, 0, 2).click()
+    page.mouse.move(1270, 890)
+    assert status(page) == "sentence r1, position 0 p: value 0.00"
+    cell(page, "a", 0, 0, 2).hover()
+    assert (lit_rows(page), status(page)) == ([0, -1], "sentence r0, position 0 r: value 0.00")
+
+
 def test_words_of_other_cells(page):
     picture = attention_picture()
     open_view(page, picture)

@@ -69,6 +69,10 @@ function placeIn({ rowCount, columnCount }, [r, c]) {
  * @param {PanelData} data */
 export const isPair = (data) => data.links[0] === "query" && data.links[1] === "key";
 
+/** Which of all that is linked a row is.
+ * @param {PanelData} data @param {number} row */
+export const placeOfRow = ({ places, start }, row) => (places.length ? places[row] : start[0] + row);
+
 /** What must agree for the nodes of one panel to be used again for the next.
  * @param {PanelData} data */
 export const formOf = (data) =>

@@ -4,7 +4,7 @@
 
 import { setText } from "./dom.js";
 import { meaningOf } from "./panel.js";
-import { isPair } from "./picture.js";
+import { isPair, placeOfRow } from "./picture.js";
 import { cellWords } from "./words.js";
 
 const SPEAK_MS = 150; // a screen reader hears the words once the selection rests
@@ -20,8 +20,9 @@ export function select(view, how, axes, source = null) {
 }
 
 /** @param {View} view @param {"pointed" | "chosen"} how @param {import("./panel.js").Panel} panel @param {number} i */
-export function selectCell(view, how, { data: { links, start, columnCount, name } }, i) {
-  const [row, column] = [start[0] + Math.floor(i / columnCount), start[1] + (i % columnCount)];
+export function selectCell(view, how, { data }, i) {
+  const { links, start, columnCount, name } = data;
+  const [row, column] = [placeOfRow(data, Math.floor(i / columnCount)), start[1] + (i % columnCount)];
   select(view, how, { [links[0]]: row, [links[1]]: column }, name);
 }
 
@@ -49,13 +50,16 @@ export function showSelection(view, { speak = true } = {}) {
   if (speak) view.speaking = setTimeout(() => setText(view.spoken, words), SPEAK_MS);
 }
 
-/** Where a selection is in one panel; -1 where it is not.
+/** Where a selection is in one panel; -1 where it is not. In another batch than its own it is nowhere.
  * @param {PanelData} data @param {Record<string, number>} axes */
-const placeOf = ({ links, shape, start }, axes) =>
-  links.map((link, k) => {
+function placeOf({ links, shape, start, places }, axes) {
+  const [row, column] = links.map((link, k) => {
     const at = axes[link] - start[k]; // NaN if nothing of this link is selected
     return at >= 0 && at < shape[k] ? at : -1;
   });
+  const place = places.indexOf(axes[links[0]]);
+  return places.length ? [place, place < 0 ? -1 : column] : [row, column];
+}
 
 /* A cell's words come from the panel where it was selected, else from the first of queries and keys. */
 /** @param {View} view */
@@ -90,10 +94,11 @@ export function wordsOfCell(view, { data }, i) {
 function highlightChips(view, axes) {
   for (const chip of view.markedChips) for (const name of ["query", "key", "here"]) delete chip.dataset[name];
   const buttons = view.chipRows[view.shown]?.buttons ?? [];
-  const [query, key] = [buttons[axes.query], buttons[axes.key]];
+  const hasPairs = view.panels.some(({ data }) => ["query", "key"].some((link) => data.links.includes(link)));
+  const [query, key] = hasPairs ? [buttons[axes.query], buttons[axes.key]] : [];
   if (query) query.dataset.query = "Q";
   if (key) key.dataset.key = "K";
-  const here = axes.query === undefined && view.chipRows[axes.sentence ?? view.shown]?.buttons[axes.position];
+  const here = !query && !key && view.chipRows[axes.sentence ?? view.shown]?.buttons[axes.position];
   if (here) here.dataset.here = "true";
   view.markedChips = [query, key, here].filter(Boolean);
 }

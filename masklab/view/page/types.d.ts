@@ -48,6 +48,7 @@ interface PanelData {
   mode: "table" | "canvas" | "bars" | "empty";
   limits: [number, number]; start: [number, number]; shape: [number, number];
   axes: [string, string]; links: [string, string];
+  places: number[];
   current: number | null;
   row_notes: string[]; rows: string[]; columns: string[]; row_words: string[]; column_words: string[];
   edits: Edits | null;

@@ -1,7 +1,7 @@
 /* A cell in words. */
 
 import { number } from "./numbers.js";
-import { isPair } from "./picture.js";
+import { isPair, placeOfRow } from "./picture.js";
 
 /** One cell: "query ate → key [PAD]: blocked, score 0.41 → −∞, weight 0.00".
  * A cell of a query and a key takes its parts from every panel that has it; so does one of a sentence and a position.
@@ -22,12 +22,13 @@ export function cellWords(all, data, row, column, sentences = []) {
 const isGrid = ({ links }) => links[0] === "sentence" && links[1] === "position";
 
 /* Whether two panels have the same cells. */
-const hasSameCells = (one, other) => ["links", "start", "shape"].every((part) => `${one[part]}` === `${other[part]}`);
+const hasSameCells = (one, other) =>
+  ["links", "start", "places", "shape"].every((part) => `${one[part]}` === `${other[part]}`);
 
-/* Where rows are sentences, a column is a position, and its word is that of the sentence. */
+/* Where rows are the sentences above, a column is a position, and its word is that of the sentence. */
 function columnWord(data, row, column, sentences) {
   const word = data.column_words[column];
-  if (data.axes[0] !== "sentence") return word;
+  if (data.links[0] !== "sentence") return word;
   const place = /^\d+$/.test(word) ? word : column + 1;
-  return `${place} ${sentences[row]?.words[column] ?? ""}`.trim();
+  return `${place} ${sentences[placeOfRow(data, row)]?.words[column] ?? ""}`.trim();
 }
