@@ -18,7 +18,6 @@ PLAIN = {  # as one writes them by hand
     "count": lambda losses, mask, count: losses[mask].sum() / count,
 }
 ALL = tuple((row, place) for row, length in enumerate((3, 5, 4)) for place in range(length))  # the words' cells
-SIX_AND_TWO = ("The hungry cat ate fish pie", "Dogs bark")
 
 
 def state(**changes) -> lesson.State:
@@ -144,7 +143,7 @@ def test_losses_of_1_give_the_same_loss_by_two_denominators_and_other_gradients(
 
 
 def test_of_6_and_2_words_each_weighs_125_by_token_and_083_or_250_by_sentence():
-    changes = {"sentences": SIX_AND_TWO, "losses": "ones"}
+    changes = lesson.State.presets["6 and 2 words"]
     by_token, by_sentence = (values("gradient", by=by, **changes) for by in ("token", "sentence"))
     torch.testing.assert_close(by_token, torch.tensor([[0.125] * 6, [0.125] * 2 + [0.0] * 4]))
     torch.testing.assert_close(by_sentence, torch.tensor([[1 / 12] * 6, [0.25] * 2 + [0.0] * 4]))
@@ -171,12 +170,12 @@ def test_only_one_count_gives_the_whole_batch_for_any_parts(micro, right):
 def test_the_chips_say_which_micro_batch_a_sentence_is_in():
     notes = [one.note for one in lesson.draw(state(micro=2)).sentences]
     assert [note.rpartition(" · ")[2] for note in notes] == ["micro-batch 1", "micro-batch 1", "micro-batch 2"]
-    assert drawn(micro=2)["numbers"].columns == ["whole batch", "micro 1", "micro 2", "accumulated"]
+    assert drawn(micro=2)["numbers"].columns == ["whole batch", "1 of 2", "2 of 2", "accumulated"]
     assert lesson.draw(state()).sentences[0].note == "3 of 5 are words"
 
 
 def test_there_are_no_more_micro_batches_than_sentences():
-    assert drawn(sentences=("The cat", "The"), micro=3)["numbers"].columns[-2] == "micro 2"
+    assert drawn(sentences=("The cat", "The"), micro=3)["numbers"].columns[-2] == "2 of 2"
     assert drawn(sentences=("The cat",), micro=3)["numbers"].columns == ["whole batch"]
 
 

@@ -67,7 +67,7 @@ def dividing(by: str, found: Mapping[str, Divided]) -> list[Panel]:
     one = found[by]
     numbers = torch.stack([each.numbers for each in found.values()])
     parts = numbers.shape[1] - 2
-    names = ["whole batch"] + [f"micro {i + 1}" for i in range(parts)] + ["accumulated"] * (parts > 0)
+    names = ["whole batch"] + [f"{i + 1} of {parts}" for i in range(parts)] + ["accumulated"] * (parts > 0)
     made = Panel(
         name="numbers", kind="loss", values=numbers, rows=list(found), columns=names, title="one number", sign="÷",
         axes=("by", "loss of"), say="{}", current=list(found).index(by), limit=1.0,

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 from zlib import crc32
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from masklab.labs.controls import Cells, Choice, Number, Sentences, Slider, Toggle, control, settings
@@ -16,14 +15,15 @@ from masklab.labs.lab import Lab
 from masklab.labs.sentences import SENTENCES, batch_of, chips
 from masklab.losses import reduce
 from masklab.panels import Edit, Panel, Picture, Sentence, number
-from masklab.text import Batch, pad_tokens
+from masklab.text import Batch
 
 LOSSES = (  # the source's, padding included
     (0.5135, 0.5513, 0.9017, 0.4005, 0.0784),
     (0.4215, 0.5581, 0.8376, 0.8771, 0.9324),
     (0.2851, 0.7234, 0.5639, 0.6350, 0.9162),
 )
-GIVEN = {
+SIX_AND_TWO = ("The hungry cat ate fish pie", "Dogs bark")
+GIVEN = {  # by sentence, position and word
     (row, place, token): LOSSES[row][place]
     for row, tokens in enumerate(batch_of(SENTENCES).tokens)
     for place, token in enumerate(tokens)
@@ -34,9 +34,13 @@ GIVEN = {
 class State(GuessState):
     """What can be changed in this lab: the losses, which of them count, and what their sum is divided by."""
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "6 and 2 words": {"sentences": SIX_AND_TWO, "losses": "ones", "set_losses": [], "toggled": [], **NO_GUESS}
+    }
+
     sentences: tuple[str, ...] = control(SENTENCES, Sentences(label="Sentences"))  # a guess is about all of them
     by: str = control("token", Choice(label="Divide by", options={name: name for name in BY}))
-    count: int = control(12, Number(label="Count", low=1, high=9999, help="What the sum is divided by under count."))
+    count: int = control(12, Number(label="The count", low=1, high=9999, help="What count divides by."))
     micro: int = control(
         1,
         Choice(
@@ -74,7 +78,7 @@ def draw(state: State) -> Picture:
     >>> [panel.name for panel in picture.panels], picture.summary
     (['losses', 'mask', 'counted', 'numbers', 'gradient'], 'By token: 7.801 / 12 = 0.650.')
     """
-    batch = padded(batch_of(state.sentences), more=int(state.more))
+    batch = batch_of(state.sentences, more=int(state.more))
     losses, guess = losses_of(batch, state), state.guess(batch.is_word)
     flips = guess_of(state.toggled, mask=batch.is_word, reveal=False).painted
     mask = guess.used if guess else batch.is_word ^ flips
@@ -88,17 +92,6 @@ def draw(state: State) -> Picture:
         shown=min(max(state.shown, 0), len(mask) - 1),
         summary=" ".join(filter(None, told)),
     )
-
-
-def padded(batch: Batch, *, more: int) -> Batch:
-    """A batch with so many more positions of padding on the right.
-
-    >>> padded(batch_of(["The cat", "The"]), more=1).ids
-    tensor([[1, 2, 0],
-            [1, 0, 0]])
-    """
-    tokens = tuple(pad_tokens(row, total=len(row) + more) for row in batch.tokens)
-    return replace(batch, tokens=tokens, ids=F.pad(batch.ids, (0, more)))
 
 
 def losses_of(batch: Batch, state: State) -> Tensor:

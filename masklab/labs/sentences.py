@@ -6,20 +6,23 @@ from torch import Tensor
 
 from masklab.labs.controls import BadInput
 from masklab.panels import Sentence
-from masklab.text import PAD, Batch, make_batch, tokenize
+from masklab.text import PAD, Batch, batch_of_words, tokenize
 
 MAX_TOKENS = 256
 SENTENCES = ("The cat ate", "The cat ate fish pie", "The cat ate fish")
 
 
-def batch_of(sentences: Sequence[str], *, side: str = "right") -> Batch:
-    """The typed sentences as a padded batch; raises BadInput when there is no word, or too many.
+def batch_of(sentences: Sequence[str], *, side: str = "right", more: int = 0) -> Batch:
+    """The typed sentences as a padded batch, with so much ``more`` padding than the longest of them needs.
 
-    >>> batch_of(["The cat", "The"]).ids.tolist()
-    [[1, 2], [1, 0]]
+    Raises BadInput when there is no word, or too many.
+
+    >>> batch_of(["The cat", "The"]).ids.tolist(), batch_of(["The cat", "The"], more=1).ids.tolist()
+    ([[1, 2], [1, 0]], [[1, 2, 0], [1, 0, 0]])
     """
-    check_counts([len(tokenize(sentence)) for sentence in sentences])  # first, since a long text takes its time
-    return make_batch(sentences, side=side)
+    words = [tokenize(sentence) for sentence in sentences]
+    check_counts(list(map(len, words)))  # first, since a long text takes its time
+    return batch_of_words(words, side=side, at_least=max(map(len, words)) + more)
 
 
 def check_counts(counts: Sequence[int], *, most: int = MAX_TOKENS, reader: str = "the lab draws") -> None:

@@ -24,7 +24,8 @@ WAIT_MS = 20_000  # nothing takes so long but on a machine with much else to do
 # What is shown, as `shown_by` describes a Picture. A cell is written as in the text twin.
 READ = """(root) => {
   const all = (node, selector) => [...node.querySelectorAll(selector)];
-  const cell = (td) => td.textContent + (td.dataset.blocked && !td.dataset.nan ? "▨" : "") + (td.dataset.mark ?? "");
+  const flags = ({ blocked, nan, set, mark }) => (blocked && !nan ? "▨" : "") + (set ? "✎" : "") + (mark ?? "");
+  const cell = (td) => td.textContent + flags(td.dataset);
   return {
     chips: all(root, ".mlab-chips").map((row) => all(row, ".mlab-chip").map((chip) => chip.textContent)),
     notes: all(root, ".mlab-sentence-note").map((note) => note.textContent),

@@ -612,6 +612,20 @@ def test_a_box_opens_with_the_number_to_be_replaced_and_escape_leaves_it(page, o
     assert status(page) == "query r1 → key c0: value 0.75"
 
 
+def test_a_number_that_was_set_is_underlined_and_said_until_it_is_taken_back(page):
+    open_numbers(page)
+    painted = "() => document.querySelector('[data-name=one] canvas').toDataURL()"
+    before = page.evaluate(painted)
+    page.evaluate("() => model.set('state', { set: [[0, 1, 0.25], [5, 5, 1]] })")  # the number that it has already
+    expect(cell(page, "one", 0, 1, 2)).to_have_attribute("data-set", "true")
+    assert page.locator("[data-name=one] [data-set]").count() == 1 and page.evaluate(painted) != before
+    assert texts(page, "one") == ["0.50", "0.25", "0.75", "1.00"]
+    cell(page, "one", 0, 1, 2).focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("[data-name=one] [data-set]")).to_have_count(0)
+    assert page.evaluate(painted) == before
+
+
 def test_a_comma_and_a_click_elsewhere_are_fine(page):
     open_numbers(page)
     cell(page, "one", 1, 0, 2).dblclick()

@@ -51,6 +51,7 @@ export function applyEdits(data, state) {
   if (edits?.how === "toggle") for (const i of turnedPlaces(edits.cells, changes, place)) data.blocked[i] ^= 1;
   const numbers = edits?.how === "number" ? changes.filter((cell) => place(cell) >= 0) : [];
   for (const cell of numbers) data.values[place(cell)] = Number(cell[2]);
+  data.isSet = new Set(numbers.map(place));
 }
 
 /** Where a flag is turned: at the places that are in one of two lists of cells, not in both. -1 is no place.

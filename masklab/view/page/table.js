@@ -81,14 +81,16 @@ export class TablePanel extends Panel {
 
   /* All that a cell's look depends on but its text, as one number: its shade, then a bit for each sign. */
   lookOf(i) {
-    const { values, scale, limits, row_pads, columnCount, blocked, marks } = this.data;
+    const { values, scale, limits, row_pads, columnCount, blocked, marks, isSet } = this.data;
     const pad = row_pads[Math.floor(i / columnCount)];
-    const bits = [blocked[i], marks[i] & 1, marks[i] >> 1, Number.isNaN(values[i]), this.changed.has(i), pad];
+    const signs = [blocked[i], marks[i] & 1, marks[i] >> 1, Number.isNaN(values[i])];
+    const bits = [...signs, this.changed.has(i), pad, isSet.has(i)];
     const flags = bits.map((bit, k) => (bit ? 512 << k : 0));
     return flags.reduce((look, flag) => look | flag, shadeOf(values[i], scale, limits));
   }
 
-  /* A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged. */
+  /* A cell: its colour, or a pattern with the number on a plain chip; a frame in a row of padding; a sign if judged;
+   * a line under a number that was set. */
   paintCell(pen, view, i, { x, y, w, h, pad }) {
     const { data, texts, changed } = this;
     const { colours } = view.theme;
@@ -111,6 +113,7 @@ export class TablePanel extends Panel {
     const ink = colour === NO_SHADE ? colours.ink : shades.inks[colour];
     paintText(pen, texts[i], x + w / 2 - (mark ? 6 : 0), y + h / 2 + 0.5, ink);
     if (mark) paintMark(pen, view.theme, mark, x + w, y);
+    if (data.isSet.has(i)) pen.fillStyle = ink, pen.fillRect(x + 6, y + h - 5, w - 12, 2);
   }
 
   /* The table's rows and columns lie exactly over the painted ones. */
@@ -133,11 +136,13 @@ export class TablePanel extends Panel {
     this.syncHeads();
     this.cells.forEach((cell, i) => {
       setText(cell, this.texts[i]);
-      const look = (data.blocked[i] ? 1 : 0) | (data.marks[i] << 1) | (Number.isNaN(data.values[i]) ? 8 : 0);
+      const others = (Number.isNaN(data.values[i]) ? 8 : 0) | (data.isSet.has(i) ? 16 : 0);
+      const look = (data.blocked[i] ? 1 : 0) | (data.marks[i] << 1) | others;
       if (look === (written.looks[i] ?? 0)) return;
       written.looks[i] = look;
       setFlag(cell, "data-blocked", data.blocked[i]);
       setFlag(cell, "data-nan", Number.isNaN(data.values[i]));
+      setFlag(cell, "data-set", data.isSet.has(i));
       data.marks[i] ? (cell.dataset.mark = SIGNS[data.marks[i]]) : delete cell.dataset.mark;
     });
   }

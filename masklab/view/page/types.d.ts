@@ -58,6 +58,7 @@ interface PanelData {
   drawnValues: Float32Array; values: Float32Array;
   drawnBlocked: Uint8Array; blocked: Uint8Array; marks: Uint8Array;
   applied: number[][] | null;
+  isSet: Set<number>; // the cells whose number a learner has set
 }
 
 /** What the style sheet says, for those that paint. */
