@@ -1,5 +1,6 @@
 """An exercise may ask for anything: numbers, tuples, dicts, a gradient, draws from a generator, work on a module."""
 
+import itertools
 import math
 
 import numpy as np
@@ -158,6 +159,32 @@ def test_the_part_that_does_not_fit_is_named(answer, words):
 
 def test_lists_and_generators_that_are_used_up_are_no_edits_but_changed_lists_are():
     assert pairs(lambda ids, g: (ids.sort(), torch.ones(2))).misconception == "edits"
+
+
+def test_what_the_right_answer_leaves_open_is_not_judged():
+    halves = Exercise(
+        name="halves", asks="two numbers that add up to x, and their sum", takes="x", cases=[(4.0,)],
+        definition=lambda x: {"halves": ..., "sum": x},
+    )  # fmt: skip
+    assert halves(lambda x: {"halves": [1.0, x - 1], "sum": x}).state == "right"
+    assert halves(lambda x: {"halves": torch.tensor(math.nan), "sum": x}).state == "right"
+    assert "some cells differ" in halves(lambda x: {"halves": [1.0, x - 1], "sum": 0}).message
+    assert "keys 'halves', 'sum'" in halves(lambda x: {"sum": x}).message
+
+
+def test_what_a_generator_yields_is_a_list():
+    upwards = Exercise(name="upwards", asks="1 to x", takes="x", cases=[(3,)],
+                       definition=lambda x: list(range(1, x + 1)))  # fmt: skip
+
+    def yields(x, *, wrong=0):
+        for i in range(x):
+            yield i + 1 + wrong // i if wrong else i + 1
+
+    assert upwards(yields).state == "right"
+    assert "got a list of 2" in upwards(lambda x: yields(x - 1)).message
+    assert "raised ZeroDivisionError" in upwards(lambda x: yields(x, wrong=1)).message
+    assert "must be a list of 3" in upwards(lambda x: itertools.count()).message  # no generator, but it has no end
+    assert "must be a list of 3" in upwards(lambda x: (i for i in itertools.count())).message
 
 
 def test_a_module_may_be_handed_over_and_numbers_come_back():

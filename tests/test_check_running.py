@@ -13,7 +13,7 @@ from torch import nn
 from masklab.check import running
 from masklab.check.exercise import Exercise
 from masklab.check.reading import borrowed, is_stub, said, tidy
-from masklab.check.running import Complaint, Limit, Run, TooLong
+from masklab.check.running import Complaint, Limit, Run, TooLong, followed_back
 
 double = Exercise(
     name="double",
@@ -388,3 +388,13 @@ def test_borrowed_variables_are_sizes_and_collections_only():
 
     assert borrowed(answer) == ["SIZES", "L"]
     assert borrowed(max) == borrowed(functools.partial(answer)) == []
+
+
+def test_losses_are_followed_back_one_after_the_other():
+    x, y = (torch.ones(2, requires_grad=True) for _ in range(2))
+    linked, (at_x, at_y) = followed_back([x.sum(), 3.0, (x * x).sum()], [x, y])
+    assert linked == [True, False, True]
+    assert torch.equal(at_x, torch.tensor([3.0, 3.0])) and torch.equal(at_y, torch.zeros(2))
+    shared = x * x
+    with pytest.raises(Complaint, match="share a part of their computation"):
+        followed_back([shared.sum(), shared.sum()], [x])

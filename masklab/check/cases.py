@@ -1,5 +1,7 @@
 """Random inputs for the checks: always the same ones, drawn from private generators."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -27,6 +29,21 @@ def lengths_and_total(count: int) -> list[tuple[Tensor, int]]:
     return [(torch.randperm(6, generator=g)[: 2 + i % 3] + 1, 6 + i % 2) for i in range(count)]
 
 
+def ragged(count: int) -> list[tuple[list[list[int]], str]]:
+    """Sentences of different lengths as lists of ids, and the side of the padding; each third time one is empty.
+
+    >>> ragged(1)
+    [([[54, 22, 89, 4, 9, 53], [56]], 'left')]
+    """
+    g, found = generator(), []
+    for i, (lengths, _) in enumerate(lengths_and_total(count)):
+        sentences = [torch.randint(1, 100, (length,), generator=g).tolist() for length in lengths.tolist()]
+        if i % 3 == 1:
+            sentences[i // 3 % len(sentences)] = []
+        found.append((sentences, ("left", "right")[i % 2]))
+    return found
+
+
 def padded_batches(count: int) -> list[Tensor]:
     """Which positions are words, with the padding on the left and on the right by turns.
 
@@ -38,6 +55,82 @@ def padded_batches(count: int) -> list[Tensor]:
     """
     sides = ("left", "right")
     return [word_positions(n, total, side=sides[i % 2]) for i, (n, total) in enumerate(lengths_and_total(count))]
+
+
+def losses_and_masks(count: int, *, empty_rows: bool = False) -> list[tuple[Tensor, Tensor]]:
+    """Losses of padded batches, and which count: the words, and each third time only some of them.
+
+    Now and then the loss of a word is exactly 0. With ``empty_rows`` each second batch has a sentence of which
+    nothing counts. Something counts in each batch.
+
+    Shapes: (batch, length) floats and bool, True = counts.
+
+    >>> losses_and_masks(1)[0][1].int()
+    tensor([[1, 1, 1, 1, 1, 1],
+            [0, 0, 0, 0, 0, 1]], dtype=torch.int32)
+    """
+    g, found = generator(), []
+    for i, mask in enumerate(padded_batches(count)):
+        losses = 3 * torch.rand(mask.shape, generator=g)
+        losses[torch.rand(mask.shape, generator=g) < 0.15] = 0
+        if i % 3 == 2:
+            mask = mask & (torch.rand(mask.shape, generator=g) < 0.7)
+        if empty_rows and i % 2:
+            mask = mask & (torch.arange(len(mask)) != i // 2 % len(mask))[:, None]
+        found.append((losses, mask))
+    return found
+
+
+def micro_batches(count: int) -> list[list[tuple[Tensor, Tensor]]]:
+    """Batches in 2 to 4 parts, each with its own losses, mask and width; in each second batch nothing counts in one.
+
+    Shapes: (sentences, length) floats and bool for each part, True = counts.
+
+    >>> [len(parts) for parts in micro_batches(3)]
+    [2, 3, 4]
+    """
+    every, found = losses_and_masks(4 * count), []
+    for i in range(count):
+        parts = every[4 * i : 4 * i + 2 + i % 3]
+        if i % 2:
+            losses, mask = parts[i // 2 % len(parts)]
+            parts[i // 2 % len(parts)] = (losses, torch.zeros_like(mask))
+        found.append(parts)
+    return found
+
+
+def labels_and_masks(count: int) -> list[tuple[Tensor, Tensor]]:
+    """Labels from 0 to 4, some of them 0, and which count; where none counts, the label is 0 or any other.
+
+    Shapes: (batch, length) int64 and bool, True = counts.
+
+    >>> labels_and_masks(1)[0][0]
+    tensor([[1, 4, 2, 0, 1, 0],
+            [0, 0, 0, 0, 0, 0]])
+    """
+    g, found = generator(), []
+    for i, (_, mask) in enumerate(losses_and_masks(count)):
+        labels = torch.randint(5, mask.shape, generator=g)
+        found.append((labels.masked_fill(~mask, 0) if i % 2 == 0 else labels, mask))
+    return found
+
+
+def losses_with_odd_ones(count: int) -> list[tuple[Tensor, Tensor]]:
+    """As `losses_and_masks`, with NaN, ∞ or −∞ where nothing counts, by turns; each fourth time nothing counts at all.
+
+    Shapes: (batch, length) floats and bool, True = counts.
+
+    >>> losses_with_odd_ones(2)[1][0].isnan().sum() > 0
+    tensor(True)
+    """
+    found = []
+    for i, (losses, mask) in enumerate(losses_and_masks(count)):
+        if i % 4 == 3:
+            mask = torch.zeros_like(mask)
+        odd = (None, math.nan, math.inf, -math.inf, math.nan)[i % 5]
+        where = ~mask & (torch.arange(mask.shape[1]) % 3 != i % 3)  # other losses that don't count stay finite
+        found.append((losses if odd is None else losses.masked_fill(where, odd), mask))
+    return found
 
 
 def scores_and_masks(count: int, *, empty_rows: bool = False) -> list[tuple[Tensor, Tensor]]:

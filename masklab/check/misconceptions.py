@@ -50,7 +50,8 @@ def has_nan(answer, right, *_case) -> bool:
     >>> has_nan(torch.tensor([float("nan")]), torch.tensor([0.0]))
     True
     """
-    return any(bool((a.isnan() & ~r.isnan()).any()) for a, r in zip(tensors(answer), tensors(right), strict=True))
+    pairs = zip(tensors(answer, right), tensors(right), strict=True)
+    return any(bool((a.isnan() & ~r.isnan()).any()) for a, r in pairs)
 
 
 def only_the_first(answer, right, *_case) -> bool:

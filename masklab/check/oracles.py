@@ -22,6 +22,22 @@ def word_positions(lengths: Tensor, total: int, *, side: str = "left") -> Tensor
     return torch.tensor(rows)
 
 
+def padded(sequences: list[list[int]], side: str) -> Tensor:
+    """The ids of each sentence with zeros on one side, as many as it is shorter than the longest.
+
+    Shapes: lists of ids, some may be empty → (batch, longest) int64.
+
+    >>> padded([[7], [8, 9]], "left")
+    tensor([[0, 7],
+            [8, 9]])
+    """
+    longest, rows = max(map(len, sequences)), []
+    for ids in sequences:
+        zeros = [0] * (longest - len(ids))
+        rows.append(zeros + ids if side == "left" else ids + zeros)
+    return torch.tensor(rows, dtype=torch.int64)
+
+
 def padding_mask(is_word: Tensor) -> Tensor:
     """May this query attend to this key? Only the key decides.
 
@@ -91,6 +107,42 @@ def dependencies(model: nn.Module, ids: Tensor) -> Tensor:
         logits = model(texts)
         columns.append((logits.amax(dim=0) - logits.amin(dim=0)).amax(dim=-1) > 1e-4)  # more than rounding
     return torch.stack(columns, dim=1)
+
+
+def mean_by_token(losses: Tensor, mask: Tensor) -> Tensor:
+    """The mean loss over the positions that count, position by position; 0 if none does.
+
+    Shapes: ``losses`` float and ``mask`` bool (batch, length), True = counts → a number.
+
+    >>> mean_by_token(torch.tensor([[2.0, 4.0, 9.0]]), torch.tensor([[True, True, False]]))
+    tensor(3.)
+    """
+    counted = [losses[i, t].item() for i, t in mask.nonzero().tolist()]
+    return torch.tensor(sum(counted) / max(len(counted), 1))
+
+
+def mean_by_sentence(losses: Tensor, mask: Tensor) -> Tensor:
+    """The mean of the sentences' means; a sentence with nothing that counts has none.
+
+    Shapes: ``losses`` float and ``mask`` bool (batch, length), True = counts → a number.
+
+    >>> mean_by_sentence(torch.tensor([[2.0, 4.0], [9.0, 0.0]]), torch.tensor([[True, True], [True, False]]))
+    tensor(6.)
+    """
+    each = [mean_by_token(losses[[i]], mask[[i]]).item() for i in range(len(mask)) if mask[i].any()]
+    return torch.tensor(sum(each) / len(each))
+
+
+def shares(mask: Tensor, count: int) -> Tensor:
+    """How a mean changes with each loss: 1/count where the mask is True, 0 elsewhere.
+
+    Shapes: ``mask`` bool, any shape → floats of the same shape.
+
+    >>> shares(torch.tensor([[True, True, False]]), 2)
+    tensor([[0.5000, 0.5000, 0.0000]])
+    """
+    share = 1 / max(count, 1)
+    return torch.tensor([[share if counts else 0.0 for counts in row] for row in mask.tolist()])
 
 
 def softmax(scores: Tensor, mask: Tensor) -> Tensor:

@@ -34,6 +34,9 @@ HINTS = (  # a part of an error's message, and what helps
     (r"Boolean value of Tensor|truth value of an array",
      "An `if` needs one answer: .any() or .all(). For whole tensors write & | ~ in place of and, or, not."),
     (r"bitwise_(not|and|or|xor)_|~ \(operator.invert\)", "~ & | need bool tensors: .bool() converts zeros and ones."),
+    (r"expected sequence of length", "A tensor has no ragged edge: its rows must be equally long. Print them."),
+    (r"through the graph a second time",
+     "Two of your losses share a part of their computation, and the first `backward()` has cleared it."),
     (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
 )  # fmt: skip
 

@@ -3,12 +3,13 @@
 import contextlib
 import inspect
 import io
+import itertools
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
+from collections.abc import Callable, Iterator, Sequence
+from types import CodeType, FrameType, GeneratorType
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ UNRELATED = (
     "zeros_like, torch.tensor and .item() start afresh: build the result from the tensor itself."
 )
 PRINTED = 2000  # characters of the first call's print that are shown
+YIELDED = 10_000  # parts of an answer that a generator gives: one that never ends must not fill the memory
 
 
 class Complaint(Exception):
@@ -70,7 +72,7 @@ class Run:
         self._limit = Limit(SECONDS)
 
     def __call__(self, *arguments):
-        """What the function returns."""
+        """What the function returns; a list of what it yields, if it does that."""
         self._require_arguments(arguments)
         if is_stub(self.function):
             raise NotAttempted
@@ -93,7 +95,7 @@ class Run:
         self._calls += 1
         try:
             with _shown_prints() if self._calls == 1 else _no_prints():
-                return self._limit.call(self.function, arguments)
+                return self._limit.call(lambda *given: _all_of(self.function(*given)), arguments)
         except TooLong:
             raise Complaint(
                 f"your function was stopped: it had not finished after {SECONDS:.0f} seconds. "
@@ -185,6 +187,31 @@ def gradient(result: Tensor, leaf: Tensor, *, values_right: bool = True) -> Tens
     if found is None:
         raise Complaint(CUT if values_right else UNRELATED, name="cut off" if values_right else "unrelated")
     return found
+
+
+def followed_back(losses: Sequence, leaves: Sequence[Tensor]) -> tuple[list[bool], list[Tensor]]:
+    """Call `backward()` on one loss after the other: which of them can be followed back, and each leaf's gradient.
+
+    Shapes: single numbers and any leaves → a bool for each loss, and a gradient for each leaf, zeros if none arrives.
+    Raises a Complaint for what the backward pass raises.
+
+    >>> x = torch.tensor([3.0, 4.0], requires_grad=True)
+    >>> followed_back([2 * x[0], torch.tensor(1.0)], [x])
+    ([True, False], [tensor([2., 0.])])
+    """
+    linked = [isinstance(loss, Tensor) and loss.requires_grad for loss in losses]
+    try:
+        for loss, one in zip(losses, linked, strict=True):
+            if one:
+                loss.backward()
+    except RuntimeError as error:
+        raise Complaint(f"the backward pass raised {said(error)}") from None
+    return linked, [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+
+
+def _all_of(answer):
+    """An answer; if a generator is to give it, all parts of it."""
+    return list(itertools.islice(answer, YIELDED)) if isinstance(answer, GeneratorType) else answer
 
 
 def _imports(frame: FrameType | None, *, until: CodeType) -> bool:
