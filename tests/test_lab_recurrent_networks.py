@@ -1,0 +1,267 @@
+"""The lab of lesson 02: which state is read, and what it saw on its way; pictures of states, without a browser."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from masklab.corpus import TOPICS, UNK, VOCABULARY, batch_text
+from masklab.labs import recurrent_networks as lesson
+from masklab.labs.controls import BadInput
+from masklab.labs.read_outs import READS
+from masklab.models import Classifier
+from masklab.models.rows import roll_rows
+from masklab.panels import MISSED, NOT_MARKED, RIGHT
+
+SENTENCES = lesson.State().sentences
+FIRST, LONGEST = SENTENCES[0], 5
+KINDS = [(side, direction) for side in ("right", "left") for direction in ("one", "both")]
+each_kind = pytest.mark.parametrize(("side", "direction"), KINDS, ids=map("-".join, KINDS))
+
+
+def state(**changes) -> lesson.State:
+    return lesson.State().changed(changes)
+
+
+def drawn(**changes) -> dict:
+    return {panel.name: panel for panel in lesson.draw(state(**changes)).panels}
+
+
+def summary(**changes) -> str:
+    return lesson.draw(state(**changes)).summary
+
+
+def values(panels: dict, name: str) -> torch.Tensor:
+    return panels[name].values
+
+
+def found(**changes) -> list[str]:
+    """The topic of each read-out."""
+    return [TOPICS[i] for i in values(drawn(**changes), "topics").argmax(dim=0).tolist()]
+
+
+def untrained(direction: str = "one", *, dim: int = 8, seed: int = 3) -> Classifier:
+    return Classifier(len(VOCABULARY), len(TOPICS), dim=dim, bidirectional=direction == "both", seed=seed)
+
+
+def padded(text: str = FIRST, *, total: int, side: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The ids of one sentence (1, total) and its length (1,)."""
+    batch = batch_text([text])
+    ids = F.pad(batch.ids, (0, total - batch.ids.shape[1]))
+    return (roll_rows(ids, batch.lengths) if side == "left" else ids), batch.lengths
+
+
+# --- the numbers are those of the model -----------------------------------------------------------------
+
+
+@each_kind
+def test_every_read_out_is_what_the_classifier_computes_with_it(side, direction):
+    model = lesson.trained(direction)
+    ids, lengths = padded(total=LONGEST + 6, side=side)
+    for i, read in enumerate(("last_step", "last_valid", "packed")):
+        same = untrained(direction, dim=model.rnn.hidden_size)
+        same.load_state_dict(model.state_dict())
+        same.read = read
+        probabilities = same(ids, lengths, side=side).softmax(dim=-1)[0]
+        shown = values(drawn(side=side, direction=direction), "topics")[:, i]
+        torch.testing.assert_close(shown, probabilities.detach(), atol=1e-6, rtol=0)
+
+
+@each_kind
+def test_states_are_those_of_torch_and_each_read_out_is_one_of_them(side, direction):
+    model, panels = lesson.trained(direction), drawn(side=side, direction=direction)
+    ids, lengths = padded(total=LONGEST + 6, side=side)
+    states = model.rnn(model.token(ids))[0][0].detach()
+    torch.testing.assert_close(values(panels, "states").T, states, atol=1e-6, rtol=0)
+    read, half = values(panels, "read").T, model.rnn.hidden_size
+    first = 6 if side == "left" else 0
+    for row, there, back in ((0, -1, 0), (1, first + 4, first)):
+        ends = torch.cat([states[there, :half], states[back, half:]])
+        torch.testing.assert_close(read[row], ends, atol=1e-6, rtol=0)
+    words = model.token(ids[:, first : first + 5])
+    alone = model.rnn(pack_padded_sequence(words, lengths, batch_first=True))[1].flatten()
+    torch.testing.assert_close(read[2], alone, atol=1e-6, rtol=0)
+
+
+@each_kind
+def test_what_moved_a_read_out_is_its_gradient_at_each_embedding(side, direction):
+    model, moved = lesson.trained(direction), values(drawn(side=side, direction=direction), "moved")
+    ids, lengths = padded(total=LONGEST + 6, side=side)
+    first, half = 6 if side == "left" else 0, model.rnn.hidden_size
+    x = model.token(ids).detach().requires_grad_()
+    out = model.rnn(x)[0][0]
+    alone = model.rnn(x[:, first : first + 5])[1].flatten()
+    ends = [torch.cat([out[there, :half], out[back, half:]]) for there, back in ((-1, 0), (first + 4, first))] + [alone]
+    for i, one in enumerate(ends):
+        (gradient,) = torch.autograd.grad(model.head(one).max(), x, retain_graph=True)
+        pull = gradient[0].norm(dim=-1)
+        torch.testing.assert_close(moved[i], pull / pull.sum(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved.sum(dim=1), torch.ones(3))
+
+
+def test_the_share_of_the_pads_stands_beside_each_row():
+    moved = drawn()["moved"]
+    assert moved.row_notes == [f"{moved.values[i, 5:].sum():.2f}" for i in range(3)]
+    assert float(moved.row_notes[0]) > 0.5 and moved.row_notes[1:] == ["0.00", "0.00"]
+
+
+# --- what clicks ----------------------------------------------------------------------------------------
+
+
+def test_at_first_sight_the_last_step_finds_another_topic():
+    picture, panels = lesson.draw(state()), drawn()
+    assert list(panels) == ["states", "read", "topics", "moved"]
+    assert found() == ["FOOD", "BEHAVIOR", "BEHAVIOR"]
+    assert values(panels, "topics")[1, 2] > 0.8 and values(panels, "topics")[0, 0] > 0.7
+    food, behavior = panels["topics"].marks[:2].tolist()
+    assert (food, behavior) == ([MISSED, NOT_MARKED, NOT_MARKED], [NOT_MARKED, RIGHT, RIGHT])
+    last_step = values(panels, "topics")[0, 0]
+    assert f"✗ Last step: another state, now FOOD ({last_step:.2f})." in picture.summary
+    assert "✓ Last word: the same state. Only the last step comes after 6 pads." in picture.summary
+    assert picture.sentences[0].note == "5 of 11 are words"
+
+
+def test_more_pads_drift_the_last_step_and_the_others_stand_still():
+    reads = torch.stack([values(drawn(more=more), "read") for more in range(13)])  # (13, units, 3)
+    moves = (reads - reads[0]).abs().amax(dim=1)  # (13, 3)
+    assert (moves[:, 1:] < 1e-6).all() and (moves[1:, 0] > 0.1).all()
+    torch.testing.assert_close(reads[0, :, :2], reads[0, :, 2:].expand(-1, 2), atol=1e-6, rtol=0)  # no pad at all
+    assert found(more=0) == ["BEHAVIOR"] * 3 and found(more=12) == ["FOOD", "BEHAVIOR", "BEHAVIOR"]
+
+
+def test_padding_on_the_left_breaks_the_last_word_too():
+    assert found(side="left") == ["FOOD", "FOOD", "BEHAVIOR"]
+    read, right = (values(drawn(side=side), "read") for side in ("left", "right"))
+    assert torch.equal(read[:, 0], read[:, 1])  # the last word *is* the last step
+    torch.testing.assert_close(read[:, 2], right[:, 2], atol=1e-6, rtol=0)
+    told = summary(side="left")
+    assert told.count("✗") == 2 and "the last word is the last step: both have read them." in told
+
+
+@pytest.mark.parametrize(("side", "broken"), [("right", "←"), ("left", "→")])
+def test_with_two_directions_one_of_them_begins_in_the_pads(side, broken):
+    panels = drawn(side=side, direction="both")
+    assert panels["states"].rows == [f"{arrow}{i}" for arrow in "→←" for i in (1, 2, 3, 4)]
+    gap = (values(panels, "read")[:, 1] - values(panels, "read")[:, 2]).abs().unflatten(0, (2, 4)).amax(dim=1)
+    wrong = "→←".index(broken)
+    assert gap[wrong] > 0.01 and gap[1 - wrong] < 1e-6
+    assert f"Direction {broken} begins with 6 pads" in summary(side=side, direction="both")
+
+
+def test_with_two_directions_the_last_word_changes_and_packed_stands_still():
+    assert found(direction="both") == ["HEALTH", "HEALTH", "BEHAVIOR"]
+    packed = torch.stack([
+        values(drawn(direction="both", side=side, more=more), "read")[:, 2]
+        for side in ("left", "right") for more in (0, 3, 12)
+    ])  # fmt: skip
+    torch.testing.assert_close(packed, packed[:1].expand_as(packed), atol=1e-6, rtol=0)
+
+
+@each_kind
+def test_without_a_pad_all_read_the_same(side, direction):
+    told = summary(more=0, side=side, direction=direction)
+    assert told.count("✓") == 2 and "✗" not in told and told.endswith("There is no pad to read.")
+
+
+def test_another_state_with_the_same_topic_is_said_to_be_another_state():
+    told = summary(shown=2)  # a sentence of FOOD, the topic that this model drifts to
+    assert found(shown=2) == ["FOOD"] * 3
+    assert "✗ Last step: another state, still FOOD" in told and "✓ Last word" in told
+
+
+def test_pads_come_from_the_longest_sentence_and_the_slider():
+    sentences = lesson.draw(state(shown=1, more=2)).sentences
+    assert [one.pads.count(True) for one in sentences] == [2, 3, 3]
+    assert len(drawn(shown=1, more=2)["states"].columns) == 7
+    assert summary(shown=1, more=0).endswith("after 1 pad.")
+    assert lesson.draw(state(more=2.9)).sentences[0].tokens == sentences[0].tokens  # a page of ours sends integers
+
+
+def test_a_sentence_is_read_alike_whatever_the_others_are():
+    alone = drawn(sentences=[FIRST], more=6)
+    for name, panel in drawn().items():
+        torch.testing.assert_close(panel.values, alone[name].values)
+
+
+def test_a_pad_that_packing_hides_is_blocked():
+    blocked = drawn(side="left")["moved"].blocked
+    assert blocked.tolist() == [[False] * 11, [False] * 11, [True] * 6 + [False] * 5]
+
+
+# --- text -----------------------------------------------------------------------------------------------
+
+
+def test_unknown_words_are_unk_and_the_note_says_how_many():
+    picture = lesson.draw(state(sentences=["My dog ate xyz", FIRST], more=0))
+    assert picture.sentences[0].below == [UNK, "", "", UNK, ""]
+    assert picture.sentences[0].note == "4 of 5 are words; 2 unknown words: [UNK]"
+    assert picture.sentences[1].below == [] and picture.panels[0].columns == [UNK, "dog", "ate", UNK, "[PAD]"]
+
+
+@pytest.mark.parametrize("sentences", [[], [""], ["  ", "\n"], ["...!"]])
+def test_no_word_at_all_is_one_sentence(sentences):
+    with pytest.raises(BadInput, match="There is no word yet"):
+        lesson.draw(state(sentences=sentences))
+
+
+@each_kind
+def test_a_sentence_without_words_has_a_last_step_only(side, direction):
+    picture = lesson.draw(state(sentences=[FIRST, ""], shown=1, side=side, direction=direction))
+    states, read, topics, moved = (panel.values for panel in picture.panels)
+    assert states.isfinite().all() and not topics[:, 0].isnan().any() and moved[0].sum().item() == pytest.approx(1)
+    assert all(one.isnan().all() for one in (read[:, 1:], topics[:, 1:], moved[1:]))
+    assert not picture.panels[2].marks.any()
+    assert picture.summary == "There is no last word, and nothing to pack: the last step has read 11 pads."
+
+
+def test_longer_sentences_than_in_training_are_said_to_be():
+    said = "No sentence in training had more than 14 words."
+    assert summary(sentences=["cat " * 15]).endswith(said) and said not in summary(sentences=["cat " * 14])
+
+
+def test_the_longest_text_is_drawn_and_more_is_one_sentence():
+    assert drawn(sentences=["cat " * 256], more=12)["states"].values.shape == (8, 268)
+    with pytest.raises(BadInput, match="Sentence 1 has 257 words and the lab draws up to 256"):
+        lesson.draw(state(sentences=["cat " * 257]))
+
+
+def test_16_words_have_their_numbers():
+    assert all(panel.written for panel in drawn(sentences=["cat " * 16], more=1).values())
+
+
+# --- models ---------------------------------------------------------------------------------------------
+
+
+def test_models_that_are_handed_over_are_shown_and_only_a_missing_one_is_trained(monkeypatch):
+    asked = []
+    monkeypatch.setattr(lesson, "trained", lambda name: asked.append(name) or untrained(name))
+    lesson.draw(state(), {"one": untrained()})
+    lesson.draw(state(direction="both"), {"one": untrained()})
+    assert asked == ["both"]
+    lab = lesson.lab({"one": untrained(dim=5)}, more=1)
+    assert lab.picture["panels"][0]["shape"] == [5, 6] and lab.picture["problem"] == ""
+
+
+def test_only_of_a_model_that_was_trained_packed_it_is_said():
+    other = untrained()
+    other.read = "last_step"
+    said = "The model was trained packed"
+    assert said in drawn()["states"].meaning
+    assert said not in lesson.draw(state(), {"one": other}).panels[0].meaning
+
+
+def test_training_works_where_a_lab_draws_and_leaves_no_gradient():
+    lesson.trained.cache_clear()
+    lab = lesson.lab()
+    assert lab.picture["problem"] == "" and len(lab.picture["panels"]) == 4
+    model = lesson.trained("one")
+    before = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    lesson.draw(state())
+    assert all(b is p.grad or torch.equal(b, p.grad) for b, p in zip(before, model.parameters(), strict=True))
+
+
+def test_rows_and_columns_are_linked_by_unit_position_read_out_and_topic():
+    assert [panel.axes for panel in drawn().values()] == [
+        ("unit", "position"), ("unit", "read-out"), ("topic", "read-out"), ("read-out", "position"),
+    ]  # fmt: skip
+    assert drawn()["read"].columns == list(READS) == drawn()["moved"].rows
