@@ -18,15 +18,20 @@ In a code cell tagged ``exercise``, the lines between ``### BEGIN SOLUTION`` and
 notebook was run, in order, and that a learner's notebook shows labs alone. It runs nothing: that the outputs are
 right is proven by nbval, which runs every notebook again (``make test``). nbval compares the cells that have an
 execution count: all cells of a solved notebook, the labs of a learner's. The others must only run.
+
+``--run`` compares what nbval leaves out, too: the size of a lab's picture, and the words of a lab whose numbers come
+from training. A picture whose colours alone have changed is not found. ``make test`` does this on another processor.
 """
 
 import argparse
+import base64
 import hashlib
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import jupytext
@@ -42,6 +47,7 @@ HERE = Path(__file__).resolve().parent
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 SOLUTION = re.compile(rf"^(?P<indent>[ \t]*){BEGIN}[ \t]*\n(?P<lines>(?:.*\n)*?)[ \t]*{END}[ \t]*$", re.MULTILINE)
 STUB = "...  # your code here"
+NEGATIVE_ZERO = re.compile(r"-(0\.0*)(?!\d)")  # as in tests/notebooks/sanitize.cfg
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LAB = {"masklab": "lab"}  # the metadata of an output that was a lab, when its live view is gone
 METADATA = {
@@ -256,14 +262,47 @@ def without_outputs(notebook: NotebookNode) -> NotebookNode:
 
 
 def comparable(notebook: NotebookNode) -> NotebookNode:
-    """A copy without what differs from machine to machine: pixels, and outputs tagged ``nbval-ignore-output``."""
+    """A copy without what differs from machine to machine, or from training to training.
+
+    That is the pixels, the sign of a rounded zero, and outputs tagged ``nbval-ignore-output``; of a lab tagged so
+    the words are kept, and of any other lab the size of its picture.
+    """
     masked = nbformat.from_dict(notebook)
-    for cell in (cell for cell in masked.cells if "nbval-ignore-output" in cell.metadata.get("tags", [])):
-        cell.outputs = []
-    for output in (output for cell in masked.cells for output in cell.get("outputs", [])):
-        if "image/png" in output.get("data", {}):
-            output.data["image/png"] = "a picture"
+    for cell in (cell for cell in masked.cells if cell.cell_type == "code"):
+        trained = "nbval-ignore-output" in cell.metadata.get("tags", [])
+        if trained:
+            cell.outputs = list(filter(is_lab, cell.outputs))
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/png" in data:
+                data["image/png"] = size(data["image/png"]) if is_lab(output) and not trained else "a picture"
+            for place in (output, data):
+                for kind in {"text", "text/plain"} & set(place):
+                    place[kind] = words(place[kind]) if trained else NEGATIVE_ZERO.sub(r"\1", place[kind])
     return masked
+
+
+def size(png: str) -> str:
+    """The size of a picture, in words. Pixels differ from machine to machine, layouts don't.
+
+    >>> size("iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAYAAAA=")
+    'a picture of 2 × 3'
+    """
+    width, height = (int.from_bytes(base64.b64decode(png)[at : at + 4], "big") for at in (16, 20))
+    return f"a picture of {width} × {height}"
+
+
+def words(twin: str) -> str:
+    """The words of a lab's text: its titles, labels and sentences without the numbers, and of bars only the title.
+
+    >>> words("loss: What it costs.\\n     ate   fish\\nall  0.25  −1.50")
+    'loss: What it costs.\\n ate fish\\nall # #'
+    >>> words("next word: Its best guesses.\\n           p\\nfish  ▮▮  0.55✓")
+    'next word: Its best guesses.\\n p'
+    """
+    panels = [panel.split("\n") for panel in re.sub(r"[-−]?\d+(\.\d+)?", "#", twin).split("\n\n")]
+    kept = [lines[:2] if "▮" in "".join(lines) else lines for lines in panels]  # the best guesses may be others
+    return re.sub(" +", " ", "\n\n".join(map("\n".join, kept)))
 
 
 def difference(stored: NotebookNode, expected: NotebookNode) -> str | None:
@@ -273,8 +312,20 @@ def difference(stored: NotebookNode, expected: NotebookNode) -> str | None:
     for number, (have, want) in enumerate(zip(stored.cells, expected.cells, strict=True), start=1):
         for part in sorted({*have, *want} - {"id"}) + ["id"]:  # an id follows from the text: say that first
             if have.get(part) != want.get(part):
-                return f"cell {number} differs in its {part.replace('_', ' ')}"
+                shown = changed(have.outputs, want.outputs) if part == "outputs" else ""
+                return f"cell {number} differs in its {part.replace('_', ' ')}{shown}"
     return None if stored == expected else "its metadata differs"
+
+
+def changed(stored: list[NotebookNode], now: list[NotebookNode]) -> str:
+    """Say which line of a cell's outputs is the first that has changed."""
+    old, new = (
+        [line for output in outputs for part in (output, output.get("data", {})) for _, text in sorted(part.items())
+         if isinstance(text, str) for line in text.split("\n")]
+        for outputs in (stored, now)
+    )  # fmt: skip
+    lines = next(((a, b) for a, b in zip_longest(old, new, fillvalue="") if a != b), None)
+    return f": it has {lines[0]!r}, but now it is {lines[1]!r}" if lines else ""
 
 
 def not_run(notebook: NotebookNode) -> str | None:
@@ -300,11 +351,9 @@ def check(target: Path, expected: NotebookNode, *, run: bool) -> str | None:
     if not target.exists():
         return f"{name_of(target)} is missing."
     stored = nbformat.read(target, as_version=4)
-    problem = (not_run if is_solved(target) else spoiler)(stored)
-    if run:
-        problem = problem or difference(comparable(stored), comparable(finished(expected, target=target)))
-    else:
-        problem = problem or difference(without_outputs(stored), expected)
+    problem = (not_run if is_solved(target) else spoiler)(stored) or difference(without_outputs(stored), expected)
+    if run and not problem:
+        problem = difference(comparable(stored), comparable(finished(expected, target=target)))
     return f"{name_of(target)} is out of date: {problem}." if problem else None
 
 

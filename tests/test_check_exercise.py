@@ -183,8 +183,8 @@ def test_what_a_generator_yields_is_a_list():
     assert upwards(yields).state == "right"
     assert "got a list of 2" in upwards(lambda x: yields(x - 1)).message
     assert "raised ZeroDivisionError" in upwards(lambda x: yields(x, wrong=1)).message
-    assert "must be a list of 3" in upwards(lambda x: itertools.count()).message  # no generator, but it has no end
-    assert "must be a list of 3" in upwards(lambda x: (i for i in itertools.count())).message
+    assert upwards(lambda x: map(int, "123")).state == "right"
+    assert "must be a list of 3" in upwards(lambda x: itertools.count()).message  # it has no end
 
 
 def test_a_module_may_be_handed_over_and_numbers_come_back():

@@ -106,6 +106,13 @@ def count_so_far(parts):
     return found
 
 
+def calls_backward(parts):
+    found = one_count(parts)
+    for loss in found:
+        loss.backward()
+    return found
+
+
 def big_batch(parts):
     return torch.cat([losses[mask] for losses, mask in parts]).mean()
 
@@ -218,6 +225,7 @@ RIGHT = {
     "micro_losses": [
         one_count, in_two_loops, by_shares, yields,
         lambda parts: tuple(one_count(parts)),
+        lambda parts: map(torch.clone, one_count(parts)),
         lambda parts: [loss.double() for loss in one_count(parts)],
         lambda parts: [reduce(losses, mask, per="count", count=total(parts), on_empty="zero")
                        for losses, mask in parts],
@@ -377,6 +385,7 @@ WRONG = {
     ("ignored_labels", "zeros"): [lambda labels, mask: labels * mask, lambda labels, mask: labels.where(mask, 0)],
     ("ignored_labels", "added"): lambda labels, mask: labels + (~mask) * -100,
     ("ignored_labels", "padding always on the right"): first_ones,
+    ("ignored_labels", "one sentence for all"): lambda labels, mask: labels.masked_fill(~mask[0], -100),
     ("ignored_labels", "only the labels that count"): lambda labels, mask: labels.masked_select(mask),
     ("ignored_labels", "0 is ignored"): [
         lambda labels, mask: labels.masked_fill(labels == 0, -100),
@@ -415,6 +424,7 @@ WRONG = {
     ("safe_mean", "NaN gets in"): [
         lambda losses, mask: (losses * mask).sum() / mask.sum().clamp(min=1),
         lambda losses, mask: (losses * mask).sum() / mask.sum(),
+        lambda losses, mask: (losses.clamp(0, 1e4) * mask).sum() / mask.sum().clamp(min=1),
         lambda losses, mask: (losses - losses * ~mask).sum() / mask.sum().clamp(min=1),
         lambda losses, mask: (losses.nan_to_num(posinf=math.inf) * mask).sum() / mask.sum().clamp(min=1),
     ],
@@ -452,7 +462,8 @@ WRONG = {
         ("micro_losses", lambda parts: big_batch(parts), "must be a list of 2, got a Tensor"),
         ("micro_losses", lambda parts: [loss for loss in one_count(parts) if loss], "a list of 3, got a list of 2"),
         ("micro_losses", lambda parts: [losses for losses, _ in parts], "part 0 of your answer must be a single"),
-        ("micro_losses", lambda parts: [big_batch(parts)] * len(parts), "share a part of their computation"),
+        ("micro_losses", lambda parts: [big_batch(parts)] * len(parts), "clears what another one needs"),
+        ("micro_losses", calls_backward, "leave .* to the caller"),
         ("ignored_labels", in_place, "the values are right, but your function changes its input `labels`"),
         ("ignored_labels", lambda labels, mask: torch.where(mask, labels, -100).tolist(), "got a list"),
         ("ignored_labels", lambda labels, mask: labels * 2, "some cells differ"),

@@ -396,5 +396,5 @@ def test_losses_are_followed_back_one_after_the_other():
     assert linked == [True, False, True]
     assert torch.equal(at_x, torch.tensor([3.0, 3.0])) and torch.equal(at_y, torch.zeros(2))
     shared = x * x
-    with pytest.raises(Complaint, match="share a part of their computation"):
+    with pytest.raises(Complaint, match="clears what another one needs"):
         followed_back([shared.sum(), shared.sum()], [x])

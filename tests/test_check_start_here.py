@@ -81,6 +81,15 @@ def one_more(sequences, side):
                          for ids in sequences])  # fmt: skip
 
 
+def the_same_row(sequences, side):
+    longest = max(map(len, sequences))
+    rows = [[0] * longest] * len(sequences)
+    for row, ids in zip(rows, sequences, strict=True):
+        for j, one in enumerate(ids):
+            row[j if side == "right" else longest - len(ids) + j] = one
+    return torch.tensor(rows)
+
+
 # --- 2 · Which positions are words? ---------------------------------------------------------------------------------
 
 
@@ -255,6 +264,7 @@ WRONG = {
     ("pad_batch", "one column too many"): [one_more, lambda sequences, side: F.pad(by_lists(sequences, side), (0, 1))],
     ("pad_batch", "empty sentences lost"): lambda sequences, side: by_lists(list(filter(None, sequences)), side),
     ("pad_batch", "positions first"): with_pad_sequence,
+    ("pad_batch", "one row for all"): the_same_row,
     ("pad_batch", "another filler"): [
         lambda sequences, side: with_pad_sequence(sequences, side, batch_first=True, padding_value=-1),
         lambda sequences, side: with_pad_sequence(sequences, side, batch_first=True, padding_value=1),
@@ -282,6 +292,8 @@ WRONG = {
         torch.full_like(lengths, lengths.max()), total, side),
     ("word_mask", "as wide as the longest"): lambda lengths, total, side: row_by_row(
         lengths, int(lengths.max()), side),
+    ("word_mask", "counted from the longest"): right_only(
+        lambda lengths, total, side: torch.arange(total) >= lengths.max() - lengths[:, None]),
     ("word_mask", "nothing is padding"): lambda lengths, total, side: torch.ones(len(lengths), total).bool(),
     ("word_mask", "positions first"): lambda lengths, total, side: (
         torch.arange(total)[:, None] < lengths if side == "right" else torch.arange(total)[:, None] >= total - lengths),
@@ -336,12 +348,37 @@ WRONG = {
 }  # fmt: skip
 
 
+def from_the_end(sequences, side):
+    batch = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
+    for row, ids in zip(batch, sequences, strict=True):
+        row[slice(-len(ids), None) if side == "left" else slice(len(ids))] = torch.tensor(ids)
+    return batch
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "words"),
     [
         ("pad_batch", lambda sequences, side: torch.tensor(sequences), "rows must be equally long"),
         ("pad_batch", lambda sequences, side: by_lists(sequences, side).tolist(), "torch.tensor or torch.stack turns"),
-        ("pad_batch", lambda sequences, side: by_lists([sequences[0]], side), "must have shape"),
+        (
+            "pad_batch",
+            lambda sequences, side: by_lists(sequences, side)[:1],
+            "one row in place of 2. Is a `return` inside",
+        ),
+        ("pad_batch", from_the_end, "One of the two is empty. Mind that x"),
+        ("batches", lambda lengths, size, seed: [], "some sentence is in no batch"),
+        (
+            "batches",
+            lambda lengths, size, seed: [
+                random.Random(i).sample(range(len(lengths)), size) for i in range(len(lengths) // size)
+            ],
+            "some sentence comes twice",
+        ),
+        (
+            "batches",
+            lambda lengths, size, seed: [list(range(i, len(lengths), 7)) for i in range(7)],
+            "several batches|more than `size`",
+        ),
         ("word_mask", lambda *case: ranges(*case).int(), r"must be bool, got int32: .*\.bool\(\)"),
         ("word_mask", lambda *case: row_by_row(*case).tolist(), "must be a tensor, got a list"),
         ("word_mask", lambda lengths, total, side: [True] * total, "must be a tensor, got a list"),

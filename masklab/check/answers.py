@@ -155,6 +155,8 @@ def _shape(answer: Tensor, right: Tensor, what: str) -> str:
         more = answer.ndim - right.ndim
         fault = "in the wrong place" if more == 0 else "too many" if more > 0 else "missing"
         return f"{said}: an axis of size 1 is {fault}."
+    if answer.ndim == right.ndim and len(answer) == 1 and answer.shape[1:] == right.shape[1:]:
+        return f"{said}: one row in place of {len(right)}. {_LOST_AXIS}"
     first_missing = answer.ndim and answer.shape == right.shape[1:]
     return f"{said}: the first axis is missing. {_LOST_AXIS}" if first_missing else f"{said}."
 

@@ -100,17 +100,18 @@ def micro_batches(count: int) -> list[list[tuple[Tensor, Tensor]]]:
 
 
 def labels_and_masks(count: int) -> list[tuple[Tensor, Tensor]]:
-    """Labels from 0 to 4, some of them 0, and which count; where none counts, the label is 0 or any other.
+    """Labels from 0 to 4, and which count. One that counts is 0 for certain; those that don't are 0, or any, by turns.
 
     Shapes: (batch, length) int64 and bool, True = counts.
 
     >>> labels_and_masks(1)[0][0]
-    tensor([[1, 4, 2, 0, 1, 0],
+    tensor([[0, 4, 2, 0, 1, 0],
             [0, 0, 0, 0, 0, 0]])
     """
     g, found = generator(), []
     for i, (_, mask) in enumerate(losses_and_masks(count)):
         labels = torch.randint(5, mask.shape, generator=g)
+        labels[tuple(mask.nonzero()[0])] = 0
         found.append((labels.masked_fill(~mask, 0) if i % 2 == 0 else labels, mask))
     return found
 

@@ -390,15 +390,18 @@ ignored_labels = Exercise(
                lambda labels, mask: labels - 100 * ~mask),
         *forms("padding always on the right", RIGHT_ONLY,
                lambda labels, mask: torch.where(_first_ones(mask), labels, -100)),
+        *forms("one sentence for all", "every sentence gets the mask of the first one. Each has a row of its own: did "
+               "you take [0]?",
+               lambda labels, mask: torch.where(mask[0], labels, -100)),
         *forms("only the labels that count", "these are the labels that count, in one row. The logits still have a row "
                "for each position: keep the shape, and put −100 where a label does not count.",
                lambda labels, mask: labels[mask]),
         Misconception("0 is ignored", "real labels of 0 are ignored. 0 is a class like all others: whether a position "
                       "counts can't be read from its label. `mask` says it.",
-                      shows=_zeros_are_ignored),
+                      shows=_zeros_are_ignored, always=True),
         Misconception("another number", "the labels that count are right, but not all the others are −100. "
                       "F.cross_entropy leaves out −100 and no other number, unless you tell it to.",
-                      shows=_another_number),
+                      shows=_another_number, always=True),
         Misconception("not int64", "the numbers are right, but they are not int64, and F.cross_entropy takes no such "
                       "labels. Is one of the numbers in your function a float? .long() makes int64 again.",
                       shows=lambda answer, right, *_case: same(answer, right) and answer.dtype != torch.int64),
@@ -451,8 +454,8 @@ safe_mean = Exercise(
     observed=_value_and_gradient,
     picture=_draw_safe_mean,
     wrong=[
-        _gives("no mask", UNUSED, lambda losses, mask: losses.mean()),
-        _gives("finite is not enough", "you leave out what is not finite, but not all else that does not count. "
+        *forms("no mask", UNUSED, lambda losses, mask: losses.mean()),
+        *forms("finite is not enough", "you leave out what is not finite, but not all else that does not count. "
                "`mask` says what counts.",
                lambda losses, mask: losses[losses.isfinite()].mean(),
                lambda losses, mask: losses[~losses.isnan()].mean(),
@@ -464,7 +467,7 @@ safe_mean = Exercise(
                lambda losses, mask: losses[mask].sum() / (mask.sum() + 1)),
         _gives("not divided", "this is the sum of the losses that count. A mean divides it: by which number?",
                lambda losses, mask: losses[mask].sum()),
-        _gives("inverted", INVERTED,
+        *forms("inverted", INVERTED,
                lambda losses, mask: losses[~mask].mean(),
                lambda losses, mask: losses[~mask].sum() / (~mask).sum().clamp(min=1),
                lambda losses, mask: _kept(losses, ~mask).sum() / mask.sum().clamp(min=1)),

@@ -17,6 +17,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # what turns a terminal's tex
 HINTS = (  # a part of an error's message, and what helps
     (r"name 'inf' is not defined", "Infinity is math.inf."),
     (r"name '\w+' is not defined", "If it is defined further up, run that cell first."),
+    (r"must match the existing size \(0\)", "One of the two is empty. Mind that x[-0:] is all of x: −0 is 0."),
     (r"must match the (existing )?size|not broadcastable",
      "Two shapes don't fit together: print them. A new axis, as in x[:, None], often helps."),
     (r"index out of range in self", "An embedding of V ids knows 0 to V − 1: is one of yours larger?"),
@@ -35,8 +36,6 @@ HINTS = (  # a part of an error's message, and what helps
      "An `if` needs one answer: .any() or .all(). For whole tensors write & | ~ in place of and, or, not."),
     (r"bitwise_(not|and|or|xor)_|~ \(operator.invert\)", "~ & | need bool tensors: .bool() converts zeros and ones."),
     (r"expected sequence of length", "A tensor has no ragged edge: its rows must be equally long. Print them."),
-    (r"through the graph a second time",
-     "Two of your losses share a part of their computation, and the first `backward()` has cleared it."),
     (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import CodeType, FrameType, GeneratorType
+from types import CodeType, FrameType
 
 import torch
 from torch import Tensor
@@ -29,6 +29,10 @@ CUT = (
 UNRELATED = (
     "your result has no link to the tensor that was handed over, so no gradient can flow back. "
     "zeros_like, torch.tensor and .item() start afresh: build the result from the tensor itself."
+)
+SHARED = (
+    "`backward()` on one of your losses clears what another one needs, for they share a part of their computation. "
+    "Compute each from its own micro-batch, and leave `backward()` to the caller."
 )
 PRINTED = 2000  # characters of the first call's print that are shown
 YIELDED = 10_000  # parts of an answer that a generator gives: one that never ends must not fill the memory
@@ -205,13 +209,15 @@ def followed_back(losses: Sequence, leaves: Sequence[Tensor]) -> tuple[list[bool
             if one:
                 loss.backward()
     except RuntimeError as error:
+        if "a second time" in str(error):
+            raise Complaint(SHARED, name="shared") from None
         raise Complaint(f"the backward pass raised {said(error)}") from None
     return linked, [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
 
 
 def _all_of(answer):
-    """An answer; if a generator is to give it, all parts of it."""
-    return list(itertools.islice(answer, YIELDED)) if isinstance(answer, GeneratorType) else answer
+    """An answer; if a generator or a map is to give it, all parts of it."""
+    return list(itertools.islice(answer, YIELDED)) if isinstance(answer, Iterator) else answer
 
 
 def _imports(frame: FrameType | None, *, until: CodeType) -> bool:

@@ -51,6 +51,10 @@ def _cut(sequences: list[list[int]], side: str) -> Tensor:
     return oracles.padded([ids[:shortest] for ids in sequences], side)
 
 
+def _one_row_for_all(answer: Tensor, right: Tensor, *_case) -> bool:
+    return bool((answer == answer[:1]).all()) and not bool((right == right[:1]).all())
+
+
 def _another_filler(answer: Tensor, right: Tensor, sequences: list[list[int]], side: str) -> bool:
     """Whether all is right but what stands at the padding."""
     is_word = oracles.word_positions(torch.tensor([len(ids) for ids in sequences]), right.shape[1], side=side)
@@ -97,6 +101,9 @@ pad_batch = Exercise(
         *forms("positions first", "rows and columns are swapped: your batch has a row for each position. Here each row "
                "is a sentence. (pad_sequence does it so with batch_first=True.)",
                lambda sequences, side: oracles.padded(sequences, side).T),
+        Misconception("one row for all", "all rows of your batch are the same. (`[row] * 3` is a list that holds one "
+                      "and the same row three times: whoever writes into one writes into all.)",
+                      shows=_one_row_for_all, always=True),
         Misconception("another filler", "the words are right, but not all of the padding is 0.", shows=_another_filler),
         Misconception("not int64", "the numbers are right, but they are not int64. torch.tensor makes int64 of lists "
                       "of integers. torch.zeros makes floats, unless you add dtype=torch.int64.",
@@ -160,6 +167,10 @@ word_mask = Exercise(
         *forms("as wide as the longest", "your mask is as wide as the longest sentence. The batch may be wider: "
                "it has `total` positions.",
                lambda lengths, total, side: _words(lengths, int(lengths.max()), side)),
+        *forms("counted from the longest", "with the padding on the left your words begin as many positions too early "
+               "as the batch is wider than its longest sentence. The words end where the batch ends: at `total`.",
+               lambda lengths, total, side: _words(lengths, total, side) if side == "right" else (
+                   torch.arange(total) >= lengths.max() - lengths[:, None])),
         *forms("nothing is padding", "every position counts as a word. A sentence of 3 words in 5 positions has 2 that "
                "are padding.",
                lambda lengths, total, side: torch.ones(len(lengths), total, dtype=torch.bool)),
@@ -207,7 +218,7 @@ def _all_once(found: list[list[int]], lengths: list[int]) -> bool:
 
 def _well_filled(found: list[list[int]], size: int) -> bool:
     sizes = sorted(map(len, found))
-    return sizes[0] > 0 and sizes[-1] <= size and all(one == size for one in sizes[1:])
+    return bool(sizes) and sizes[0] > 0 and sizes[-1] <= size and all(one == size for one in sizes[1:])
 
 
 def _from_short_to_long(found: list[list[int]], lengths: list[int]) -> float:
@@ -257,7 +268,7 @@ def _numbers(found: list[list[int]]) -> list[int]:
 
 def _last_one_lost(found: list[list[int]], lengths: list[int], size: int) -> bool:
     whole = len(lengths) - len(lengths) % size
-    return len(_numbers(found)) == whole < len(lengths) and all(len(one) == size for one in found)
+    return len(_numbers(found)) == len(set(_numbers(found))) == whole < len(lengths) and set(map(len, found)) == {size}
 
 
 def _as_many_as_size(found: list[list[int]], lengths: list[int], size: int) -> bool:
@@ -285,7 +296,7 @@ batches = Exercise(
     takes="lengths, size, seed",
     cases=[
         (torch.randint(1, 8, (count,), generator=cases.generator(size)).tolist(), size, seed)
-        for count, size, seed in ((30, 4, 0), (36, 4, 5), (33, 6, 1), (43, 5, 2))
+        for count, size, seed in ((30, 4, 0), (36, 4, 5), (39, 6, 1), (43, 5, 2))
     ],
     definition=lambda lengths, size, seed: {"batches": ...} | dict.fromkeys(_HOLDS, True),
     observed=_properties,
@@ -306,7 +317,7 @@ batches = Exercise(
         Misconception("missing", "some sentence is in no batch. Each one has to be in one.", shows=_fails("all once")),
         Misconception("as many batches as size", "you make `size` batches. `size` is the number of sentences in each "
                       "batch.",
-                      shows=_seen(_as_many_as_size)),
+                      shows=_seen(_as_many_as_size), always=True),
         Misconception("an empty batch", "some batch is empty. Where does your loop stop?",
                       shows=_seen(lambda found, lengths, size: not all(found))),
         Misconception("larger batches", "some batch has more than `size` sentences.",
@@ -331,7 +342,7 @@ batches = Exercise(
                       "there?",
                       shows=_fails("not sorted")),
         Misconception("same order", "whatever the seed, the batches of long and of short sentences come in the same "
-                      "order. Does the shuffling of the batches depend on `seed`?",
+                      "order. Does anything that decides their order depend on `seed`?",
                       shows=_fails("other order")),
     ],
 )  # fmt: skip

@@ -149,7 +149,11 @@ RUN_ALL = """() => {
   globalThis.ranAll = false;
   const cells = jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.model.type === "code");
   for (const cell of cells) cell.model.sharedModel.execution_count = null;
-  jupyterapp.commands.execute("notebook:run-all-cells").finally(() => (globalThis.ranAll = true));
+  // The command is over at the first error, even one that is meant; the kernel's answer to a request comes after all.
+  const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+  const answered = () => kernel.requestExecute({ code: "", silent: true }).done;
+  const all = jupyterapp.commands.execute("notebook:run-all-cells").then(answered, answered);
+  all.finally(() => (globalThis.ranAll = true));
 }"""
 
 

@@ -133,6 +133,9 @@ def test_a_cell_is_lit_in_every_panel_and_in_the_chips_of_its_sentence_and_said(
     status = expect(lab.lab.locator(".mlab-status"))
     status.to_have_text("sentence 3, position 5 [PAD]: loss 0.92, mask 0 → 0.00, gradient 0.000")
     lab.page.screenshot(path=labs.ARTEFACTS / "loss_masking-pointing.png")
+    lab.lab.locator(".mlab-chips").nth(0).locator(".mlab-chip").nth(1).hover()
+    status.to_have_text("sentence 1, position 2 cat: loss 0.55, mask 1 → 0.55, gradient 0.083")
+    assert lab.lab.evaluate(labs.LIT)["panels"]["gradient"] == [[0], [1]]
     lab.cell("numbers", 1, 0).hover()
     status.to_have_text("by sentence, loss of whole batch: 0.64")
 

@@ -1,5 +1,8 @@
 """notebooks/build.py: what it makes of a source, and what it says about a source that is wrong."""
 
+import base64
+import struct
+
 import build
 import nbformat
 import pytest
@@ -207,27 +210,74 @@ def test_a_notebook_without_a_source_is_an_orphan(stored):
     assert [path.name for path in build.orphans([source(stored)], out=stored)] == ["06_old.ipynb"]
 
 
-def test_pictures_are_compared_by_being_there_only():
-    def notebook(data):
-        output = nbformat.v4.new_output("display_data", data=data)
-        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[output], id="a")])
+def page(*outputs, tags=()):
+    """A notebook of one cell with these outputs."""
+    cell = nbformat.v4.new_code_cell("x", outputs=list(outputs), id="a", metadata={"tags": list(tags)})
+    return nbformat.v4.new_notebook(cells=[cell])
 
-    one, other, none = map(notebook, ({"image/png": "AAAA"}, {"image/png": "BBBB"}, {"text/plain": "x"}))
-    assert build.difference(build.comparable(one), build.comparable(other)) is None
-    assert build.difference(build.comparable(one), build.comparable(none)) == "cell 1 differs in its outputs"
-    assert one.cells[0].outputs[0].data["image/png"] == "AAAA", "the notebook itself stays as it was"
+
+def compared(one, other):
+    """What differs, if two notebooks may come from two machines."""
+    return build.difference(build.comparable(one), build.comparable(other))
+
+
+def picture(width, *, twin="a lab", height=5, metadata=build.LAB):
+    """The output of a lab, or of another figure: of its picture only the size is real."""
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n0000IHDR" + struct.pack(">II", width, height)).decode()
+    return nbformat.v4.new_output("display_data", data={"image/png": png, "text/plain": twin}, metadata=metadata)
+
+
+def test_figures_are_compared_by_being_there_only():
+    one, other, none = page(picture(5, metadata={})), page(picture(6, metadata={})), page(PRINTED)
+    assert compared(one, other) is None
+    assert "cell 1 differs in its outputs" in compared(one, none)
+    assert one.cells[0].outputs[0] == picture(5, metadata={}), "the notebook itself stays as it was"
+
+
+def test_a_lab_is_compared_by_its_words_its_numbers_and_the_size_of_its_picture():
+    assert compared(page(picture(5)), page(picture(5))) is None
+    assert "'a picture of 5 × 5'" in compared(page(picture(5)), page(picture(6)))
+    assert "'sum 0.51', but now it is 'sum 0.52'" in compared(
+        page(picture(5, twin="sum 0.51")), page(picture(5, twin="sum 0.52"))
+    )
+
+
+TRAINED = """▸ The cat ate   3 of 3 are words
+
+losses: What it costs.
+       The   cat
+once  0.51  −1.2
+again    0    −∞▨
+
+next word: Its best guesses.
+                    p
+fish  ▮▮▮▮▮▮▮▮▮  0.55✓
+pie   ▮▮▮        0.21"""
+
+
+@pytest.mark.parametrize(("old", "new", "differs"), [
+    ("0.51", "10.52", False), ("−1.2", "1.3", False), ("3 of 3", "2 of 3", False), ("pie ", "bread", False),
+    ("▮▮▮▮", "▮", False), ("it costs", "it cost", True), ("again", "twice", True), ("−∞▨", "0.00", True),
+    ("guesses", "words", True), ("The cat ate", "The cat sat", True), ("   cat", "mouse", True),
+])  # fmt: skip
+def test_where_the_numbers_come_from_training_a_lab_is_compared_by_its_words(old, new, differs):
+    assert old in TRAINED
+    one, other = (
+        page(picture(width, twin=twin), PRINTED, tags=["nbval-ignore-output"])
+        for width, twin in ((5, TRAINED), (6, TRAINED.replace(old, new)))
+    )
+    assert bool(compared(one, other)) == differs
 
 
 def test_outputs_tagged_as_ignored_are_not_compared():
-    def notebook(text, *tags):
-        output = nbformat.v4.new_output("stream", text=text)
-        return nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell("x", outputs=[output], id="a", metadata={"tags": list(tags)})]
-        )
+    one, other = (nbformat.v4.new_output("stream", text=text) for text in ("1\n0.51", "1\n0.52"))
+    assert compared(page(one), page(other)) == "cell 1 differs in its outputs: it has '0.51', but now it is '0.52'"
+    assert compared(page(one, tags=["nbval-ignore-output"]), page(other, tags=["nbval-ignore-output"])) is None
 
-    for tags, differs in (((), "cell 1 differs in its outputs"), (("nbval-ignore-output",), None)):
-        one, other = (build.comparable(notebook(text, *tags)) for text in ("0.51", "0.52"))
-        assert build.difference(one, other) == differs
+
+def test_the_sign_of_a_zero_is_not_compared():
+    one, other, less = (nbformat.v4.new_output("stream", text=text) for text in ("-0.00", "0.00", "-0.01"))
+    assert compared(page(one), page(other)) is None and compared(page(one), page(less))
 
 
 def test_an_exercise_keeps_what_stands_around_its_solution():

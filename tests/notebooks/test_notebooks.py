@@ -72,6 +72,16 @@ def test_a_lab_is_seen_without_a_kernel():
     assert all(len(output.data["text/plain"]) > 500 for output in labs), "the text twin is whole"
 
 
+@each_open
+def test_a_learner_sees_the_labs_that_the_solved_notebook_shows(path):
+    """Only the solved notebook is run again on another processor; see test_processors.py."""
+    learners, solved = (
+        [output.data for output in outputs(of) if build.is_lab(output)]
+        for of in (path, path.parent / "solutions" / path.name)
+    )
+    assert learners == solved
+
+
 @each_solved
 def test_every_code_cell_was_run_in_its_turn(path):
     """Then nbval compares every cell, those without a stored output too; see test_strict.py."""
