@@ -531,14 +531,14 @@ def test_the_picture_of_a_mean_hatches_what_does_not_count_and_shows_both_number
 
 def test_the_picture_of_micro_batches_has_a_row_for_each_and_shows_the_gradient_if_only_that_differs():
     yours, right = check.micro_losses(WRONG["micro_losses", "not divided"]).panels
-    assert [row.split(":")[0] for row in right.rows] == ["part 0", "part 1"] and yours.marks.all()
+    assert [row.split(":")[0] for row in right.rows] == ["0", "1"] and yours.marks.all()
     shifted = check.micro_losses(
         lambda parts: [
             loss + 0 * losses.sum() + (losses.sum() - losses.detach().sum())
             for loss, (losses, _) in zip(one_count(parts), parts, strict=True)
         ]
     )
-    assert shifted.panels[0].title == "your gradient of part 0"
+    assert shifted.panels[0].title == "your gradient of micro-batch 0"
 
 
 def test_the_picture_of_a_safe_mean_shows_the_gradient_if_the_value_is_right():

@@ -30,7 +30,8 @@ class Exercise:
 
     ``asks`` is the task in a sentence, ``takes`` the names of the arguments. ``cases`` are the argument lists:
     tensors, modules, generators, whatever `copy.deepcopy` can copy, for each call gets copies of its own.
-    ``definition(*case)`` is the right answer: a tensor, a number, or a tuple, list or dict of such.
+    ``definition(*case)`` is the right answer: a tensor, a number, or a tuple, list or dict of such. Where it says
+    `...`, anything is right: if many answers are, let ``observed`` give the properties that they share.
     ``observed(function, *case)`` is what is compared with it: what the function returns, or, for example,
     that and a gradient. ``wrong`` are the wrong answers that have a name, the likeliest first. ``notes`` look
     at right answers. ``picture(answer, right, *case)`` draws a difference. ``tolerance`` is the largest

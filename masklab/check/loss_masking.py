@@ -57,7 +57,8 @@ def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     return [
         given(losses, kind="loss", title="losses", meaning=meaning, rows=rows, columns=columns, blocked=~mask,
               axes=("sentence", "position")),
-        *compared(answer[None, None], right[None, None], kind="loss", title="number", rows=["loss"], columns=["all"]),
+        *compared(answer[None, None], right[None, None], kind="loss", title="number", rows=["all"], columns=["loss"],
+                  axes=("sentences", "number")),
     ]  # fmt: skip
 
 
@@ -277,13 +278,14 @@ def _not_linked(*, empty: bool) -> Callable[..., bool]:
 
 
 def _draw_micro_losses(answer: dict, right: dict, parts: Parts):
-    rows = [f"part {i}: {int(mask.sum())} count" for i, (_, mask) in enumerate(parts)]
+    rows = [f"{i}: {int(mask.sum())} count" for i, (_, mask) in enumerate(parts)]
     if not same(answer["value"], right["value"]):
         numbers = [torch.stack(one["value"])[:, None] for one in (answer, right)]
-        return compared(*numbers, kind="loss", title="losses", rows=rows, columns=["loss"])
+        axes = ("micro-batch", "number")
+        return compared(*numbers, kind="loss", title="losses", rows=rows, columns=["loss"], axes=axes)
     for i, (mine, theirs) in enumerate(zip(answer["gradient"], right["gradient"], strict=True)):
         if different(mine, theirs).any():
-            return _draw_gradient(mine, theirs, parts[i][1], title=f"gradient of part {i}")
+            return _draw_gradient(mine, theirs, parts[i][1], title=f"gradient of micro-batch {i}")
     return ()
 
 
