@@ -119,15 +119,15 @@ def _panels(model: Classifier, one: ReadOuts, ids: Tensor, is_word: Tensor) -> l
             meaning="After the last column; after the last word; after the last word with no pad seen.", **down, **ways,
         ),
         Panel(
-            name="topics", kind="weight", values=one.probabilities.T, title="topic", rows=TOPICS, sign="softmax →",
-            axes=("topic", "read-out"), say="{}", marks=marks.T.to(torch.uint8), **ways,
+            name="topics", kind="weight", values=one.probabilities.T, title="topic", rows=TOPICS, say="{}",
+            axes=("topic", "read-out"), sign="linear, softmax →", marks=marks.T.to(torch.uint8), **ways,
             meaning="What the classifier makes of each state: ✓ the topic that packed finds, ✗ another one.",
         ),
         Panel(
             name="moved", kind="weight", values=one.moved, title="what moved it", rows=list(READS), say="{}",
             axes=("read-out", "position"), blocked=~is_word & torch.tensor([[False], [False], [True]]), **across,
             row_notes=[number(share) for share in (one.moved * ~is_word).sum(dim=1).tolist()], notes_title="pads",
-            meaning="How long the gradient of the best topic's logit is at each word, as a share of its row.",
+            meaning="How much each word moves the best topic's logit: its gradient's length, as a share of the row.",
         ),
     ]  # fmt: skip
 

@@ -306,7 +306,9 @@ def shown_by(picture: panels.Picture) -> dict:
 
 
 def cells(panel: panels.Panel) -> list[list[str]]:
-    """Every cell of a panel as its text twin writes it."""
+    """Every cell of a panel as its text twin writes it; none where there is room for colours only."""
+    if not panel.written:
+        return []
     return [[panels.cell(panel, r, c) for c in range(len(panel.columns))] for r in range(len(panel.rows))]
 
 
