@@ -1,8 +1,8 @@
 """What a machine lacks is said in one line each, with what to do."""
 
-import math
+import subprocess
+import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
@@ -10,18 +10,33 @@ from masklab import figures, machine
 
 
 def test_here_everything_is_there():
-    """The tests run where the course runs, so nothing but memory and processors could be missing."""
+    """The tests run where the course runs."""
     *lines, end = machine.machine().splitlines()
-    names = [line.split()[1].rstrip(":") for line in lines]
-    assert names[0] == "Python" and {"torch", "matplotlib", "anywidget", "memory", "threads"} <= set(names)
-    bad = [line for line in lines if line[0] != "✓"]
-    assert [line for line in bad if not line.startswith(("✗ memory", "✗ threads"))] == []
-    assert bad or end == "Everything that the course needs is here."
+    assert [line.split()[1] for line in lines][:3] == ["Python", "torch", "matplotlib"]
+    assert {line[0] for line in lines} == {"✓"} and end == "Everything that the course needs is here."
+
+
+@pytest.mark.parametrize("name", ["torch", "matplotlib", "anywidget"])
+def test_it_does_not_die_of_what_is_missing(name):
+    """A package that cannot be imported is a line, the others are there, too."""
+    code = f"import sys; sys.modules['{name}'] = None; from masklab.machine import machine; print(machine())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    *lines, end = done.stdout.splitlines()
+    (bad,) = [line for line in lines if line[0] != "✓"]
+    assert bad.startswith("✗ a lab could not be drawn (ModuleNotFoundError: ") and name in bad
+    assert end == f"1 of {len(lines)} need fixing."
 
 
 def test_only_what_a_lesson_imports_is_asked_for():
     names = {line.what.split()[0] for line in machine.packages()}
     assert "nbval" in names and not names & {"pytest", "transformers", "ruff"}
+
+
+def test_what_the_course_asks_for_now_counts_not_what_was_installed(tmp_path):
+    project = tmp_path / "pyproject.toml"
+    project.write_text('[project]\nrequires-python = ">=3.99"\ndependencies = ["torch>=99"]  # ✓', encoding="utf-8")
+    python, torch = machine.packages(project)
+    assert python.what.endswith(": the course needs >=3.99") and torch.what.endswith(": the course needs >=99")
 
 
 @pytest.mark.parametrize(("have", "good"), [
@@ -46,33 +61,8 @@ def test_an_old_or_missing_package_is_named_with_what_to_do(monkeypatch):
     monkeypatch.setattr(metadata, "version", version)
     bad = [str(line) for line in machine.packages() if not line.good]
     assert len(bad) == 2 and all(line.endswith(machine.AGAIN) for line in bad)
-    assert bad[0].startswith("✗ anywidget is not installed: the course needs ==0.11")
-    assert bad[1].startswith("✗ torch 0.1: the course needs ==2.13.0. ")
-
-
-@pytest.mark.parametrize(("most", "good"), [(0.5, False), (0.999, False), (1, True), (16, True), (math.inf, True)])
-def test_the_lessons_need_a_gigabyte(most, good):
-    assert machine.memory(most * 1e9).good is good
-
-
-def test_a_container_may_allow_less_than_the_machine_has(monkeypatch):
-    whole = machine._allowed()
-    monkeypatch.setattr(Path, "read_text", lambda self: "12345678\n")
-    assert machine._allowed() == 12345678 < whole
-    monkeypatch.setattr(Path, "read_text", lambda self: "max\n")
-    assert whole <= machine._allowed()
-
-
-def test_where_nobody_says_how_much_memory_there_is_it_is_taken_as_enough(monkeypatch):
-    monkeypatch.delattr("os.sysconf")  # as on Windows
-    monkeypatch.setattr(Path, "read_text", lambda self: "max\n")
-    assert str(machine.memory(machine._allowed())) == "✓ memory: nobody says how much"
-
-
-def test_too_many_threads_are_too_many():
-    assert machine.threads(1, 1).good and machine.threads(2, 8).good
-    assert str(machine.threads(8, 2)).startswith("✗ threads: torch computes with 8, on 2 processors. Type ")
-    assert machine._cores() >= 1
+    assert bad[0].startswith("✗ torch 0.1: the course needs ==2.13.0. ")
+    assert bad[1].startswith("✗ anywidget is not installed: the course needs ==0.11")
 
 
 def test_a_lab_that_cannot_be_drawn_is_a_sentence(monkeypatch):
@@ -96,8 +86,7 @@ def test_what_the_page_lacks_is_named(monkeypatch, tmp_path, there):
 def test_the_last_line_counts_what_needs_fixing(monkeypatch):
     whole = len(machine.machine().splitlines()) - 1
     monkeypatch.setattr(machine, "WIDGETS", ("no-such-extension",))
-    monkeypatch.setattr(machine, "_allowed", lambda: 0.0)
-    monkeypatch.setattr(machine, "_cores", lambda: 0)
+    monkeypatch.setattr(figures, "png", lambda picture: b"")
     *_, widgets, end = machine.machine().splitlines()
     assert widgets == f"✗ the page lacks no-such-extension. {machine.AGAIN}"
-    assert end == f"3 of {whole} need fixing."
+    assert end == f"2 of {whole} need fixing."
