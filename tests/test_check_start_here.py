@@ -233,8 +233,7 @@ RIGHT = {
     "word_mask": [
         row_by_row, cell_by_cell, ranges,
         lambda lengths, total, side: text.word_positions(lengths, total=total, side=side),
-        lambda lengths, total, side: ranges(lengths, total, "right").flip(1 if side == "left" else 0) if side == "left"
-        else ranges(lengths, total, "right"),
+        lambda lengths, total, side: ranges(lengths, total, "right").flip([1] if side == "left" else []),
         lambda lengths, total, side: torch.stack([
             F.pad(torch.ones(n), (total - n, 0) if side == "left" else (0, total - n)) for n in lengths.tolist()
         ]) == 1,
