@@ -384,6 +384,7 @@ def from_the_end(sequences, side):
         ("batches", lambda lengths, size, seed: list(range(len(lengths))), "list of lists.* Got one list of numbers"),
         ("batches", lambda lengths, size, seed: {0: [1]}, "list of lists.* Got something else"),
         ("batches", lambda lengths, size, seed: torch.arange(4.0)[None], "list of lists"),
+        ("batches", lambda lengths, size, seed: torch.zeros(2, 2, dtype=torch.int64).to_sparse(), "list of lists"),
         ("batches", lambda lengths, size, seed: lengths.sort() or [lengths], "changes its input `lengths`"),
     ],
 )
