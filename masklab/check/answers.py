@@ -28,7 +28,10 @@ def settled(answer):
     if isinstance(answer, Tensor):
         return answer.detach().clone().cpu() if plain(answer) else answer
     if isinstance(answer, bool | int | float | np.bool_ | np.number):
-        return torch.tensor(answer)
+        try:
+            return torch.tensor(answer)
+        except (TypeError, ValueError):  # no tensor holds 2 ** 64
+            return answer
     if isinstance(answer, nn.Module):
         return copy.deepcopy(answer)
     if isinstance(answer, dict):

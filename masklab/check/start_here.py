@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from masklab.check import cases, oracles
+from masklab.check.answers import plain
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, forms
 from masklab.check.pictures import compared, given, positions
@@ -185,16 +186,16 @@ word_mask = Exercise(
 LITTLE = 0.8  # of the padding of batches drawn at random: less is little
 
 
-def _plain(answer):
+def _as_lists(answer):
     """Tuples, arrays and tensors as lists, part by part; numbers as Python's."""
-    if isinstance(answer, Tensor | np.ndarray | np.generic):
+    if isinstance(answer, np.ndarray | np.generic) or (isinstance(answer, Tensor) and plain(answer)):
         return answer.tolist()
-    return [_plain(part) for part in answer] if isinstance(answer, list | tuple | range) else answer
+    return [_as_lists(part) for part in answer] if isinstance(answer, list | tuple | range) else answer
 
 
 def _batches_of(answer) -> list[list[int]]:
     """The answer as lists; a Complaint if it is something else."""
-    found = _plain(answer)
+    found = _as_lists(answer)
     if isinstance(found, list) and all(isinstance(one, list) and all(type(i) is int for i in one) for one in found):
         return found
     one_list = isinstance(found, list) and all(type(i) is int for i in found)
@@ -259,7 +260,7 @@ def _fails(name: str) -> Callable[..., bool]:
 
 def _seen(symptom: Callable[[list[list[int]], list[int], int], bool]) -> Callable[..., bool]:
     """A symptom that is seen in the batches themselves."""
-    return lambda answer, _right, lengths, size, seed: symptom(_plain(answer["batches"]), lengths, size)
+    return lambda answer, _right, lengths, size, seed: symptom(_as_lists(answer["batches"]), lengths, size)
 
 
 def _numbers(found: list[list[int]]) -> list[int]:
@@ -278,7 +279,7 @@ def _as_many_as_size(found: list[list[int]], lengths: list[int], size: int) -> b
 def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed: int):
     if not (answer["all once"] and answer["well filled"]):
         return ()
-    found = _plain(answer["batches"])
+    found = _as_lists(answer["batches"])
     cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found]
     meaning = (
         f"Each row is a batch: the lengths of its sentences. To fill them up takes {_padding(found, lengths)} pads."

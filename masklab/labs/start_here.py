@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -21,6 +21,7 @@ WIDTHS = {0: "longest", 6: "6", 7: "7", 8: "8"}
 WIDTH_HELP = "Each batch is as wide as its longest sentence, and at least so wide."
 ORDERS = {"typed": "as typed", "length": "by length"}
 NONE_NEEDED = "✓ No padding is needed: within each batch all sentences are equally long."
+NO_PADDING = "Nothing is filled up, so there is nothing to paint."
 MOST_IDS = 40  # of a line of code; more would take the panels' room
 PAINT = "Paint the padding of a batch before you see it, then reveal."
 Group = Sequence[int]  # the numbers of a batch's sentences
@@ -65,7 +66,8 @@ def draw(state: State) -> Picture:
     shown = min(max(state.shown, 0), len(words) - 1)
     groups = groups_of(lengths, order=state.order, size=state.batch_size)
     if state.side == "none":
-        return _without_padding(words, groups, shown)
+        picture = _without_padding(words, groups, shown)
+        return replace(picture, summary=f"{NO_PADDING} {picture.summary}") if state.predict else picture
     batches = [batch_of_words([words[i] for i in group], side=state.side, at_least=state.pad_to) for group in groups]
     here = next(k for k, group in enumerate(groups) if shown in group)
     guess = state.guess(batches[here].is_word)
