@@ -212,4 +212,6 @@ def _inside(module: nn.Module) -> dict:
         for key, value in vars(part).items()
         if isinstance(value, bool | int | float | str)
     }
-    return {**module.state_dict(), **settings}
+    trained = {f"{name} is trained": part.requires_grad for name, part in module.named_parameters()}
+    dtypes = {f"{name} is": str(part.dtype) for name, part in module.state_dict().items()}
+    return {**module.state_dict(), **settings, **trained, **dtypes}
