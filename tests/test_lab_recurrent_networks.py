@@ -116,8 +116,8 @@ def test_at_first_sight_the_last_step_finds_another_topic():
     food, behavior = panels["topics"].marks[:2].tolist()
     assert (food, behavior) == ([MISSED, NOT_MARKED, NOT_MARKED], [NOT_MARKED, RIGHT, RIGHT])
     last_step = values(panels, "topics")[0, 0]
-    assert f"✗ Last step: another state, now FOOD ({last_step:.2f})." in picture.summary
-    assert "✓ Last word: the same state. Only the last step comes after 6 pads." in picture.summary
+    assert f"✗ Last step: now FOOD ({last_step:.2f})." in picture.summary
+    assert "✓ Last word: the same state. Only the last step has read 6 pads." in picture.summary
     assert picture.sentences[0].note == "5 of 11 are words"
 
 
@@ -135,7 +135,7 @@ def test_padding_on_the_left_breaks_the_last_word_too():
     assert torch.equal(read[:, 0], read[:, 1])  # the last word *is* the last step
     torch.testing.assert_close(read[:, 2], right[:, 2], atol=1e-6, rtol=0)
     told = summary(side="left")
-    assert told.count("✗") == 2 and "the last word is the last step: both have read them." in told
+    assert told.count("✗") == 2 and "Both have read 6 pads first: the last word is the last step." in told
 
 
 @pytest.mark.parametrize(("side", "broken"), [("right", "←"), ("left", "→")])
@@ -173,7 +173,7 @@ def test_pads_come_from_the_longest_sentence_and_the_slider():
     sentences = lesson.draw(state(shown=1, more=2)).sentences
     assert [one.pads.count(True) for one in sentences] == [2, 3, 3]
     assert len(drawn(shown=1, more=2)["states"].columns) == 7
-    assert summary(shown=1, more=0).endswith("after 1 pad.")
+    assert summary(shown=1, more=0).endswith("has read 1 pad.")
     assert lesson.draw(state(more=2.9)).sentences[0].tokens == sentences[0].tokens  # a page of ours sends integers
 
 
@@ -245,7 +245,7 @@ def test_models_that_are_handed_over_are_shown_and_only_a_missing_one_is_trained
 def test_only_of_a_model_that_was_trained_packed_it_is_said():
     other = untrained()
     other.read = "last_step"
-    said = "The model was trained packed"
+    said = "none was met in training"
     assert said in drawn()["states"].meaning
     assert said not in lesson.draw(state(), {"one": other}).panels[0].meaning
 

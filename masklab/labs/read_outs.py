@@ -15,8 +15,8 @@ from masklab.panels import counted
 READS = ("last step", "last word", "packed")
 SAME = 1e-5  # two states: float32 sums differ in the seventh digit when their order does
 WHY = {  # by number of directions and side: who has read the pads
-    (1, "right"): "Only the last step comes after {}.",
-    (1, "left"): "The words come after {}, and the last word is the last step: both have read them.",
+    (1, "right"): "Only the last step has read {}.",
+    (1, "left"): "Both have read {} first: the last word is the last step.",
     (2, "right"): "Direction ← begins with {}: even its state at the first word has read them.",
     (2, "left"): "Direction → begins with {}: even its state at the last word has read them.",
 }
@@ -71,17 +71,17 @@ def compared(one: ReadOuts, model: Classifier, is_word: Tensor, *, side: str) ->
 
     >>> model, is_word = Classifier(10, 4, dim=3), torch.tensor([True])
     >>> compared(read_outs(model, torch.ones(1, 3), is_word, side="right"), model, is_word, side="right")
-    'Packed finds HEALTH (0.29). ✓ Last step: the same state. ✓ Last word: the same state. There is no pad to read.'
+    'Packed: HEALTH (0.29). ✓ Last step: the same state. ✓ Last word: the same state. There is no pad to read.'
     """
     pads = int((~is_word).sum())
     if not is_word.any():
         return f"There is no last word, and nothing to pack: the last step has read {counted(pads, 'pad')}."
     topics = [TOPICS[i] for i in one.probabilities.argmax(dim=1).tolist()]
     shares, gaps = one.probabilities.amax(dim=1).tolist(), (one.states - one.states[-1]).abs().amax(dim=1).tolist()
-    told = [f"Packed finds {topics[-1]} ({shares[-1]:.2f})."]
+    told = [f"Packed: {topics[-1]} ({shares[-1]:.2f})."]
     for name, topic, share, gap in list(zip(READS, topics, shares, gaps, strict=True))[:-1]:
-        same, still = gap <= SAME, "still" if topic == topics[-1] else "now"
-        found = "the same state" if same else f"another state, {still} {topic} ({share:.2f})"
+        same, still = gap <= SAME, "another state, still" if topic == topics[-1] else "now"
+        found = "the same state" if same else f"{still} {topic} ({share:.2f})"
         told.append(f"{'✓' if same else '✗'} {name.capitalize()}: {found}.")
     why = WHY[2 if model.rnn.bidirectional else 1, side].format(counted(pads, "pad"))
     told.append(why if pads else "There is no pad to read.")

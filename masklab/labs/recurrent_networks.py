@@ -106,17 +106,17 @@ def _panels(model: Classifier, one: ReadOuts, ids: Tensor, is_word: Tensor) -> l
     down: dict[str, Any] = {"rows": units, "kind": "vector", "limit": 1.0, "say": "{}"}
     across: dict[str, Any] = {"columns": VOCABULARY.decode(ids), "column_pads": (~is_word).tolist()}
     ways: dict[str, Any] = {"columns": list(READS)}
-    new = " The model was trained packed: it had never met a pad." if model.read == "packed" else ""
+    new = ", though none was met in training." if model.read == "packed" else "."
     best = one.probabilities == one.probabilities.amax(dim=1, keepdim=True)  # (3, topics)
     marks = best * torch.where(best[-1], RIGHT, MISSED) * is_word.any()
     return [
         Panel(
             name="states", values=one.steps.T, title="hidden states", axes=("unit", "position"), **down, **across,
-            meaning="One column a step: the state once it has been read. Pads are read like words." + new,
+            meaning="The state after each step. Pads are read like words" + new,
         ),
         Panel(
             name="read", values=one.states.T, title="the state that is read", axes=("unit", "read-out"), sign="read →",
-            meaning="After the last column; after the last word; after the last word with no pad seen.", **down, **ways,
+            meaning="After the last step, after the last word, and after the words alone (packed).", **down, **ways,
         ),
         Panel(
             name="topics", kind="weight", values=one.probabilities.T, title="topic", rows=TOPICS, say="{}",
@@ -124,7 +124,7 @@ def _panels(model: Classifier, one: ReadOuts, ids: Tensor, is_word: Tensor) -> l
             meaning="What the classifier makes of each state: ✓ the topic that packed finds, ✗ another one.",
         ),
         Panel(
-            name="moved", kind="weight", values=one.moved, title="what moved it", rows=list(READS), say="{}",
+            name="moved", kind="weight", values=one.moved, title="what moved the topic", rows=list(READS), say="{}",
             axes=("read-out", "position"), blocked=~is_word & torch.tensor([[False], [False], [True]]), **across,
             row_notes=[number(share) for share in (one.moved * ~is_word).sum(dim=1).tolist()], notes_title="pads",
             meaning="How much each word moves the best topic's logit: its gradient's length, as a share of the row.",

@@ -50,7 +50,7 @@ def test_more_pads_flip_the_last_step_while_the_others_stand_still(lab):
         seen.append(column(lab, "read", LAST_STEP))
         assert column(lab, "read", LAST_WORD) == column(lab, "read", PACKED) == word
     assert topic(lab, LAST_STEP) == ("FOOD", "✗") and len(set(map(tuple, seen))) > 3
-    summary(lab).to_contain_text("Only the last step comes after 12 pads.")
+    summary(lab).to_contain_text("Only the last step has read 12 pads.")
     lab.picture("12-pads")
 
 
