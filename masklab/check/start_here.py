@@ -100,7 +100,7 @@ pad_batch = Exercise(
                "its row is nothing but zeros.",
                lambda sequences, side: oracles.padded([ids for ids in sequences if ids], side)),
         *forms("positions first", "rows and columns are swapped: your batch has a row for each position. Here each row "
-               "is a sentence. (pad_sequence does it so with batch_first=True.)",
+               "is a sentence. (pad_sequence does that with batch_first=True.)",
                lambda sequences, side: oracles.padded(sequences, side).T),
         Misconception("one row for all", "all rows of your batch are the same. (`[row] * 3` is a list that holds one "
                       "and the same row three times: whoever writes into one writes into all.)",
@@ -282,7 +282,7 @@ def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed
     found = _as_lists(answer["batches"])
     cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found]
     meaning = (
-        f"Each row is a batch: the lengths of its sentences. To fill them up takes {_padding(found, lengths)} pads."
+        f"Each row is a batch: the lengths of its sentences. Filling them up takes {_padding(found, lengths)} pads."
     )
     return [given(torch.tensor(cells), kind="ids", title="lengths in your batches", meaning=meaning,
                   rows=positions(len(found)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
@@ -293,7 +293,7 @@ _HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "
 
 batches = Exercise(
     name="batches",
-    asks="batches of `size` sentence numbers with little padding, others for another seed: a list of lists",
+    asks="batches of `size` sentence numbers with little padding, other ones for another seed: a list of lists",
     takes="lengths, size, seed",
     cases=[
         (torch.randint(1, 8, (count,), generator=cases.generator(size)).tolist(), size, seed)
@@ -303,8 +303,8 @@ batches = Exercise(
     observed=_properties,
     picture=_draw_batches,
     wrong=[
-        Misconception("lengths", "your batches hold lengths. Asked for are the numbers of the sentences: 0 is the "
-                      "first one, 1 the second.",
+        Misconception("lengths", "your batches hold lengths. They should hold the numbers of the sentences: 0 is "
+                      "the first one, 1 the second.",
                       shows=_seen(lambda found, lengths, size: _numbers(found) == sorted(lengths))),
         Misconception("from 1", "you count the sentences from 1. Here the first sentence is number 0, as in a list.",
                       shows=_seen(lambda found, lengths, size: _numbers(found) == list(range(1, len(lengths) + 1)))),

@@ -78,7 +78,7 @@ def dividing(by: str, found: Mapping[str, Divided]) -> list[Panel]:
     return [made] + [
         Panel(
             name=name, kind="gradient", values=values, title=title, sign="vs" if i else "∂ →", limit=limit, small=i > 0,
-            meaning=f"How far the number by {by} moves with each loss: how hard each position pulls at the model.",
+            meaning=f"How far the number by {by} moves with each loss: how hard each position pulls on the model.",
             say=f", {title} {{}}", **grid_labels(values),
         )
         for i, (name, title, values) in enumerate(ways[: len(one.numbers)])
