@@ -53,7 +53,8 @@ def _first_ones(mask: Tensor) -> Tensor:
 def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     """The losses with those hatched that don't count, and both numbers."""
     rows, columns = [f"sentence {i}" for i in range(len(losses))], positions(losses.shape[1])
-    meaning = "What your function was given. Losses that do not count are hatched."
+    dotted = ", or dotted if NaN" if losses.isnan().any() else ""
+    meaning = f"What your function was given. Losses that do not count are hatched{dotted}."
     return [
         given(losses, kind="loss", title="losses", meaning=meaning, rows=rows, columns=columns, blocked=~mask,
               axes=("sentence", "position")),

@@ -204,6 +204,8 @@ word_mask = Exercise(
 LITTLE = 0.8  # of the padding of batches drawn at random: less is little
 SORTED = 0.7  # correlation of a batch's place and its mean length: first a short half, then a long one has 0.8
 
+SHOWN = 10  # batches in a picture: with more of them, their numbers are too small to read
+
 
 def _as_lists(answer):
     """Tuples, arrays and tensors as lists, part by part; numbers as Python's."""
@@ -313,12 +315,13 @@ def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed
     if not (answer["all once"] and answer["well filled"]):
         return ()
     found = _as_lists(answer["batches"])
-    cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found]
+    cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found[:SHOWN]]
     meaning = (
-        f"Each row is a batch: the lengths of its sentences. Filling them up takes {_padding(found, lengths)} pads."
+        f"Each row is a batch: the lengths of its sentences. These are the first {len(cells)} of {len(found)} batches. "
+        f"Filling all up takes {_padding(found, lengths)} pads."
     )
     return [given(torch.tensor(cells), kind="ids", title="lengths in your batches", meaning=meaning,
-                  rows=positions(len(found)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
+                  rows=positions(len(cells)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
 
 
 _HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
