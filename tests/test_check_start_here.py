@@ -392,6 +392,8 @@ def from_the_end(sequences, side):
             lambda sequences, side: by_lists(sequences, side)[:1],
             "one row in place of 2. Is a `return` inside",
         ),
+        ("pad_batch", lambda sequences, side: by_lists(sequences, side) if side == "right" else None, "every path"),
+        ("pad_batch", lambda sequences, side: torch.tensor([ids.append(0) for ids in sequences]), "and return None"),
         ("pad_batch", from_the_end, "One of the two is empty. Mind that x"),
         ("batches", lambda lengths, size, seed: [], "some sentence is in no batch"),
         (

@@ -347,7 +347,8 @@ batches = Exercise(
         Misconception("last batch lost", "the sentences that don't fill a whole batch are lost. The last batch may be "
                       "smaller.",
                       shows=_seen(_last_one_lost)),
-        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1.",
+        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1. "
+                      "(`everyone` and `words_in` belong to the 640 sentences of part 3.)",
                       shows=_seen(lambda found, lengths, size: not set(_numbers(found)) <= set(range(len(lengths))))),
         Misconception("twice", "some sentence comes twice. Each one belongs in one batch, and only once.",
                       shows=_seen(lambda found, lengths, size: len(_numbers(found)) > len(set(_numbers(found))))),
@@ -369,7 +370,8 @@ batches = Exercise(
                       "epoch to epoch: shuffle something, with a generator that starts from `seed`.",
                       shows=_fails("seed used")),
         Misconception("much padding", "your batches need hardly less padding than batches drawn at random. Which "
-                      "sentences should be together so that little has to be filled up?",
+                      "sentences should be together so that little has to be filled up? (`words_in` holds the lengths "
+                      "of part 3. Here they are in `lengths`.)",
                       shows=_fails("little padding")),
         Misconception("same mates", "another seed puts the batches in another order, but the same sentences are always "
                       "together. Shuffle the sentences, too, before you sort them or cut them into batches.",
