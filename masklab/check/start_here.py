@@ -9,7 +9,7 @@
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -63,9 +63,13 @@ def _another_filler(answer: Tensor, right: Tensor, sequences: list[list[int]], s
 
 
 def _draw_batch(answer: Tensor, right: Tensor, sequences: list[list[int]], side: str):
-    rows, axes = [counted(len(ids), "word") for ids in sequences], ("sentence", "position")
-    title = f"batch, padded on the {side}"
-    return compared(answer, right, kind="ids", title=title, rows=rows, columns=positions(right.shape[1]), axes=axes)
+    return _drawn(answer, right, map(len, sequences), kind="ids", title=f"batch, padded on the {side}")
+
+
+def _drawn(answer: Tensor, right: Tensor, lengths: Iterable[int], **parts):
+    """The answer beside the right one; each row says how many words its sentence has."""
+    rows, columns = [counted(n, "word") for n in lengths], positions(right.shape[1])
+    return compared(answer, right, rows=rows, columns=columns, axes=("sentence", "position"), **parts)
 
 
 pad_batch = Exercise(
@@ -121,9 +125,7 @@ def _words(lengths: Tensor, total: int, side: str, more: int = 0) -> Tensor:
 
 
 def _draw_words(answer: Tensor, right: Tensor, lengths: Tensor, total: int, side: str):
-    rows, axes = [counted(length, "word") for length in lengths.tolist()], ("sentence", "position")
-    title = f"mask, padding on the {side}"
-    return compared(answer, right, kind="mask", title=title, rows=rows, columns=positions(total), axes=axes)
+    return _drawn(answer, right, lengths.tolist(), kind="mask", title=f"mask, padding on the {side}")
 
 
 word_mask = Exercise(
@@ -184,6 +186,8 @@ word_mask = Exercise(
 # --- 3 · Batches with little padding --------------------------------------------------------------------------------
 
 LITTLE = 0.8  # of the padding of batches drawn at random: less is little
+_HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
+          "little padding")  # fmt: skip
 
 
 def _as_lists(answer):
@@ -239,9 +243,10 @@ def _properties(function: Callable, lengths: list[int], size: int, seed: int) ->
     draws = [first, *others]
     all_once = all(_all_once(found, lengths) for found in draws)
     well_filled = all(_well_filled(found, size) for found in draws)
-    holds = {"batches": first, "all once": all_once, "well filled": well_filled, "same again": first == again}
+    holds = {"batches": first} | dict.fromkeys(_HOLDS, True)
+    holds |= {"all once": all_once, "well filled": well_filled, "same again": first == again}
     if not (all_once and well_filled):  # then the rest makes no sense
-        return holds | dict.fromkeys(("seed used", "other mates", "other order", "not sorted", "little padding"), True)
+        return holds
     padding = sum(_padding(found, lengths) for found in draws) / len(draws)
     random = sum(_padding(_at_random(lengths, size, i), lengths) for i in range(20)) / 20
     return holds | {
@@ -287,9 +292,6 @@ def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed
     return [given(torch.tensor(cells), kind="ids", title="lengths in your batches", meaning=meaning,
                   rows=positions(len(found)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
 
-
-_HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
-          "little padding")  # fmt: skip
 
 batches = Exercise(
     name="batches",
