@@ -7,6 +7,7 @@ each the alt text to use in Markdown. The same data gives the same bytes.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,18 +15,12 @@ from torch import Tensor
 
 from masklab.figures.diagrams import Arrow, Box, Diagram, Note
 from masklab.figures.drawings import Drawing, write
-from masklab.losses import reduce
+from masklab.labs import loss_masking
+from masklab.labs.loss_masking import State, draw
+from masklab.labs.sentences import SENTENCES, batch_of
 from masklab.panels import Panel
-from masklab.text import word_positions
 
-LENGTHS = torch.tensor([3, 5, 4])
-LOSSES = torch.tensor(
-    [
-        [0.5135, 0.5513, 0.9017, 0.4005, 0.0784],
-        [0.4215, 0.5581, 0.8376, 0.8771, 0.9324],
-        [0.2851, 0.7234, 0.5639, 0.6350, 0.9162],
-    ]
-)
+LOSSES = torch.tensor(loss_masking.LOSSES)
 STEP, LEFT = 84, 110  # from one position to the next, and where the first one is
 
 
@@ -71,7 +66,7 @@ def idea() -> Diagram:
 
 def counted() -> Drawing:
     """Losses × mask = what is counted."""
-    is_word = word_positions(LENGTHS, total=5)
+    is_word = batch_of(SENTENCES).is_word
     kept = LOSSES.masked_fill(~is_word, 0.0)
     return Drawing(
         name="counted",
@@ -95,32 +90,24 @@ def batch_panel(name: str, kind: str, values: Tensor, meaning: str, sign: str = 
 
 def weights() -> Drawing:
     """The gradient of the one number with respect to each loss, for lengths 6 and 2."""
-    titles = {"token": "by token", "sequence": "by sentence", "position": "by position"}
     meanings = {
         "token": "Each of the eight words weighs 0.125.",
-        "sequence": "Each sentence weighs one half: 0.083 for each of six words, 0.25 for each of two.",
+        "sentence": "Each sentence weighs one half: 0.083 for each of six words, 0.25 for each of two.",
         "position": "Each word weighs 0.083, and what the four pads would weigh is lost.",
     }
     return Drawing(
         name="weights",
         title="How much each word weighs",
         point="Two sentences, of 6 and 2 words, under three denominators.",
-        panels=[
-            Panel(
-                name=per, kind="gradient", values=gradient(per), rows=["6 words", "2 words"],
-                columns=[str(i + 1) for i in range(6)], title=title, meaning=meanings[per],
-                axes=("sentence", "position"), blocked=~word_positions(torch.tensor([6, 2]), total=6), limit=0.25,
-            )
-            for per, title in titles.items()
-        ],
-    )  # fmt: skip
+        panels=[replace(gradient(by), name=by, title=f"by {by}", meaning=meanings[by]) for by in meanings],
+    )
 
 
-def gradient(per: str) -> Tensor:
-    """How much each loss weighs in the one number: (2, 6)."""
-    is_word = word_positions(torch.tensor([6, 2]), total=6)
-    losses = torch.ones(2, 6, requires_grad=True)
-    return torch.autograd.grad(reduce(losses, is_word, per=per), losses)[0]
+def gradient(by: str) -> Panel:
+    """How much each loss of 6 and of 2 words weighs in the one number: the lab's own panel, the padding hatched."""
+    panels = {panel.name: panel for panel in draw(State(by=by, **State.presets["6 and 2 words"])).panels}
+    blocked, rows = panels["mask"].blocked, ["6 words", "2 words"]
+    return replace(panels["gradient"], rows=rows, blocked=blocked, sign="", limit=0.25)
 
 
 if __name__ == "__main__":

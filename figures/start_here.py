@@ -12,10 +12,10 @@ from pathlib import Path
 
 from masklab.figures.diagrams import Arrow, Box, Diagram, Note
 from masklab.figures.drawings import Drawing, write
+from masklab.labs.sentences import SENTENCES, batch_of
 from masklab.panels import Panel
-from masklab.text import Batch, make_batch
+from masklab.text import Batch
 
-SENTENCES = ("The cat ate", "The cat ate fish pie", "The cat ate fish")
 NUMBERS = ("1", "2", "3")
 SOURCES = Path(__file__).parents[1] / "notebooks" / "src"
 COLUMNS, WIDTHS = (60, 216, 424, 626, 790), (108, 144, 212, 132, 136)
@@ -92,7 +92,7 @@ def width(x: float) -> float:
 
 def padded() -> Drawing:
     """The running batch: ids, and which of them are words."""
-    batch = make_batch(SENTENCES)
+    batch = batch_of(SENTENCES)
     return Drawing(
         name="padded",
         title="The batch after padding",
@@ -104,7 +104,7 @@ def padded() -> Drawing:
 
 def sides() -> Drawing:
     """The same three sentences, padded on the right and on the left."""
-    right, left = (ids(make_batch(SENTENCES, side=side), side) for side in ("right", "left"))
+    right, left = (ids(batch_of(SENTENCES, side=side), side) for side in ("right", "left"))
     return Drawing(
         name="sides",
         title="Padding on the right, and on the left",

@@ -115,7 +115,7 @@ def make_batch(sentences: Sequence[str], *, side: str = "right") -> Batch:
 def batch_of_words(
     rows: Sequence[Sequence[str]], *, side: str = "right", to_id: Callable[[str], int] = word_id, at_least: int = 0
 ) -> Batch:
-    """Turn rows of words into one padded batch of ``at_least`` so many positions; ``to_id`` says which id a word has.
+    """Turn rows of words into one padded batch; ``to_id`` says which id a word has, ``at_least`` how wide it must be.
 
     Shapes and errors: as for `make_batch`.
 

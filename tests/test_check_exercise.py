@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -116,6 +117,12 @@ def test_a_check_computes_with_one_thread_and_brings_the_others_back():
 
 def test_a_number_of_numpy_is_a_number():
     assert smallest(lambda layer: np.float32(smallest.definition(layer))).state == "right"
+
+
+@pytest.mark.parametrize("answer", [2**64, [10**400], np.longdouble(1)])
+def test_a_number_that_no_tensor_holds_is_a_wrong_answer(answer):
+    verdict = smallest(lambda layer: answer)
+    assert verdict.state == "wrong" and re.search("must be a tensor, got an? (int|list|longdouble)", verdict.message)
 
 
 @pytest.mark.parametrize("answer", [True, np.bool_(True), np.float64(3) > 2, torch.tensor(True)])

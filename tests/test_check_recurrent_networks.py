@@ -55,6 +55,16 @@ def side_of_each_sentence(is_word):
     return torch.where(count == 0, -1, torch.where(is_word[:, 0], count - 1, is_word.shape[1] - 1))
 
 
+def stops_at_a_pad(is_word):
+    last = []
+    for row in is_word:
+        t = 0
+        while t < len(row) and row[t]:
+            t += 1
+        last.append(t - 1)
+    return torch.tensor(last)
+
+
 def gathered(states, is_word):
     index = last_of(is_word)[:, None, None].expand(-1, 1, states.shape[-1])
     return states.gather(1, index).squeeze(1)
@@ -313,6 +323,7 @@ WRONG = {
         lambda w: w.sum(1) - 1,
         lambda w: w.count_nonzero(dim=1) - 1,
         lambda w: w.int().cumsum(1).max(1).values - 1,
+        lambda w: torch.where(w.any(1), w.sum(1) - 1, 0),
     ],
     ("last_word", "counts"): [lambda w: w.sum(1), lambda w: torch.where(w.any(1), w.sum(1), -1)],
     ("last_word", "last position"): [
@@ -333,6 +344,10 @@ WRONG = {
         lambda w: (~w).int().argmax(1) - 1,
         lambda w: torch.where(w.any(1), (~w).float().argmax(1) - 1, -1),
     ],
+    ("last_word", "stops at the first pad"): [
+        stops_at_a_pad,
+        lambda w: torch.where(w[:, 0], w.sum(1) - 1, -1),
+    ],
     ("last_word", "inverted"): [
         lambda w: (~w * torch.arange(1, w.shape[1] + 1)).amax(1) - 1,
         lambda w: w.shape[1] - 1 - (~w).flip(1).int().argmax(1),
@@ -340,6 +355,7 @@ WRONG = {
     ("last_word", "one too far"): [
         lambda w: (w * torch.arange(1, w.shape[1] + 1)).amax(1),
         lambda w: torch.where(w.any(1), w.shape[1] - w.flip(1).int().argmax(1), -1),
+        lambda w: w.shape[1] - w.flip(1).int().argmax(1),
     ],
     ("last_word", "one too early"): lambda w: torch.where(w.any(1), w.shape[1] - 2 - w.flip(1).int().argmax(1), -1),
     ("last_word", "a sentence without words"): [
@@ -362,7 +378,18 @@ WRONG = {
         lambda states, w: gathered_number(states, w).squeeze(1),
         lambda states, w: gathered_number(states, w).squeeze(),
     ],
-    ("last_states", "one index for all"): lambda states, w: states[:, last_of(w)[0]],
+    ("last_states", "one index for all"): [
+        lambda states, w: states[:, last_of(w)[0]],
+        lambda states, w: states[:, last_of(w).max()],
+        lambda states, w: states[:, w.any(0).nonzero()[-1, 0]],
+    ],
+    ("last_states", "counted from the end"): [
+        lambda states, w: states[torch.arange(len(w)), w.flip(1).int().argmax(1)],
+        lambda states, w: states.flip(1)[torch.arange(len(w)), last_of(w)],
+    ],
+    ("last_states", "squeezed"): lambda states, w: states.gather(
+        1, last_of(w)[:, None, None].expand(-1, 1, states.shape[2])
+    ).squeeze(),
     ("last_states", "zeros at the padding"): [
         lambda states, w: (states * w[..., None])[:, -1],
         lambda states, w: states.masked_fill(~w[..., None], 0)[:, -1],
@@ -400,6 +427,10 @@ WRONG = {
     ("run_packed", "directions swapped"): last_from(
         lambda out, h_n, gru, n: torch.cat([h_n[-1], h_n[-2]], -1) if gru.bidirectional else h_n[-1]
     ),
+    ("run_packed", "on top of each other"): last_from(
+        lambda out, h_n, gru, n: torch.cat((h_n[-2], h_n[-1])) if gru.bidirectional else h_n[-1]
+    ),
+    ("run_packed", "results swapped"): lambda gru, x, n: with_packing(gru, x, n)[::-1],
     ("run_packed", "reshaped"): [
         last_from(lambda out, h_n, gru, n: h_n.view(len(n), -1)),
         last_from(lambda out, h_n, gru, n: h_n[-2:].reshape(len(n), -1) if gru.bidirectional else h_n[-1]),
@@ -419,6 +450,9 @@ WRONG = {
         lambda logits, tags, w: F.cross_entropy(logits.flatten(0, 1), tags.masked_fill(~w, 0).flatten()),
         lambda logits, tags, w: F.cross_entropy(logits.transpose(1, 2), tags, reduction="none").mean(),
         lambda logits, tags, w: each_loss(logits, tags, w).mean(),
+        lambda logits, tags, w: each_loss(logits, tags, w).sum() / w.sum(),
+        lambda logits, tags, w: F.cross_entropy(logits.mT, tags, reduction="sum") / w.sum(),
+        lambda logits, tags, w: F.cross_entropy(logits.mT, tags.clamp(min=0, max=logits.shape[-1] - 1)),
     ],
     ("tagger_loss", "divided by all positions"): [
         lambda logits, tags, w: (each_loss(logits, tags, w) * w).mean(),
@@ -428,11 +462,15 @@ WRONG = {
     ],
     ("tagger_loss", "mean of means"): [
         sentence_by_sentence,
+        lambda logits, tags, w: sum(
+            F.cross_entropy(z[one], t[one]) for z, t, one in zip(logits, tags, w, strict=True) if one.any()
+        ),
         lambda logits, tags, w: ((each_loss(logits, tags, w) * w).sum(1) / w.sum(1)).mean(),
         lambda logits, tags, w: ((each_loss(logits, tags, w) * w).sum(1) / w.sum(1).clamp(min=1)).mean(),
     ],
     ("tagger_loss", "sum"): lambda logits, tags, w: F.cross_entropy(logits[w], tags[w], reduction="sum"),
     ("tagger_loss", "divided by sentences"): lambda logits, tags, w: (each_loss(logits, tags, w) * w).sum(1).mean(),
+    ("tagger_loss", "divided by the length"): lambda logits, tags, w: (each_loss(logits, tags, w) * w).mean(1).sum(),
     ("tagger_loss", "tag 0 left out"): [
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags.masked_fill(~w, 0), ignore_index=0),
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags * w, ignore_index=0),
@@ -443,8 +481,17 @@ WRONG = {
         lambda logits, tags, w: F.cross_entropy((logits * w[..., None]).mT, tags * w),
     ],
     ("tagger_loss", "softmax twice"): lambda logits, tags, w: F.cross_entropy(logits.softmax(-1)[w], tags[w]),
+    ("tagger_loss", "softmax over positions"): [
+        lambda logits, tags, w: F.nll_loss(logits.log_softmax(1)[w], tags[w]),
+        lambda logits, tags, w: -logits.softmax(1).log()[w].gather(1, tags[w][:, None]).mean(),
+    ],
+    ("tagger_loss", "losses of 0 left out"): [
+        lambda logits, tags, w: (each_loss(logits, tags, w) * w).sum() / (each_loss(logits, tags, w) * w > 0).sum(),
+        lambda logits, tags, w: (losses := each_loss(logits, tags, w) * w)[losses != 0].mean(),
+    ],
     ("tagger_loss", "no logarithm"): [
         lambda logits, tags, w: F.nll_loss(logits[w], tags[w]),
+        lambda logits, tags, w: -logits[w].gather(1, tags[w][:, None]).mean(),
         lambda logits, tags, w: -logits.softmax(-1)[w].gather(1, tags[w][:, None]).mean(),
     ],
     ("tagger_loss", "sign"): lambda logits, tags, w: logits.log_softmax(-1)[w].gather(1, tags[w][:, None]).mean(),
@@ -459,6 +506,8 @@ WRONG = {
         lambda states, w: states.mean(1),
         lambda states, w: states.nan_to_num().mean(1),
         lambda states, w: states.nanmean(1),
+        lambda states, w: states.nansum(1) / count(w).clamp(min=1),
+        lambda states, w: states.sum(1) / count(w),
     ],
     ("mean_pool", "last word"): lambda states, w: states[torch.arange(len(w)), last_of(w)],
     ("mean_pool", "divided by all positions"): [
@@ -488,8 +537,18 @@ WRONG = {
         lambda states, w: (states * w[..., None]).sum(1) / count(w).clamp(min=1),
         lambda states, w: (states * w[..., None]).sum(1) / count(w),
         lambda states, w: torch.einsum("bl,bld->bd", w.float(), states) / count(w).clamp(min=1),
-        lambda states, w: torch.where(no_words(w)[:, None], states.mean(1), only_the_words(states, w)),
     ],
+    ("mean_pool", "a sentence without words"): [
+        lambda states, w: torch.where(no_words(w)[:, None], states.mean(1), only_the_words(states, w)),
+        lambda states, w: torch.where(no_words(w)[:, None], -1, only_the_words(states, w)),
+    ],
+    ("mean_pool", "NaN replaced too late"): [
+        lambda states, w: (states * w[..., None]).sum(1).nan_to_num() / count(w).clamp(min=1),
+        lambda states, w: ((states * w[..., None]).sum(1) / count(w)).nan_to_num(0),
+    ],
+    ("mean_pool", "zeros left out"): lambda states, w: (
+        filled(states, w).sum(1) / filled(states, w).count_nonzero(1).clamp(min=1)
+    ),
     ("mean_pool", "0/0"): [
         lambda states, w: filled(states, w).sum(1) / count(w),
         lambda states, w: torch.stack([state[words].mean(0) for state, words in zip(states, w, strict=True)]),
@@ -518,6 +577,9 @@ WRONG = {
             lambda logits, tags, w: (F.cross_entropy(logits.mT, tags, reduction="none") * w).sum() / w.sum(),
             "Target 99 is out of bounds. A label must be a class",
         ),
+        ("last_word", lambda w: torch.stack([row.nonzero()[-1, 0] for row in w]), r"of shape \(1, 3\), all False"),
+        ("run_packed", lambda gru, x, n: gru(pack_padded_sequence(x, n, enforce_sorted=False)), "needs batch_first"),
+        ("mean_pool", lambda states, w: states.masked_fill(~w[..., None], NONE).softmax(1).sum(1), "look for 0/0"),
         ("mean_pool", lambda states, w: filled(states, w).sum(1) / w.sum(1), "must match the size of tensor"),
         ("mean_pool", lambda states, w: (states * w[..., None]).nan_to_num() * 2, r"must have shape"),
     ],
@@ -530,7 +592,10 @@ def test_other_answers_get_a_sentence_too(name, answer, words):
 
 @pytest.mark.parametrize(("name", "answer"), [
     ("mean_pool", lambda states, w: filled(states, w).sum(1) / count(w).max().clamp(min=1)),
-    ("mean_pool", lambda states, w: (states * w[..., None]).sum(1).nan_to_num() / count(w).clamp(min=1)),
+    ("mean_pool", lambda states, w: states.masked_fill(~w[..., None], NONE).amax(1)),
+    ("last_word", lambda w: (w * torch.arange(w.shape[1])).sum(1)),
+    ("last_word", lambda w: torch.where(w[:, -1], w.shape[1] - 1, w.sum(1))),
+    ("tagger_loss", lambda logits, tags, w: each_loss(logits, tags, w)[0][w[0]].mean()),
     ("tagger_loss", lambda logits, tags, w: each_loss(logits, tags, w)[w].sum() / (w.sum() + 1)),
     ("run_packed", last_from(lambda out, h_n, gru, n: out.sum(1))),
 ])  # fmt: skip
@@ -538,6 +603,22 @@ def test_what_only_looks_like_a_known_fault_gets_no_name(name, answer):
     verdict = getattr(check, name)(answer)
     assert (verdict.state, verdict.misconception) == ("wrong", ""), verdict
     assert "see the picture" in verdict.message
+
+
+@pytest.mark.parametrize("change", [
+    lambda gru: gru.eval(),
+    lambda gru: gru.requires_grad_(False),
+    lambda gru: gru.double(),
+    lambda gru: setattr(gru, "batch_first", False),
+])  # fmt: skip
+def test_who_changes_the_gru_is_told(change):
+    def answer(gru, x, lengths):
+        results = with_packing(gru, x, lengths)
+        change(gru)
+        return results
+
+    verdict = check.run_packed(answer)
+    assert (verdict.misconception, "changes its input `gru`" in verdict.message) == ("edits", True), verdict
 
 
 # --- right, and what to know ------------------------------------------------------------------------------------------
@@ -563,6 +644,12 @@ def test_a_right_answer_without_a_gradient_gets_a_note(name):
     verdict = getattr(check, name)(torch.no_grad()(RIGHT[name][0]))
     assert (verdict.state, verdict.note) == ("right", "no gradient")
     assert getattr(check, name)(RIGHT[name][0]).note == ""
+
+
+def test_a_loss_in_a_new_tensor_has_no_gradient():
+    answer = RIGHT["tagger_loss"][0]
+    verdict = check.tagger_loss(lambda *case: torch.tensor(answer(*case).item(), requires_grad=True))
+    assert (verdict.state, verdict.note) == ("right", "no gradient")
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

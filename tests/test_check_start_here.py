@@ -233,8 +233,7 @@ RIGHT = {
     "word_mask": [
         row_by_row, cell_by_cell, ranges,
         lambda lengths, total, side: text.word_positions(lengths, total=total, side=side),
-        lambda lengths, total, side: ranges(lengths, total, "right").flip(1 if side == "left" else 0) if side == "left"
-        else ranges(lengths, total, "right"),
+        lambda lengths, total, side: ranges(lengths, total, "right").flip([1] if side == "left" else []),
         lambda lengths, total, side: torch.stack([
             F.pad(torch.ones(n), (total - n, 0) if side == "left" else (0, total - n)) for n in lengths.tolist()
         ]) == 1,
@@ -388,6 +387,7 @@ def from_the_end(sequences, side):
         ("batches", lambda lengths, size, seed: list(range(len(lengths))), "list of lists.* Got one list of numbers"),
         ("batches", lambda lengths, size, seed: {0: [1]}, "list of lists.* Got something else"),
         ("batches", lambda lengths, size, seed: torch.arange(4.0)[None], "list of lists"),
+        ("batches", lambda lengths, size, seed: torch.zeros(2, 2, dtype=torch.int64).to_sparse(), "list of lists"),
         ("batches", lambda lengths, size, seed: lengths.sort() or [lengths], "changes its input `lengths`"),
     ],
 )

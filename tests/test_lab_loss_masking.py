@@ -142,6 +142,18 @@ def test_losses_of_1_give_the_same_loss_by_two_denominators_and_other_gradients(
     torch.testing.assert_close(by_sentence, IS_WORD / (3 * IS_WORD.sum(dim=1, keepdim=True)))
 
 
+@pytest.mark.parametrize(("last", "same"), [(0.6008, True), (0.6016, False)])
+def test_two_losses_are_the_same_if_they_are_written_alike(last, same):
+    """Lengths 3 and 1: by token 0.6002 and by sentence 0.6004, or 0.6004 and 0.6008."""
+    cells = [*((0, place, 0.6) for place in range(3)), (1, 0, last)]
+    words = [summary(sentences=("a b c", "d"), set_losses=cells, by=by) for by in ("token", "sentence")]
+    assert len({one.rpartition(" = ")[2][:5] for one in words}) == (1 if same else 2)
+    assert ["the same loss, another gradient" in one for one in words] == [same] * 2
+    for odd in (math.nan, math.inf, 1e6):  # 1e6 by token and 1.01e6 by sentence are both written 1.0e6
+        cells = [*((0, place, odd) for place in range(3)), (1, 0, 1.02 * odd)]
+        assert "the same loss" not in summary(sentences=("a b c", "d"), set_losses=cells)
+
+
 def test_of_6_and_2_words_each_weighs_125_by_token_and_083_or_250_by_sentence():
     changes = lesson.State.presets["6 and 2 words"]
     by_token, by_sentence = (values("gradient", by=by, **changes) for by in ("token", "sentence"))

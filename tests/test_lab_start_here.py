@@ -137,6 +137,12 @@ def test_batches_of_equally_long_sentences_need_no_padding():
     assert titles[:2] == ["ids of batch 1: 2 × 3", "sentence 3: 4 ids"] and picture.code.endswith("# shape (2, 3)")
 
 
+def test_without_padding_there_is_nothing_to_predict():
+    for changes in ({}, {"batch_size": 1}):
+        summary = draw(side="none", predict=True, **changes).summary
+        assert summary == f"Nothing is filled up, so there is nothing to paint. {draw(side='none', **changes).summary}"
+
+
 # --- odd input ----------------------------------------------------------------------------------------------
 
 

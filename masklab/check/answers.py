@@ -28,7 +28,10 @@ def settled(answer):
     if isinstance(answer, Tensor):
         return answer.detach().clone().cpu() if plain(answer) else answer
     if isinstance(answer, bool | int | float | np.bool_ | np.number):
-        return torch.tensor(answer)
+        try:
+            return torch.tensor(answer)
+        except (TypeError, ValueError):  # no tensor holds 2 ** 64
+            return answer
     if isinstance(answer, nn.Module):
         return copy.deepcopy(answer)
     if isinstance(answer, dict):
@@ -209,4 +212,6 @@ def _inside(module: nn.Module) -> dict:
         for key, value in vars(part).items()
         if isinstance(value, bool | int | float | str)
     }
-    return {**module.state_dict(), **settings}
+    trained = {f"{name} is trained": part.requires_grad for name, part in module.named_parameters()}
+    dtypes = {f"{name} is": str(part.dtype) for name, part in module.state_dict().items()}
+    return {**module.state_dict(), **settings, **trained, **dtypes}

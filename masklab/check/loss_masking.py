@@ -106,8 +106,8 @@ masked_mean = Exercise(
                lambda losses, mask: oracles.mean_by_token(losses, _first_ones(mask))),
         *forms("only the first sentence", FIRST, lambda losses, mask: oracles.mean_by_token(losses[:1], mask[:1])),
         *forms("only the last sentence", LAST, lambda losses, mask: oracles.mean_by_token(losses[-1:], mask[-1:])),
-        *forms("a mean for each sentence", "these are the means of the sentences, one for each. Asked for is one "
-               "number for the whole batch.",
+        *forms("a mean for each sentence", "these are the means of the sentences, one for each. The whole batch "
+               "should have one number.",
                _by_sentence),
     ],
     notes=[_GRADIENT],
@@ -491,8 +491,8 @@ safe_mean = Exercise(
         Misconception("cut off", CUT,
                       shows=_value_right_but(lambda answer, right, mask: not answer["linked"])),
         Misconception("NaN gradient", "the values are right, but the gradient is NaN. On the way there is still a 0/0 "
-                      "or a NaN, and the gradient goes back through it: replace nothing at the end, and let it not "
-                      "arise.",
+                      "or a NaN, and the gradient goes back through it. Replacing it at the end is too late: don't "
+                      "let it arise.",
                       shows=_value_right_but(lambda answer, right, mask: answer["gradient"].isnan().any())),
         Misconception("wrong gradient", "the values are right, but the gradient is not: part of it never gets back to "
                       "the losses. Is something in your computation detached?",

@@ -113,13 +113,15 @@ def no_gradient(*case) -> Note:
     >>> import torch
     >>> no_gradient(torch.ones(2, requires_grad=True)).shows(torch.ones(2))
     True
+    >>> no_gradient(torch.ones(2, requires_grad=True)).shows(torch.ones(2, requires_grad=True))  # a new tensor
+    True
     """
     return Note(
         "no gradient",
         "One thing to know: no gradient flows back (`detach`, `no_grad`, torch.tensor or .item() cut it). That is fine "
         "to look at, but useless to train.",
         case=case,
-        shows=lambda answer: not any(one.requires_grad for one in tensors(answer)),
+        shows=lambda answer: not any(one.grad_fn for one in tensors(answer)),
     )
 
 

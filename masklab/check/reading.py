@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from types import CodeType, TracebackType
 
+import torch
 from torch import Tensor, nn
 
 from masklab.panels import clean
@@ -26,6 +27,8 @@ HINTS = (  # a part of an error's message, and what helps
      "A label must be a class, from 0 on, or −100, which is left out. At the padding there may be any number."),
     (r"Expected target size", "cross_entropy wants the classes on axis 1: try logits.transpose(1, 2)."),
     (r"Expected `len\(lengths\)`", "If the batch is the first axis, say batch_first=True."),
+    (r"start \(\d+\) \+ length \(\d+\) exceeds",
+     "If pack_padded_sequence says so: the batch is your first axis, so it needs batch_first=True."),
     (r"tuple indices must be integers|'tuple' object has no attribute",
      "A GRU returns two things, out and h_n; pad_packed_sequence turns a PackedSequence into a tensor (and lengths)."),
     (r"argument 'src_key_padding_mask'", "In nn.MultiheadAttention it is key_padding_mask."),
@@ -123,6 +126,8 @@ def described(names: str, arguments: tuple) -> str:
     >>> import torch
     >>> described("lengths, total", (torch.tensor([2, 3]), 6))
     'lengths of shape (2,) and total = 6'
+    >>> described("is_word", (torch.tensor([[False, False]]),))
+    'is_word of shape (1, 2), all False'
     """
     parts = [_one(name, value) for name, value in zip(names.split(", "), arguments, strict=False)]
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
@@ -131,7 +136,8 @@ def described(names: str, arguments: tuple) -> str:
 def _one(name: str, value) -> str:
     """One argument in words."""
     if isinstance(value, Tensor):
-        return f"{name} of shape {tuple(value.shape)}"
+        all_false = value.dtype == torch.bool and value.numel() and not value.any()
+        return f"{name} of shape {tuple(value.shape)}{', all False' if all_false else ''}"
     if isinstance(value, bool | int | float | str):
         return f"{name} = {value!r}"
     return f"{name} (a {type(value).__name__})"

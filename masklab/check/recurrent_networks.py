@@ -84,9 +84,10 @@ last_word = Exercise(
     definition=oracles.last_words,
     picture=_draw_last_word,
     wrong=[
-        Misconception("padding always on the right", "you count the words and subtract 1. That is the last word's "
-                      "index only where the words come first: with padding on the left, where is it?",
-                      gives=lambda is_word: is_word.sum(dim=1) - 1),
+        *forms("padding always on the right", "you count the words and subtract 1. That is the last word's index only "
+               "where the words come first: with padding on the left, where is it?",
+               lambda is_word: is_word.sum(dim=1) - 1,
+               lambda is_word: (is_word.sum(dim=1) - 1).clamp(min=0)),
         *forms("counts", "you count the words. Three words at the start have the indices 0, 1 and 2; and with padding "
                "on the left the count says nothing about where they are.",
                *_with_minus_1(lambda is_word: is_word.sum(dim=1))),
@@ -103,16 +104,20 @@ last_word = Exercise(
         *forms("before the first pad", "you look for the first pad and step back by one. With padding on the left the "
                "first pad is at index 0, and a sentence that fills the batch has none.",
                *_with_minus_1(lambda is_word: (~is_word).int().argmax(dim=1) - 1)),
+        Misconception("stops at the first pad", "you stop at the first pad. With padding on the left it stands before "
+                      "all words: go through every position, and keep the last True.",
+                      gives=lambda is_word: is_word.int().cumprod(dim=1).sum(dim=1) - 1),
         *forms("inverted", "inverted: you return the last *pad*. In `is_word` True is a word.",
                lambda is_word: oracles.last_words(~is_word),
                *_with_minus_1(lambda is_word: is_word.shape[1] - 1 - (~is_word).flip(1).int().argmax(dim=1))),
         *forms("one too far", "one too far: your index is the one after the last word.",
-               *_with_minus_1(lambda is_word: oracles.last_words(is_word) + 1)),
+               *_with_minus_1(lambda is_word: oracles.last_words(is_word) + 1),
+               lambda is_word: is_word.shape[1] - is_word.flip(1).int().argmax(dim=1)),
         *forms("one too early", "one too early: your index is the one before the last word.",
                *_with_minus_1(lambda is_word: oracles.last_words(is_word) - 1)),
         Misconception("a sentence without words", "only a sentence without words goes wrong. It has no last word, so "
                       "its index is −1. `is_word.any(dim=1)` says which sentences have one.",
-                      shows=only_in_rows(_no_words)),
+                      shows=only_in_rows(_no_words), always=True),
     ],
     notes=[
         Note(
@@ -133,8 +138,9 @@ def _at(index: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]
     return lambda states, is_word: states[torch.arange(len(states)), index(is_word)]
 
 
-def _first_for_all(is_word: Tensor) -> Tensor:
-    return oracles.last_words(is_word)[:1].expand(len(is_word))
+def _for_all(one: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """One of the last words' indices, for every sentence."""
+    return lambda is_word: one(oracles.last_words(is_word)).expand(len(is_word))
 
 
 def _one_feature(states: Tensor, is_word: Tensor) -> Tensor:
@@ -146,7 +152,8 @@ last_states = Exercise(
     name="last_states",
     asks="each sentence's state at its last word: (batch, features)",
     takes="states, is_word",
-    cases=cases.states_and_words(16),
+    # The last one is a batch of one.
+    cases=[*cases.states_and_words(16), (torch.arange(12.0).view(1, 3, 4), torch.tensor([[True, True, False]]))],
     definition=oracles.states_at_last_words,
     picture=_draw_pooled,
     wrong=[
@@ -164,10 +171,16 @@ last_states = Exercise(
                "the index's shape: expand the index to (batch, 1, features).",
                _one_feature,
                lambda states, is_word: _one_feature(states, is_word)[:, 0],
-               lambda states, is_word: _one_feature(states, is_word)[:, 0, 0]),
-        Misconception("one index for all", "every sentence is read where the *first* one has its last word. Each has "
-                      "an index of its own.",
-                      gives=_at(_first_for_all)),
+               lambda states, is_word: _one_feature(states, is_word).squeeze()),
+        *forms("one index for all", "every sentence is read at the same index. Each has a last word of its own, and so "
+               "an index of its own.",
+               _at(_for_all(lambda last: last[0])), _at(_for_all(lambda last: last.max()))),
+        Misconception("counted from the end", "you count from the end, and read at that index from the start: there "
+                      "are L positions, and the last has the index L − 1.",
+                      gives=_at(lambda is_word: is_word.flip(1).int().argmax(dim=1))),
+        Misconception("squeezed", "right, but not for a batch of one: `squeeze()` drops *every* axis of size 1, the "
+                      "batch's too. squeeze(1) drops axis 1 and no other.",
+                      gives=lambda states, is_word: oracles.states_at_last_words(states, is_word).squeeze()),
         *forms("zeros at the padding", "you set the padding's states to zero and read the last position. With padding "
                "on the right that reads the zeros.",
                lambda states, is_word: (states * is_word[:, :, None])[:, -1]),
@@ -314,6 +327,12 @@ run_packed = Exercise(
                       "comes first, as in `out`.",
                       gives=_last_is(lambda out, final, gru, lengths: _side_by_side(
                           final.flip(0)[:2] if gru.bidirectional else final, gru))),
+        Misconception("on top of each other", "the two directions stand on top of each other: without a `dim`, "
+                      "torch.cat joins along the first axis, and that is the batch. dim=-1 puts them side by side.",
+                      gives=_last_is(lambda out, final, gru, lengths: (
+                          torch.cat([*final[-2:]]) if gru.bidirectional else final[-1]))),
+        Misconception("results swapped", "the two results are swapped: out comes first, then the last states.",
+                      gives=lambda gru, x, lengths: oracles.read_alone(gru, x, lengths)[::-1]),
         *forms("reshaped", "sentences get mixed. In h_n the directions are the first axis and the sentences the "
                "second; `view` and `reshape` don't swap them: use torch.cat.",
                _last_is(lambda out, final, gru, lengths: final.reshape(len(out), -1)),
@@ -350,6 +369,13 @@ def _tagger_case(i: int, is_word: Tensor, pad: int | None) -> tuple[Tensor, Tens
     return logits, tags if pad is None else tags.masked_fill(~is_word, pad), is_word
 
 
+def _sure_case() -> tuple[Tensor, Tensor, Tensor]:
+    """As another, but of one word the tagger is so sure that its loss is exactly 0."""
+    logits, tags, is_word = _tagger_case(15, cases.padded_batches(2)[1], 0)
+    logits[0, 0, tags[0, 0]] = 40.0
+    return logits, tags, is_word
+
+
 def _known(tags: Tensor) -> Tensor:
     """The tags, with −100 in place of what is none."""
     return tags.where((tags >= 0) & (tags < 5), -100)
@@ -360,11 +386,15 @@ def _each(logits: Tensor, tags: Tensor) -> Tensor:
     return F.cross_entropy(logits.mT, _known(tags), reduction="none")
 
 
-# The mean over all positions: of the tags as they are, with 0 at the padding, and with a loss of 0 for what is no tag.
+# The mean over all positions: of the tags as they are, with 0 or any tag at the padding, and with a loss of 0 for what
+# is no tag. Or the sum over all positions, divided by the number of words.
 _PADS_COUNTED: tuple[Callable, ...] = (
     lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags)),
     lambda logits, tags, is_word: F.cross_entropy(logits.mT, tags.masked_fill(~is_word, 0)),
+    lambda logits, tags, is_word: F.cross_entropy(logits.mT, tags.clamp(0, 4)),
     lambda logits, tags, is_word: _each(logits, tags).mean(),
+    lambda logits, tags, is_word: _each(logits, tags).sum() / is_word.sum(),
+    lambda logits, tags, is_word: _each(logits, tags.masked_fill(~is_word, 0)).sum() / is_word.sum(),
 )
 
 
@@ -373,10 +403,9 @@ def _over_words(way: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, Te
     return lambda logits, tags, is_word: F.cross_entropy(way(logits)[is_word], tags[is_word])
 
 
-def _mean_of_means(logits: Tensor, tags: Tensor, is_word: Tensor) -> Tensor:
-    """The mean over sentences that have words of the mean over their words."""
-    losses = _each(logits, tags) * is_word
-    return (losses.sum(dim=1) / is_word.sum(dim=1))[is_word.any(dim=1)].mean()
+def _means(logits: Tensor, tags: Tensor, is_word: Tensor) -> Tensor:
+    """The mean over each sentence's words; NaN where there are none. Shape: (batch,)."""
+    return (_each(logits, tags) * is_word).sum(dim=1) / is_word.sum(dim=1)
 
 
 def _draw_tagger_loss(answer: Tensor, right: Tensor, logits: Tensor, tags: Tensor, is_word: Tensor):
@@ -392,12 +421,13 @@ tagger_loss = Exercise(
     name="tagger_loss",
     asks="the mean cross-entropy over all words of the batch: one number",
     takes="logits, tags, is_word",
-    # A sentence without words, and, last, numbers at the padding that are no class at all.
+    # A sentence without words, numbers at the padding that are no class at all, and a word whose loss is 0.
     cases=[
         *(_tagger_case(i, is_word, (0, None, -100)[i % 3]) for i, is_word in enumerate(cases.padded_batches(12))),
         _tagger_case(12, _WITHOUT_WORDS[3], None),
         _tagger_case(13, cases.padded_batches(2)[1], 99),
         _tagger_case(14, cases.padded_batches(1)[0], -1),
+        _sure_case(),
     ],
     definition=lambda logits, tags, is_word: oracles.word_losses(logits, tags, is_word).sum() / is_word.sum(),
     picture=_draw_tagger_loss,
@@ -411,15 +441,19 @@ tagger_loss = Exercise(
         Misconception("mean of means", "each sentence weighs the same: you take the mean within each sentence first. "
                       "Here each *word* weighs the same: one sum, divided by the number of all words.",
                       shows=one_of(
-                          _mean_of_means,
-                          lambda logits, tags, is_word: (
-                              (_each(logits, tags) * is_word).sum(dim=1) / is_word.sum(dim=1).clamp(min=1)).mean(),
-                      )),
+                          lambda *case: _means(*case).nanmean(),
+                          lambda *case: _means(*case).nan_to_num().mean(),
+                          lambda *case: _means(*case).nansum(),
+                          lambda *case: _means(*case).mean(),
+                      ), always=True),
         Misconception("sum", "this is the sum over the words. The mean is asked for: divide by the number of words.",
                       gives=lambda logits, tags, is_word: (_each(logits, tags) * is_word).sum()),
         Misconception("divided by sentences", "you divide by the number of sentences. The mean over words divides by "
                       "the number of words.",
                       gives=lambda logits, tags, is_word: (_each(logits, tags) * is_word).sum() / len(tags)),
+        Misconception("divided by the length", "you divide by the length of the batch. The mean over words divides by "
+                      "the number of words.",
+                      gives=lambda logits, tags, is_word: (_each(logits, tags) * is_word).sum() / tags.shape[1]),
         *forms("tag 0 left out", "words with the tag 0 are left out. 0 is a tag like any other: `is_word` says what "
                "is padding.",
                lambda logits, tags, is_word: F.cross_entropy(logits[is_word], tags[is_word], ignore_index=0),
@@ -430,10 +464,18 @@ tagger_loss = Exercise(
                  for way in _PADS_COUNTED)),
         Misconception("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
                       gives=_over_words(lambda logits: logits.softmax(dim=-1))),
-        *forms("no logarithm", "nll_loss takes log-probabilities. log_softmax makes them from logits; cross_entropy "
-               "does both.",
+        Misconception("softmax over positions", "softmax runs over the positions. A word's scores for the tags are on "
+                      "the last axis: dim=-1.",
+                      gives=lambda logits, tags, is_word: F.nll_loss(
+                          logits.log_softmax(dim=1)[is_word], tags[is_word])),
+        *forms("no logarithm", "these are no log-probabilities. log_softmax makes them from logits. nll_loss leaves "
+               "that to you; cross_entropy does it itself.",
                lambda logits, tags, is_word: F.nll_loss(logits[is_word], tags[is_word]),
                lambda logits, tags, is_word: F.nll_loss(logits.softmax(dim=-1)[is_word], tags[is_word])),
+        Misconception("losses of 0 left out", "you count the losses that are not 0. A word of which the tagger is sure "
+                      "may cost exactly 0, and still is a word: is_word.sum() counts it.",
+                      gives=lambda logits, tags, is_word: (
+                          (losses := _each(logits, tags) * is_word).sum() / losses.count_nonzero())),
         Misconception("sign", "the sign is wrong: a loss is the *negative* logarithm of a probability, and at least 0.",
                       gives=lambda logits, tags, is_word: -F.cross_entropy(logits[is_word], tags[is_word])),
         Misconception("inverted", "inverted: your mean is over the padding. In `is_word` True is a word.",
@@ -478,7 +520,8 @@ def _nan_without_words(answer: Tensor, right: Tensor, states: Tensor, is_word: T
 
 
 def _nan_gets_in(answer: Tensor, right: Tensor, states: Tensor, is_word: Tensor) -> bool:
-    return bool(answer[states.isnan().flatten(1).any(dim=1)].isnan().any())
+    """Whether a sentence with words is NaN, and had NaN at its padding."""
+    return bool(answer[states.isnan().flatten(1).any(dim=1) & is_word.any(dim=1)].isnan().any())
 
 
 def _empty_cases(pads: float) -> list[tuple[Tensor, Tensor]]:
@@ -490,18 +533,23 @@ mean_pool = Exercise(
     name="mean_pool",
     asks="the mean of each sentence's states over its words, and zeros for one without words: (batch, features)",
     takes="states, is_word",
+    # The last one has words in whose states some numbers are 0.
     cases=[
         *cases.states_and_words(10),
         *_empty_cases(8.0),
         *cases.states_and_words(4, pads=math.nan),
         *_empty_cases(math.nan),
+        (torch.eye(4).repeat(2, 1, 1), torch.tensor([[True, True, True, True], [True, True, False, False]])),
     ],
     definition=oracles.word_means,
     picture=_draw_pooled,
     wrong=[
         Misconception("pads counted", "the padding counts: its states are in the mean. `is_word` says which positions "
                       "belong in it.",
-                      shows=_is(lambda states, is_word: states.mean(dim=1))),
+                      shows=_is(
+                          lambda states, is_word: states.mean(dim=1),
+                          lambda states, is_word: states.sum(dim=1) / _counts(is_word),
+                      )),
         Misconception("divided by all positions", "the sum is over the words, but you divide by all positions. A "
                       "sentence with more padding gets a smaller vector: divide by the number of its words.",
                       shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.shape[1])),
@@ -529,6 +577,16 @@ mean_pool = Exercise(
         Misconception("0/0", "only a sentence without words goes wrong: a sum over no words, divided by no words, is "
                       "0/0, and that is NaN. Its vector is zeros.",
                       shows=_nan_without_words, always=True),
+        Misconception("a sentence without words", "only a sentence without words goes wrong: its vector is zeros.",
+                      shows=only_in_rows(_no_words), always=True),
+        Misconception("NaN replaced too late", "a NaN at the padding gets into the sum, and nan_to_num afterwards "
+                      "makes zeros of the whole vector. Put zeros at the padding *before* you add up.",
+                      gives=lambda states, is_word: (
+                          (states * is_word[:, :, None]).sum(dim=1) / _counts(is_word)).nan_to_num()),
+        Misconception("zeros left out", "you count the numbers that are not 0. A word's state may well hold a 0: "
+                      "is_word.sum(dim=1) counts the words.",
+                      gives=lambda states, is_word: _sum(states, is_word) / (
+                          (states != 0) & is_word[:, :, None]).sum(dim=1).clamp(min=1)),
         Misconception("NaN gets in", "a NaN at the padding gets into the mean. NaN × 0 is NaN, so a product with the "
                       "mask doesn't remove it. masked_fill and torch.where put a zero in its place.",
                       shows=_nan_gets_in),

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from masklab.check import cases, oracles
+from masklab.check.answers import plain
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, forms
 from masklab.check.pictures import compared, given, positions
@@ -99,7 +100,7 @@ pad_batch = Exercise(
                "its row is nothing but zeros.",
                lambda sequences, side: oracles.padded([ids for ids in sequences if ids], side)),
         *forms("positions first", "rows and columns are swapped: your batch has a row for each position. Here each row "
-               "is a sentence. (pad_sequence does it so with batch_first=True.)",
+               "is a sentence. (pad_sequence does that with batch_first=True.)",
                lambda sequences, side: oracles.padded(sequences, side).T),
         Misconception("one row for all", "all rows of your batch are the same. (`[row] * 3` is a list that holds one "
                       "and the same row three times: whoever writes into one writes into all.)",
@@ -186,16 +187,16 @@ word_mask = Exercise(
 LITTLE = 0.8  # of the padding of batches drawn at random: less is little
 
 
-def _plain(answer):
+def _as_lists(answer):
     """Tuples, arrays and tensors as lists, part by part; numbers as Python's."""
-    if isinstance(answer, Tensor | np.ndarray | np.generic):
+    if isinstance(answer, np.ndarray | np.generic) or (isinstance(answer, Tensor) and plain(answer)):
         return answer.tolist()
-    return [_plain(part) for part in answer] if isinstance(answer, list | tuple | range) else answer
+    return [_as_lists(part) for part in answer] if isinstance(answer, list | tuple | range) else answer
 
 
 def _batches_of(answer) -> list[list[int]]:
     """The answer as lists; a Complaint if it is something else."""
-    found = _plain(answer)
+    found = _as_lists(answer)
     if isinstance(found, list) and all(isinstance(one, list) and all(type(i) is int for i in one) for one in found):
         return found
     one_list = isinstance(found, list) and all(type(i) is int for i in found)
@@ -260,7 +261,7 @@ def _fails(name: str) -> Callable[..., bool]:
 
 def _seen(symptom: Callable[[list[list[int]], list[int], int], bool]) -> Callable[..., bool]:
     """A symptom that is seen in the batches themselves."""
-    return lambda answer, _right, lengths, size, seed: symptom(_plain(answer["batches"]), lengths, size)
+    return lambda answer, _right, lengths, size, seed: symptom(_as_lists(answer["batches"]), lengths, size)
 
 
 def _numbers(found: list[list[int]]) -> list[int]:
@@ -279,10 +280,10 @@ def _as_many_as_size(found: list[list[int]], lengths: list[int], size: int) -> b
 def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed: int):
     if not (answer["all once"] and answer["well filled"]):
         return ()
-    found = _plain(answer["batches"])
+    found = _as_lists(answer["batches"])
     cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found]
     meaning = (
-        f"Each row is a batch: the lengths of its sentences. To fill them up takes {_padding(found, lengths)} pads."
+        f"Each row is a batch: the lengths of its sentences. Filling them up takes {_padding(found, lengths)} pads."
     )
     return [given(torch.tensor(cells), kind="ids", title="lengths in your batches", meaning=meaning,
                   rows=positions(len(found)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
@@ -293,7 +294,7 @@ _HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "
 
 batches = Exercise(
     name="batches",
-    asks="batches of `size` sentence numbers with little padding, others for another seed: a list of lists",
+    asks="batches of `size` sentence numbers with little padding, other ones for another seed: a list of lists",
     takes="lengths, size, seed",
     cases=[
         (torch.randint(1, 8, (count,), generator=cases.generator(size)).tolist(), size, seed)
@@ -303,8 +304,8 @@ batches = Exercise(
     observed=_properties,
     picture=_draw_batches,
     wrong=[
-        Misconception("lengths", "your batches hold lengths. Asked for are the numbers of the sentences: 0 is the "
-                      "first one, 1 the second.",
+        Misconception("lengths", "your batches hold lengths. They should hold the numbers of the sentences: 0 is "
+                      "the first one, 1 the second.",
                       shows=_seen(lambda found, lengths, size: _numbers(found) == sorted(lengths))),
         Misconception("from 1", "you count the sentences from 1. Here the first sentence is number 0, as in a list.",
                       shows=_seen(lambda found, lengths, size: _numbers(found) == list(range(1, len(lengths) + 1)))),

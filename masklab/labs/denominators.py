@@ -12,7 +12,6 @@ from masklab.losses import reduce
 from masklab.panels import LARGE, Panel, largest, number
 
 BY = {"token": "token", "sentence": "sequence", "position": "position", "count": "count"}  # as `reduce` names them
-SAME = 5e-4  # losses that are written alike with three decimals
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def dividing(by: str, found: Mapping[str, Divided]) -> list[Panel]:
     return [made] + [
         Panel(
             name=name, kind="gradient", values=values, title=title, sign="vs" if i else "∂ →", limit=limit, small=i > 0,
-            meaning=f"How far the number by {by} moves with each loss: how hard each position pulls at the model.",
+            meaning=f"How far the number by {by} moves with each loss: how hard each position pulls on the model.",
             say=f", {title} {{}}", **grid_labels(values),
         )
         for i, (name, title, values) in enumerate(ways[: len(one.numbers)])
@@ -104,12 +103,14 @@ def compared(by: str, found: Mapping[str, Divided]) -> list[str]:
     ['By token: 1.000 / 1 = 1.000.', '']
     """
     one = found[by]
-    told = [f"By {by}: {_exact(one.total)} / {one.divisor} = {_exact(one.numbers[0].item())}."]
+    written = {name: _exact(other.numbers[0].item()) for name, other in found.items()}
+    told = [f"By {by}: {_exact(one.total)} / {one.divisor} = {written[by]}."]
     if len(one.numbers) > 1:
         sign = "✓" if _alike(one.gradient, one.accumulated) else "✗ not"
         told.append(f"Accumulated: {_exact(one.numbers[-1].item())}, {sign} the gradient of the whole batch.")
     others = [name for name, other in found.items() if not _alike(other.gradient, one.gradient)]
-    twins = [name for name in others if abs(found[name].numbers[0] - one.numbers[0]) < SAME]
+    exact = abs(one.numbers[0]) < LARGE  # written with all its decimals; NaN is like nothing
+    twins = [name for name in others if exact and written[name] == written[by]]
     return [*told, f"By {' and by '.join(twins)}: the same loss, another gradient." if twins else ""]
 
 

@@ -124,7 +124,7 @@ def _counting(losses: Tensor, mask: Tensor, state: State, flags: Mapping[str, An
     return [
         Panel(
             name="losses", kind="loss", values=losses, title="losses", say="loss {}", limit=1.0,
-            meaning="How wrong a model is at each position; made up for words of yours. NaN and ∞ can be set, too.",
+            meaning="How wrong a model is at each position; made up for your own words. NaN and ∞ can be set, too.",
             edits=Edit("set_losses", how="number", cells=state.set_losses, low=0), **grid,
         ),
         Panel(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -18,9 +18,10 @@ LONG = ("The hungry cat ate all the fish pie by the door", "A dog waits by the d
 SIX = (*SENTENCES, LONG[0], "The dog waits", LONG[1])
 SIDES = {"none": "none", "left": "left", "right": "right"}
 WIDTHS = {0: "longest", 6: "6", 7: "7", 8: "8"}
-WIDTH_HELP = "Each batch is as wide as its longest sentence, and at least this wide."
+WIDTH_HELP = "Each batch is as wide as its longest sentence, but at least this wide."
 ORDERS = {"typed": "as typed", "length": "by length"}
 NONE_NEEDED = "✓ No padding is needed: within each batch all sentences are equally long."
+NO_PADDING = "Nothing is filled up, so there is nothing to paint."
 MOST_IDS = 40  # of a line of code; more would take the panels' room
 PAINT = "Paint the padding of a batch before you see it, then reveal."
 Group = Sequence[int]  # the numbers of a batch's sentences
@@ -65,7 +66,8 @@ def draw(state: State) -> Picture:
     shown = min(max(state.shown, 0), len(words) - 1)
     groups = groups_of(lengths, order=state.order, size=state.batch_size)
     if state.side == "none":
-        return _without_padding(words, groups, shown)
+        picture = _without_padding(words, groups, shown)
+        return replace(picture, summary=f"{NO_PADDING} {picture.summary}") if state.predict else picture
     batches = [batch_of_words([words[i] for i in group], side=state.side, at_least=state.pad_to) for group in groups]
     here = next(k for k, group in enumerate(groups) if shown in group)
     guess = state.guess(batches[here].is_word)
@@ -98,7 +100,7 @@ def groups_of(lengths: Sequence[int], *, order: str, size: int) -> list[list[int
 
 
 def padding_of(lengths: Sequence[int], groups: Sequence[Group], *, at_least: int = 0) -> tuple[int, int]:
-    """How many cells are padding, of how many: each batch is as wide as its longest sentence, or ``at_least`` so wide.
+    """How many cells are padding, of how many: each batch as wide as its longest sentence, but at least ``at_least``.
 
     >>> padding_of([3, 5, 4], [[0, 1, 2]]), padding_of([3, 5, 4], [[0, 2], [1]])
     ((3, 15), (1, 13))
@@ -171,7 +173,7 @@ def _mask_panel(k: int, batch: Batch, group: Group, guess: Guess | None) -> Pane
     is_word, is_alone = guess.used if guess else batch.is_word, bool(guess and not guess.reveal)
     return Panel(
         name=f"is_word{k + 1 if k else ''}", kind="ids", values=is_word.int(), blocked=~is_word, say=", is_word {}",
-        meaning="1 at a word, 0 at padding. The lengths say so: no id is asked.",
+        meaning="1 at a word, 0 at padding. It comes from the lengths, not from the ids.",
         links=("row", "column") if is_alone else None, small=not is_alone,
         **painting(guess, title="is_word"), **_labels(batch, group),
     )  # fmt: skip

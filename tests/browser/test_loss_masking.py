@@ -7,10 +7,9 @@ from masklab.labs import loss_masking
 from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, LabPage, open_lab
 from tests.browser.page import ruler
+from tests.browser.test_labs import PLACES, SCREEN
 
 expect.set_options(timeout=WAIT_MS)
-SCREEN = 647  # the height that JupyterLab leaves at 1366×768
-PLACES = (1186, 934)  # and the width: with the file browser folded away, and open
 
 
 def summary(lab: LabPage):
@@ -154,7 +153,7 @@ def test_a_guess_is_about_all_sentences(lab):
 @pytest.mark.parametrize("state", [
     {"micro": 2}, {"micro": 3, "by": "sentence", "losses": "ones"}, {"predict": True}, {"set_losses": [[0, 3, "NaN"]]},
 ], ids=str)  # fmt: skip
-@pytest.mark.parametrize("width", PLACES)
+@pytest.mark.parametrize("width", PLACES.values())
 def test_what_must_click_is_on_one_screen(browser, state, width):
     page = browser.new_page(viewport={"width": 1366, "height": 1400})
     open_lab(page, loss_masking, **state)

@@ -672,6 +672,24 @@ def test_a_number_without_limits_may_be_anything(page, typed, sent, shown):
     assert texts(page, "one")[0] == shown
 
 
+@pytest.mark.parametrize(("typed", "sent"), [("nan", "NaN"), ("Inf", "Infinity")])
+def test_letters_typed_on_a_cell_open_its_box_too(page, typed, sent):
+    open_numbers(page, high=None)
+    cell(page, "one", 0, 0, 2).focus()
+    page.keyboard.type(typed)
+    page.keyboard.press("Enter")
+    assert state(page)["set"] == [[0, 0, sent]]
+
+
+def test_a_word_typed_on_a_cell_is_refused_with_what_may_be_typed(page):
+    open_numbers(page, high=None)
+    cell(page, "one", 0, 0, 2).focus()
+    page.keyboard.type("abc")
+    page.keyboard.press("Enter")
+    assert status(page) == "Type a number of at least 0, nan or inf; Escape leaves it as it was."
+    expect(box(page)).to_have_value("abc")
+
+
 def test_arrows_with_shift_and_plus_and_minus_step(page):
     open_numbers(page)
     cell(page, "one", 0, 1, 2).focus()

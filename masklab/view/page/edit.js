@@ -61,8 +61,8 @@ const isOut = (value, low, high) => (low !== null && value < low) || (high !== n
 function rangeWords(low, high) {
   const [least, most] = [low, high].map((end) => String(end).replace("-", "−"));
   if (low !== null && high !== null) return `a number from ${least} to ${most}`;
-  if (low !== null) return `a number of at least ${least}`;
-  return high !== null ? `a number of at most ${most}` : "a number, such as 0.5";
+  if (low !== null) return `a number of at least ${least}, nan or inf`;
+  return high !== null ? `a number of at most ${most}, nan or -inf` : "a number, such as 0.5";
 }
 
 /** The state says what was changed; show it. @param {View} view */

@@ -116,7 +116,7 @@ function edit(view, panel, i, { key, shiftKey, ctrlKey }) {
   if (steps) setNumber(view, data, i, stepped(data.edits, data.values[i], steps));
   else if (key === "Delete" || key === "Backspace") setNumber(view, data, i, null);
   else if (key === "Enter" || key === "F2") openEditor(view, panel, i);
-  else if (/^[0-9.,]$/.test(key)) openEditor(view, panel, i, key);
+  else if (/^[\p{Letter}\d.,∞]$/u.test(key)) openEditor(view, panel, i, key); // a letter: nan, inf
   else return false;
   return true;
 }
