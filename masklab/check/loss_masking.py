@@ -53,7 +53,8 @@ def _first_ones(mask: Tensor) -> Tensor:
 def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     """The losses with those hatched that don't count, and both numbers."""
     rows, columns = [f"sentence {i}" for i in range(len(losses))], positions(losses.shape[1])
-    meaning = "What your function was given. Losses that do not count are hatched."
+    dotted = ", or dotted if NaN" if losses.isnan().any() else ""
+    meaning = f"What your function was given. Losses that do not count are hatched{dotted}."
     return [
         given(losses, kind="loss", title="losses", meaning=meaning, rows=rows, columns=columns, blocked=~mask,
               axes=("sentence", "position")),
@@ -121,6 +122,15 @@ def _some(mask: Tensor) -> Tensor:
     return mask.any(dim=1)
 
 
+def _nan_goes_back(answer: Tensor) -> bool:
+    """Whether NaN arrives at the losses from which a number was made."""
+    answer.backward()
+    nodes: list = [answer.grad_fn]
+    for node in nodes:  # back to the leaves, through all that the number was made with
+        nodes += [one for one, _ in node.next_functions if one is not None]
+    return any(bool(node.variable.grad.isnan().any()) for node in nodes if hasattr(node, "variable"))
+
+
 def _nan_by_an_empty_sentence(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor) -> bool:
     return bool(answer.isnan()) and not bool(_some(mask).all())
 
@@ -154,6 +164,15 @@ mean_by_sentence = Exercise(
         *forms("a mean of 0", "a sentence in which nothing counts is in your mean, with a mean of 0. It should be left "
                "out: out of the number of sentences, too.",
                lambda losses, mask: _by_sentence(losses, mask).nan_to_num(0.0).mean()),
+        *forms("only full sentences", "you leave out each sentence that has *any* masked position. Leave out only "
+               "those in which nothing counts.",
+               lambda losses, mask: losses[mask.all(dim=1)].mean(dim=1).mean()),
+        *forms("zeros left out", "a sentence whose mean is exactly 0 is left out, but the model may have been sure of "
+               "all its words. Whether something counts is in `mask`.",
+               lambda losses, mask: (lambda means: means[means > 0].mean())(_by_sentence(losses, mask))),
+        *forms("one too many", "you divide by one more than the number of positions that count in a sentence.",
+               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / (mask.sum(dim=1) + 1)).mean(),
+               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / (mask.sum(dim=1) + 1))[_some(mask)].mean()),
         *forms("sum of the means", "these are the right means of the sentences, added up. One step is missing: by "
                "which number do you divide?",
                lambda losses, mask: _by_sentence(losses, mask).nansum()),
@@ -179,9 +198,15 @@ mean_by_sentence = Exercise(
                lambda losses, mask: _by_sentence(losses, mask)[_some(mask)][0]),
         Misconception("0/0", "NaN, where nothing counts in some sentence: 0 divided by 0 has no value. Such a sentence "
                       "is left out. Which sentences are left?",
-                      shows=_nan_by_an_empty_sentence),
+                      shows=_nan_by_an_empty_sentence, always=True),
     ],
-    notes=[_GRADIENT],
+    notes=[
+        _GRADIENT,
+        Note("NaN gradient", "One thing to know: where nothing counts in some sentence, the gradient is NaN. The 0/0 "
+             "is out of your number, but the gradient goes back through it. Choose the sentences *before* you divide.",
+             case=(torch.ones(2, 2, requires_grad=True), torch.tensor([[True, False], [False, False]])),
+             shows=_nan_goes_back),
+    ],
 )  # fmt: skip
 
 # --- 3 · Micro-batches ----------------------------------------------------------------------------------------------
@@ -209,6 +234,9 @@ def _after_backward(function: Callable, parts: Parts) -> dict:
     leaves = [losses.clone().requires_grad_() for losses, _ in parts]
     with torch.enable_grad():
         answer = function([(leaf.clone(), mask) for leaf, (_, mask) in zip(leaves, parts, strict=True)])
+        if any(leaf.grad is not None for leaf in leaves):
+            raise Complaint("your function calls `backward()` itself: hand the losses back, and leave that to the "
+                            "caller.", name="backward")  # fmt: skip
         answer = _fitting(list(answer) if isinstance(answer, tuple) else answer, [torch.tensor(0.0)] * len(parts))
         linked, gradients = followed_back(answer, leaves)
     return {"value": answer, "linked": linked, "gradient": gradients}
@@ -250,8 +278,8 @@ def _sum(numbers: Iterable) -> int:
     return sum(map(int, numbers))
 
 
-def _count_so_far(parts: Parts) -> list[Tensor]:
-    counts = torch.tensor([int(mask.sum()) for _, mask in parts]).cumsum(dim=0).clamp(min=1)
+def _count_so_far(parts: Parts, *, at_least: int = 0) -> list[Tensor]:
+    counts = torch.tensor([int(mask.sum()) for _, mask in parts]).cumsum(dim=0).clamp(min=at_least)
     return [losses[mask].sum() / n for (losses, mask), n in zip(parts, counts, strict=True)]
 
 
@@ -334,7 +362,14 @@ micro_losses = Exercise(
                _each(lambda mask, masks: _sum((~one).sum() for one in masks), torch.logical_not)),
         _gives("count so far", "the first micro-batches are divided by what has been counted so far. The count of "
                "*all* of them must be known before the first is divided: that takes a loop of its own.",
-               _count_so_far),
+               _count_so_far, lambda parts: _count_so_far(parts, at_least=1)),
+        _gives("one micro-batch's count", "you divide all by the count of *one* micro-batch, the first or the last. "
+               "Does your loop add the counts up, or keep only one of them?",
+               *[_each(lambda mask, masks, i=i, of=of: of(masks[i]))
+                 for i in (0, -1) for of in (torch.sum, _at_least_1)]),
+        _gives("divided twice", "one count for all is right, but you divide by the number of micro-batches, too. "
+               "`backward()` adds the gradients up: nobody divides the sum again.",
+               _each(lambda mask, masks: _sum(one.sum() for one in masks) * len(masks))),
         _gives("the whole batch each time", "each of your losses is that of the whole batch, so the gradients add up "
                "to several times too much. What is one micro-batch's part in it?",
                lambda parts: [_whole_batch(parts) for _ in parts]),
@@ -344,8 +379,8 @@ micro_losses = Exercise(
         Misconception("a plain 0", "the values are right, but where nothing counts in a micro-batch your loss is a "
                       "plain 0. It has no link to the losses, and `backward()` raises an error. A sum over nothing is "
                       "0, too, and has that link.",
-                      shows=_not_linked(empty=True)),
-        Misconception("cut off", CUT, shows=_not_linked(empty=False)),
+                      shows=_not_linked(empty=True), always=True),
+        Misconception("cut off", CUT, shows=_not_linked(empty=False), always=True),
     ],
 )  # fmt: skip
 
@@ -451,7 +486,7 @@ safe_mean = Exercise(
     name="safe_mean",
     asks="the mean loss over the positions that count, 0 if none does; no NaN in the value or in the gradient",
     takes="losses, mask",
-    cases=cases.losses_with_odd_ones(20),
+    cases=[*cases.losses_with_odd_ones(20), (torch.tensor([[2.0, math.nan]]), torch.tensor([[True, False]]))],
     definition=_safe_mean_and_gradient,
     observed=_value_and_gradient,
     picture=_draw_safe_mean,
@@ -461,12 +496,14 @@ safe_mean = Exercise(
                "`mask` says what counts.",
                lambda losses, mask: losses[losses.isfinite()].mean(),
                lambda losses, mask: losses[~losses.isnan()].mean(),
-               lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).mean()),
+               lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).mean(),
+               lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).sum() / mask.sum().clamp(min=1)),
         _gives("divided by too many", "the sum is right, but you divide it by more than the number of positions that "
                "count.",
                lambda losses, mask: _kept(losses, mask).mean(),
                lambda losses, mask: (losses * mask).nanmean(),
-               lambda losses, mask: losses[mask].sum() / (mask.sum() + 1)),
+               lambda losses, mask: losses[mask].sum() / (mask.sum() + 1),
+               lambda losses, mask: losses[mask].sum() / mask.sum().clamp(min=2)),
         _gives("not divided", "this is the sum of the losses that count. A mean divides it: by which number?",
                lambda losses, mask: losses[mask].sum()),
         *forms("inverted", INVERTED,
@@ -475,7 +512,8 @@ safe_mean = Exercise(
                lambda losses, mask: _kept(losses, ~mask).sum() / mask.sum().clamp(min=1)),
         _gives("mean of means", "this is the mean of the sentences' means. Here all positions that count weigh the "
                "same.",
-               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()),
+               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean(),
+               lambda losses, mask: _by_sentence(losses, mask).nansum() / _some(mask).sum().clamp(min=1)),
         Misconception("NaN gets in", "a loss that does not count gets into the value, and it is NaN or infinite. If "
                       "you multiply by the mask: 0 × NaN is NaN, and 0 × ∞ is NaN, too. Choose, or fill, and multiply "
                       "nothing.",
@@ -489,15 +527,14 @@ safe_mean = Exercise(
                       shows=_value_right_but(lambda answer, right, mask: not answer["linked"] and not mask.any()),
                       always=True),
         Misconception("cut off", CUT,
-                      shows=_value_right_but(lambda answer, right, mask: not answer["linked"])),
-        Misconception("NaN gradient", "the values are right, but the gradient is NaN. On the way there is still a 0/0 "
-                      "or a NaN, and the gradient goes back through it. Replacing it at the end is too late: don't "
-                      "let it arise.",
-                      shows=_value_right_but(lambda answer, right, mask: answer["gradient"].isnan().any())),
+                      shows=_value_right_but(lambda answer, right, mask: not answer["linked"]), always=True),
+        Misconception("NaN gradient", "the gradient is NaN. On the way there is a 0/0 or a NaN, and the gradient goes "
+                      "back through it. Replacing it at the end is too late: don't let it arise.",
+                      shows=lambda answer, *_case: bool(answer["gradient"].isnan().any())),
         Misconception("wrong gradient", "the values are right, but the gradient is not: part of it never gets back to "
                       "the losses. Is something in your computation detached?",
                       shows=_value_right_but(lambda answer, right, mask: not same(
-                          answer["gradient"], right["gradient"]))),
+                          answer["gradient"], right["gradient"])), always=True),
     ],
     notes=[
         Note("NaN that counts", "One thing to know: a NaN that *does* count is left out as well. Then nobody notices "
