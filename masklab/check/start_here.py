@@ -90,11 +90,11 @@ pad_batch = Exercise(
     definition=oracles.padded,
     picture=_draw_batch,
     wrong=[
-        *forms("always on the right", "your zeros always stand on the right. `side` may also be \"left\": where do "
-               "they stand then?",
+        *forms("always on the right", "your zeros are always on the right. `side` may also be \"left\": where do "
+               "they go then?",
                lambda sequences, side: oracles.padded(sequences, "right")),
-        *forms("always on the left", "your zeros always stand on the left. `side` may also be \"right\": where do they "
-               "stand then?",
+        *forms("always on the left", "your zeros are always on the left. `side` may also be \"right\": where do they "
+               "go then?",
                lambda sequences, side: oracles.padded(sequences, "left")),
         *forms("sides swapped", "left and right are swapped. With \"left\" the zeros come first, and then the words.",
                lambda sequences, side: oracles.padded(sequences, _other(side))),
@@ -126,7 +126,8 @@ pad_batch = Exercise(
                       shows=_another_order, always=True),
         Misconception("another filler", "the words are right, but not all of the padding is 0.", shows=_another_filler),
         Misconception("not int64", "the numbers are right, but they are not int64. torch.tensor makes int64 of lists "
-                      "of integers. torch.zeros makes floats, unless you add dtype=torch.int64.",
+                      "of integers, but floats of an empty list, and torch.zeros makes floats, too. Both take "
+                      "dtype=torch.int64.",
                       shows=lambda answer, *_case: answer.dtype != torch.int64),
     ],
 )  # fmt: skip
