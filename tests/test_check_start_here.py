@@ -293,6 +293,9 @@ WRONG = {
     ("pad_batch", "not int64"): [
         lambda sequences, side: into_zeros(sequences, side).float(),
         lambda sequences, side: by_lists(sequences, side).int(),
+        lambda sequences, side: pad_sequence(  # torch.tensor([]) is float32
+            list(map(torch.tensor, sequences)), batch_first=True, padding_side=side
+        ),
     ],
     ("word_mask", "inverted"): [lambda *case: ~ranges(*case), right_only(lambda *case: ~ranges(*case))],
     ("word_mask", "always on the right"): lambda lengths, total, side: torch.arange(total) < lengths[:, None],

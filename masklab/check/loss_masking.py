@@ -51,14 +51,18 @@ def _first_ones(mask: Tensor) -> Tensor:
     return torch.arange(mask.shape[1]) < mask.sum(dim=1, keepdim=True)
 
 
+def _grid(mask: Tensor) -> dict:
+    """The labels of a panel of sentences and positions."""
+    rows = [f"sentence {i}" for i in range(len(mask))]
+    return {"rows": rows, "columns": positions(mask.shape[1]), "axes": ("sentence", "position")}
+
+
 def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     """The losses with those hatched that don't count, and both numbers."""
-    rows, columns = [f"sentence {i}" for i in range(len(losses))], positions(losses.shape[1])
     dotted = ", or dotted if NaN" if losses.isnan().any() else ""
     meaning = f"What your function was given. Losses that do not count are hatched{dotted}."
     return [
-        given(losses, kind="loss", title="losses", meaning=meaning, rows=rows, columns=columns, blocked=~mask,
-              axes=("sentence", "position")),
+        given(losses, kind="loss", title="losses", meaning=meaning, blocked=~mask, **_grid(mask)),
         *compared(answer[None, None], right[None, None], kind="loss", title="number", rows=["all"], columns=["loss"],
                   axes=("sentences", "number")),
     ]  # fmt: skip
@@ -327,9 +331,7 @@ def _draw_micro_losses(answer: dict, right: dict, parts: Parts):
 
 
 def _draw_gradient(answer: Tensor, right: Tensor, mask: Tensor, *, title: str = "gradient"):
-    rows = [f"sentence {i}" for i in range(len(mask))]
-    return compared(answer, right, kind="gradient", title=title, rows=rows, columns=positions(mask.shape[1]),
-                    blocked=~mask, axes=("sentence", "position"))  # fmt: skip
+    return compared(answer, right, kind="gradient", title=title, blocked=~mask, **_grid(mask))
 
 
 ONE_COUNT = "Which number does the big batch divide by?"
@@ -412,11 +414,9 @@ def _another_number(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor)
 
 
 def _draw_labels(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor):
-    rows = [f"sentence {i}" for i in range(len(labels))]
-    parts: dict = {"kind": "ids", "rows": rows, "columns": positions(labels.shape[1]), "axes": ("sentence", "position")}
     meaning = "What your function was given. Labels that do not count are hatched."
-    shown = given(labels, title="labels", meaning=meaning, blocked=~mask, **parts)
-    return [shown, *compared(answer, right, title="labels", **parts)]
+    shown = given(labels, kind="ids", title="labels", meaning=meaning, blocked=~mask, **_grid(mask))
+    return [shown, *compared(answer, right, kind="ids", title="labels", **_grid(mask))]
 
 
 ignored_labels = Exercise(
