@@ -144,6 +144,15 @@ def cell_by_cell(labels, mask):
     return found
 
 
+def square_only(labels, mask):
+    found = labels.clone()
+    for i in range(len(labels)):
+        for t in range(len(labels)):
+            if not mask[i, t]:
+                found[i, t] = -100
+    return found
+
+
 def on_a_copy(labels, mask):
     found = labels.clone()
     found[~mask] = -100
@@ -398,6 +407,7 @@ WRONG = {
         lambda parts: [loss.detach() for loss in one_count(parts)],
         lambda parts: [loss.item() for loss in one_count(parts)],
         torch.no_grad()(one_count),
+        lambda parts: [loss.detach().requires_grad_() for loss in one_count(parts)],
     ],
     ("ignored_labels", "inverted"): [
         lambda labels, mask: labels.masked_fill(mask, -100),
@@ -415,6 +425,7 @@ WRONG = {
         lambda labels, mask: torch.where(mask & (labels > 0), labels, -100),
         lambda labels, mask: (lambda kept: torch.where(kept == 0, -100, kept))(labels * mask),
     ],
+    ("ignored_labels", "some left as they were"): square_only,
     ("ignored_labels", "another number"): [
         lambda labels, mask: torch.where(mask, labels, -1),
         lambda labels, mask: labels.masked_fill(~mask, 100),
@@ -444,7 +455,9 @@ WRONG = {
         lambda losses, mask: safe(losses, ~mask),
         lambda losses, mask: losses.masked_fill(mask, 0).sum() / mask.sum().clamp(min=1),
     ],
+    ("safe_mean", "NaN for another reason"): lambda losses, mask: losses[mask is True].mean(),
     ("safe_mean", "mean of means"): [
+        lambda losses, mask: (filled(losses, mask).sum(1) / mask.sum(1)).mean(),
         lambda losses, mask: torch.stack([safe(*row) for row in zip(losses, mask, strict=True)]).mean(),
         lambda losses, mask: torch.stack([safe(*row) for row in zip(losses, mask, strict=True)]).sum() / max(
             1, int(mask.any(1).sum())),
@@ -469,6 +482,7 @@ WRONG = {
         lambda losses, mask: safe(losses, mask).detach(),
         lambda losses, mask: safe(losses, mask).item(),
         torch.no_grad()(safe),
+        lambda losses, mask: safe(losses, mask).detach().requires_grad_(),
     ],
     ("safe_mean", "NaN gradient"): [
         mended_at_the_end, chosen_at_the_end,
@@ -497,6 +511,8 @@ WRONG = {
         ("micro_losses", lambda parts: [losses for losses, _ in parts], "part 0 of your answer must be a single"),
         ("micro_losses", lambda parts: [big_batch(parts)] * len(parts), "clears what another one needs"),
         ("micro_losses", adds_in_place, r"as `total \+= mask.sum\(\)` does in a loop"),
+        ("micro_losses", lambda parts: sum(mask.sum() for mask in parts), "take it apart first"),
+        ("masked_mean", lambda losses, mask: losses.mean(mask), "Compare what it got with what it takes"),
         ("micro_losses", calls_backward, "calls `backward\\(\\)` itself"),
         ("micro_losses", lambda parts: calls_backward(parts, retain_graph=True), "calls `backward\\(\\)` itself"),
         ("micro_losses", lambda parts: [losses.mean() if mask.any() else 0.0 for losses, mask in parts], "some cells"),

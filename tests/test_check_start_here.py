@@ -293,6 +293,9 @@ WRONG = {
     ("pad_batch", "not int64"): [
         lambda sequences, side: into_zeros(sequences, side).float(),
         lambda sequences, side: by_lists(sequences, side).int(),
+        lambda sequences, side: pad_sequence(  # torch.tensor([]) is float32
+            list(map(torch.tensor, sequences)), batch_first=True, padding_side=side
+        ),
     ],
     ("word_mask", "inverted"): [lambda *case: ~ranges(*case), right_only(lambda *case: ~ranges(*case))],
     ("word_mask", "always on the right"): lambda lengths, total, side: torch.arange(total) < lengths[:, None],
@@ -392,6 +395,8 @@ def from_the_end(sequences, side):
             lambda sequences, side: by_lists(sequences, side)[:1],
             "one row in place of 2. Is a `return` inside",
         ),
+        ("pad_batch", lambda sequences, side: by_lists(sequences, side) if side == "right" else None, "every path"),
+        ("pad_batch", lambda sequences, side: torch.tensor([ids.append(0) for ids in sequences]), "and return None"),
         ("pad_batch", from_the_end, "One of the two is empty. Mind that x"),
         ("batches", lambda lengths, size, seed: [], "some sentence is in no batch"),
         (

@@ -31,6 +31,7 @@ RIGHT_ONLY = (
     "you count the words and take the first positions of each sentence. That holds only where the padding is on the "
     "right: `mask` says itself which positions count."
 )
+MEANS = "this is the mean of the sentences' means. Here all positions that count weigh the same."
 FIRST = "only the first sentence is in your mean. Is a `return` inside the loop, or did you take [0]?"
 LAST = "only the last sentence is in your mean. Does your loop start again from 0 in each round?"
 
@@ -50,14 +51,18 @@ def _first_ones(mask: Tensor) -> Tensor:
     return torch.arange(mask.shape[1]) < mask.sum(dim=1, keepdim=True)
 
 
+def _grid(mask: Tensor) -> dict:
+    """The labels of a panel of sentences and positions."""
+    rows = [f"sentence {i}" for i in range(len(mask))]
+    return {"rows": rows, "columns": positions(mask.shape[1]), "axes": ("sentence", "position")}
+
+
 def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     """The losses with those hatched that don't count, and both numbers."""
-    rows, columns = [f"sentence {i}" for i in range(len(losses))], positions(losses.shape[1])
     dotted = ", or dotted if NaN" if losses.isnan().any() else ""
     meaning = f"What your function was given. Losses that do not count are hatched{dotted}."
     return [
-        given(losses, kind="loss", title="losses", meaning=meaning, rows=rows, columns=columns, blocked=~mask,
-              axes=("sentence", "position")),
+        given(losses, kind="loss", title="losses", meaning=meaning, blocked=~mask, **_grid(mask)),
         *compared(answer[None, None], right[None, None], kind="loss", title="number", rows=["all"], columns=["loss"],
                   axes=("sentences", "number")),
     ]  # fmt: skip
@@ -239,7 +244,15 @@ def _after_backward(function: Callable, parts: Parts) -> dict:
                             "caller.", name="backward")  # fmt: skip
         answer = _fitting(list(answer) if isinstance(answer, tuple) else answer, [torch.tensor(0.0)] * len(parts))
         linked, gradients = followed_back(answer, leaves)
+        linked = _reached(linked, leaves, [mask for _, mask in parts])
     return {"value": answer, "linked": linked, "gradient": gradients}
+
+
+def _reached(linked: list[bool], leaves: list[Tensor], masks: list[Tensor]) -> list[bool]:
+    """Which losses can be followed back to their micro-batch; where nothing counts they need not arrive there."""
+    return [
+        one and (leaf.grad is not None or not mask.any()) for one, leaf, mask in zip(linked, leaves, masks, strict=True)
+    ]
 
 
 def _fitting(answer, right):
@@ -318,9 +331,7 @@ def _draw_micro_losses(answer: dict, right: dict, parts: Parts):
 
 
 def _draw_gradient(answer: Tensor, right: Tensor, mask: Tensor, *, title: str = "gradient"):
-    rows = [f"sentence {i}" for i in range(len(mask))]
-    return compared(answer, right, kind="gradient", title=title, rows=rows, columns=positions(mask.shape[1]),
-                    blocked=~mask, axes=("sentence", "position"))  # fmt: skip
+    return compared(answer, right, kind="gradient", title=title, blocked=~mask, **_grid(mask))
 
 
 ONE_COUNT = "Which number does the big batch divide by?"
@@ -393,16 +404,19 @@ def _zeros_are_ignored(answer: Tensor, right: Tensor, labels: Tensor, mask: Tens
     return same(answer[real], right[real]) and bool(zeros.any()) and bool((answer[zeros] == -100).all())
 
 
+def _some_left(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor) -> bool:
+    differs = answer != right
+    return same(answer[differs], labels[differs]) and not bool((differs & mask).any())
+
+
 def _another_number(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor) -> bool:
     return same(answer[mask], right[mask]) and bool((answer[~mask] != -100).any())
 
 
 def _draw_labels(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor):
-    rows = [f"sentence {i}" for i in range(len(labels))]
-    parts: dict = {"kind": "ids", "rows": rows, "columns": positions(labels.shape[1]), "axes": ("sentence", "position")}
     meaning = "What your function was given. Labels that do not count are hatched."
-    shown = given(labels, title="labels", meaning=meaning, blocked=~mask, **parts)
-    return [shown, *compared(answer, right, title="labels", **parts)]
+    shown = given(labels, kind="ids", title="labels", meaning=meaning, blocked=~mask, **_grid(mask))
+    return [shown, *compared(answer, right, kind="ids", title="labels", **_grid(mask))]
 
 
 ignored_labels = Exercise(
@@ -415,8 +429,8 @@ ignored_labels = Exercise(
     wrong=[
         *forms("inverted", "inverted: the labels that count are ignored. In `mask`, True means that a position counts.",
                lambda labels, mask: torch.where(mask, -100, labels)),
-        *forms("unchanged", "nothing has changed. If you called `masked_fill`: it leaves its tensor as it is, and "
-               "gives a new one.",
+        *forms("unchanged", "nothing has changed. `masked_fill` leaves its tensor as it is and gives a new one. And "
+               "`==` only compares, where `=` sets.",
                lambda labels, mask: labels),
         *forms("everything ignored", "all labels are −100. A loss over nothing is 0/0: NaN.",
                lambda labels, mask: torch.full_like(labels, -100)),
@@ -436,6 +450,9 @@ ignored_labels = Exercise(
         Misconception("0 is ignored", "real labels of 0 are ignored. 0 is a class like all others: whether a position "
                       "counts can't be read from its label. `mask` says it.",
                       shows=_zeros_are_ignored, always=True),
+        Misconception("some left as they were", "some labels that don't count are still what they were, others are "
+                      "−100. Does your loop reach all columns, and does your condition find all that don't count?",
+                      shows=_some_left, always=True),
         Misconception("another number", "the labels that count are right, but not all the others are −100. "
                       "F.cross_entropy leaves out −100 and no other number, unless you tell it to.",
                       shows=_another_number, always=True),
@@ -458,13 +475,18 @@ def _value_and_gradient(function: Callable, losses: Tensor, mask: Tensor) -> dic
     leaf = losses.clone().requires_grad_()
     with torch.enable_grad():
         value = _fitting(function(leaf.clone(), mask), torch.tensor(0.0))
-        (linked,), (gradient,) = followed_back([value], [leaf])
+        linked, (gradient,) = followed_back([value], [leaf])
+        (linked,) = _reached(linked, [leaf], [mask])
     return {"value": value, "linked": linked, "gradient": gradient}
 
 
 def _value_is_nan(*, empty: bool) -> Callable[..., bool]:
     """The symptom of NaN or ∞ as the loss: where nothing counts, or elsewhere."""
     return lambda answer, right, losses, mask: not answer["value"].isfinite() and empty != bool(mask.any())
+
+
+def _nan_without_odd_ones(answer: dict, right: dict, losses: Tensor, mask: Tensor) -> bool:
+    return bool(answer["value"].isnan() and losses.isfinite().all() and mask.any())
 
 
 def _value_right_but(fault: Callable[[dict, dict, Tensor], bool]) -> Callable[..., bool]:
@@ -510,10 +532,13 @@ safe_mean = Exercise(
                lambda losses, mask: losses[~mask].mean(),
                lambda losses, mask: losses[~mask].sum() / (~mask).sum().clamp(min=1),
                lambda losses, mask: _kept(losses, ~mask).sum() / mask.sum().clamp(min=1)),
-        _gives("mean of means", "this is the mean of the sentences' means. Here all positions that count weigh the "
-               "same.",
+        *forms("mean of means", MEANS, lambda losses, mask: _by_sentence(losses, mask).mean()),
+        _gives("mean of means", MEANS,
                lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean(),
                lambda losses, mask: _by_sentence(losses, mask).nansum() / _some(mask).sum().clamp(min=1)),
+        Misconception("NaN for another reason", "your value is NaN even where all losses are finite. Is there a 0/0, "
+                      "or a mask that picks nothing?",
+                      shows=_nan_without_odd_ones),
         Misconception("NaN gets in", "a loss that does not count gets into the value, and it is NaN or infinite. If "
                       "you multiply by the mask: 0 × NaN is NaN, and 0 × ∞ is NaN, too. Choose, or fill, and multiply "
                       "nothing.",

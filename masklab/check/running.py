@@ -93,7 +93,9 @@ class Run:
         if answer is ...:
             raise NotAttempted
         if answer is None:
-            says = "a print shows a value, but only `return` hands it back."
+            says = (
+                "a print shows a value, but only `return` hands it back. Does every path through it end in a `return`?"
+            )
             if self._calls > 1:
                 says = "for some inputs. Does every path through it end in a `return`?"
             raise Complaint(f"your function returned nothing{':' if self._calls == 1 else ''} {says}", name="no return")

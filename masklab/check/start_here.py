@@ -10,7 +10,7 @@
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -72,9 +72,13 @@ def _another_filler(answer: Tensor, right: Tensor, sequences: list[list[int]], s
 
 
 def _draw_batch(answer: Tensor, right: Tensor, sequences: list[list[int]], side: str):
-    rows, axes = [counted(len(ids), "word") for ids in sequences], ("sentence", "position")
-    title = f"batch, padded on the {side}"
-    return compared(answer, right, kind="ids", title=title, rows=rows, columns=positions(right.shape[1]), axes=axes)
+    return _drawn(answer, right, map(len, sequences), kind="ids", title=f"batch, padded on the {side}")
+
+
+def _drawn(answer: Tensor, right: Tensor, lengths: Iterable[int], **parts):
+    """The answer beside the right one; each row says how many words its sentence has."""
+    rows, columns = [counted(n, "word") for n in lengths], positions(right.shape[1])
+    return compared(answer, right, rows=rows, columns=columns, axes=("sentence", "position"), **parts)
 
 
 pad_batch = Exercise(
@@ -86,11 +90,11 @@ pad_batch = Exercise(
     definition=oracles.padded,
     picture=_draw_batch,
     wrong=[
-        *forms("always on the right", "your zeros always stand on the right. `side` may also be \"left\": where do "
-               "they stand then?",
+        *forms("always on the right", "your zeros are always on the right. `side` may also be \"left\": where do "
+               "they go then?",
                lambda sequences, side: oracles.padded(sequences, "right")),
-        *forms("always on the left", "your zeros always stand on the left. `side` may also be \"right\": where do they "
-               "stand then?",
+        *forms("always on the left", "your zeros are always on the left. `side` may also be \"right\": where do they "
+               "go then?",
                lambda sequences, side: oracles.padded(sequences, "left")),
         *forms("sides swapped", "left and right are swapped. With \"left\" the zeros come first, and then the words.",
                lambda sequences, side: oracles.padded(sequences, _other(side))),
@@ -122,7 +126,8 @@ pad_batch = Exercise(
                       shows=_another_order, always=True),
         Misconception("another filler", "the words are right, but not all of the padding is 0.", shows=_another_filler),
         Misconception("not int64", "the numbers are right, but they are not int64. torch.tensor makes int64 of lists "
-                      "of integers. torch.zeros makes floats, unless you add dtype=torch.int64.",
+                      "of integers, but floats of an empty list, and torch.zeros makes floats, too. Both take "
+                      "dtype=torch.int64.",
                       shows=lambda answer, *_case: answer.dtype != torch.int64),
     ],
 )  # fmt: skip
@@ -136,9 +141,7 @@ def _words(lengths: Tensor, total: int, side: str, more: int = 0) -> Tensor:
 
 
 def _draw_words(answer: Tensor, right: Tensor, lengths: Tensor, total: int, side: str):
-    rows, axes = [counted(length, "word") for length in lengths.tolist()], ("sentence", "position")
-    title = f"mask, padding on the {side}"
-    return compared(answer, right, kind="mask", title=title, rows=rows, columns=positions(total), axes=axes)
+    return _drawn(answer, right, lengths.tolist(), kind="mask", title=f"mask, padding on the {side}")
 
 
 word_mask = Exercise(
@@ -202,8 +205,9 @@ word_mask = Exercise(
 # --- 3 · Batches with little padding --------------------------------------------------------------------------------
 
 LITTLE = 0.8  # of the padding of batches drawn at random: less is little
+_HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
+          "little padding")  # fmt: skip
 SORTED = 0.7  # correlation of a batch's place and its mean length: first a short half, then a long one has 0.8
-
 SHOWN = 10  # batches in a picture: with more of them, their numbers are too small to read
 
 
@@ -267,16 +271,10 @@ def _properties(function: Callable, lengths: list[int], size: int, seed: int) ->
     draws = [first, *others]
     all_once = all(_all_once(found, lengths) for found in draws)
     well_filled = all(_well_filled(found, size) for found in draws)
-    own = before == _everyones_randomness()
-    holds = {
-        "batches": first,
-        "own generator": own,
-        "all once": all_once,
-        "well filled": well_filled,
-        "same again": first == again,
-    }
+    holds = {"batches": first, "own generator": before == _everyones_randomness()} | dict.fromkeys(_HOLDS, True)
+    holds |= {"all once": all_once, "well filled": well_filled, "same again": first == again}
     if not (all_once and well_filled):  # then the rest makes no sense
-        return holds | dict.fromkeys(("seed used", "other mates", "other order", "not sorted", "little padding"), True)
+        return holds
     padding = sum(_padding(found, lengths) for found in draws) / len(draws)
     at_random = sum(_padding(_at_random(lengths, size, i), lengths) for i in range(20)) / 20
     return holds | {
@@ -324,9 +322,6 @@ def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed
                   rows=positions(len(cells)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
 
 
-_HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
-          "little padding")  # fmt: skip
-
 batches = Exercise(
     name="batches",
     asks="batches of `size` sentence numbers with little padding, other ones for another seed: a list of lists",
@@ -347,7 +342,8 @@ batches = Exercise(
         Misconception("last batch lost", "the sentences that don't fill a whole batch are lost. The last batch may be "
                       "smaller.",
                       shows=_seen(_last_one_lost)),
-        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1.",
+        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1. "
+                      "(`everyone` and `words_in` belong to the 640 sentences of part 3.)",
                       shows=_seen(lambda found, lengths, size: not set(_numbers(found)) <= set(range(len(lengths))))),
         Misconception("twice", "some sentence comes twice. Each one belongs in one batch, and only once.",
                       shows=_seen(lambda found, lengths, size: len(_numbers(found)) > len(set(_numbers(found))))),
@@ -369,7 +365,8 @@ batches = Exercise(
                       "epoch to epoch: shuffle something, with a generator that starts from `seed`.",
                       shows=_fails("seed used")),
         Misconception("much padding", "your batches need hardly less padding than batches drawn at random. Which "
-                      "sentences should be together so that little has to be filled up?",
+                      "sentences should be together so that little has to be filled up? (`words_in` holds the lengths "
+                      "of part 3. Here they are in `lengths`.)",
                       shows=_fails("little padding")),
         Misconception("same mates", "another seed puts the batches in another order, but the same sentences are always "
                       "together. Shuffle the sentences, too, before you sort them or cut them into batches.",
