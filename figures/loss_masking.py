@@ -39,16 +39,16 @@ def idea() -> Diagram:
             Box(x=x, y=250, text=word),
             Arrow(start=(x, 237), end=(x, 204), style="says"),
             Arrow(start=(x, 178), end=(x, 145), style="says"),
-            Box(x=x, y=131, text=f"{loss:.2f}" if i < 3 else "✗", style="made" if i < 3 else "given"),
+            Box(x=x, y=131, text=f"{loss:.3f}" if i < 3 else "✗", style="made" if i < 3 else "given"),
         ]
         if i < 3:
             parts += [Arrow(start=(x, 118), end=(LEFT + STEP, 66), style="reads")]
     parts += [
         Box(x=LEFT + 2 * STEP, y=191, width=5 * STEP - 10, text="any model", style="part"),
-        Box(x=LEFT + STEP, y=53, width=150, text="sum ÷ 3 = 0.66", style="made"),
+        Box(x=LEFT + STEP, y=53, width=150, text="sum ÷ 3 = 0.655", style="made"),
         Note(x=LEFT + STEP, y=20, text="one number, to be made smaller", centred=True),
         Note(x=LEFT + 3.5 * STEP, y=96, text="masked: not part of the sum,", centred=True),
-        Note(x=LEFT + 3.5 * STEP, y=112, text="and nothing comes back", centred=True),
+        Note(x=LEFT + 3.5 * STEP, y=112, text="so it teaches nothing", centred=True),
         Note(x=LEFT + 4.6 * STEP, y=131, text="a loss at each position"),
         Note(x=LEFT + 4.6 * STEP, y=250, text="a padded sentence"),
     ]
@@ -56,16 +56,15 @@ def idea() -> Diagram:
         name="idea",
         title="Where a loss mask acts",
         point="The words “The cat ate” and two pads go into a box, any model. Above it there is a loss at each of the "
-        "five positions: 0.51, 0.55 and 0.90 at the words, and crossed out at the pads. Lines lead from the three "
-        "losses of words to one number, their sum divided by three. No line leads there from the pads, and nothing "
-        "comes back to them.",
+        "five positions: 0.513, 0.551 and 0.902 at the words, and crossed out at the pads. Lines lead from the three "
+        "losses of words to one number, their sum divided by three. No line leads there from the pads.",
         size=(690, 272),
         parts=parts,
     )
 
 
 def counted() -> Drawing:
-    """Losses × mask = what is counted."""
+    """The losses where the mask is 1: what is counted."""
     is_word = batch_of(SENTENCES).is_word
     kept = LOSSES.masked_fill(~is_word, 0.0)
     return Drawing(
@@ -73,9 +72,9 @@ def counted() -> Drawing:
         title="The masked losses of a batch",
         point="Of 15 losses 12 are counted. Their sum is 7.80, and divided by 12 that is 0.65.",
         panels=[
-            batch_panel("losses", "loss", LOSSES, "One loss for each position, the padding's included."),
-            batch_panel("mask", "mask", is_word.int(), "1 where a position counts.", sign="×"),
-            batch_panel("counted", "loss", kept, "0 at the padding. The sum, 7.80, divided by 12 is 0.65.", sign="="),
+            batch_panel("losses", "loss", LOSSES, "One loss for each position, padding included."),
+            batch_panel("mask", "mask", is_word.int(), "1 where a position counts.", sign="where"),
+            batch_panel("counted", "loss", kept, "0 at the padding. The sum, 7.80, divided by 12 is 0.65.", sign="→"),
         ],
     )  # fmt: skip
 

@@ -119,7 +119,7 @@ def ids(batch: Batch, name: str) -> Panel:
     return Panel(
         name=name, kind="ids", values=batch.ids, blocked=~batch.is_word, rows=NUMBERS, title=titles[name],
         columns=[str(i) for i in range(batch.ids.shape[1])], axes=("sentence", "position"),
-        meaning="One row a sentence; 0 is [PAD].",
+        meaning="One row per sentence; 0 is [PAD].",
     )  # fmt: skip
 
 

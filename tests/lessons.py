@@ -22,7 +22,7 @@ def cells(lesson: str, *starts: str) -> dict:
     """Run the code cells of a lesson that contain one of these strings, in the lesson's order; return all their names.
 
     An exercise's cell runs as it is solved. Raises LookupError for a string that no cell contains.
-    What they print is dropped; torch's random numbers and print options stay as they are.
+    What they print is dropped; torch's random numbers, print options and threads stay as they are.
 
     >>> cells("attention_padding", "is_word = torch.arange", "sequences = [")["is_word"].shape
     torch.Size([3, 5])
@@ -32,6 +32,7 @@ def cells(lesson: str, *starts: str) -> dict:
         if not any(start in code for code in every):
             raise LookupError(f"no code cell of {SOURCES[lesson].name} contains {start!r}")
     names: dict = {"__name__": lesson}
+    threads = torch.get_num_threads()
     try:
         with torch.random.fork_rng(), redirect_stdout(io.StringIO()):
             for code in every:
@@ -39,6 +40,7 @@ def cells(lesson: str, *starts: str) -> dict:
                     exec(compile(code, SOURCES[lesson].name, "exec"), names)
     finally:
         torch.set_printoptions(profile="default")
+        torch.set_num_threads(threads)
     return names
 
 

@@ -75,6 +75,20 @@ def test_a_number_and_its_gradient_are_judged_together(answer):
     assert mean_loss(answer).state == "right"
 
 
+def test_the_slow_loop_runs_once_for_each_input_however_often_the_check_is_asked():
+    calls = []
+    slow = Exercise(
+        name="twice", asks="2·x", takes="x", cases=[(1,), (2,)], definition=lambda x: calls.append(x) or 2 * x
+    )
+    assert calls == [], "an import computes nothing"
+    assert [slow(answer).state for answer in (lambda x: x + x, lambda x: x, lambda x: 2 * x)] == [
+        "right",
+        "wrong",
+        "right",
+    ]
+    assert calls == [1, 2]
+
+
 def fails_on_the_last(function):
     """The same function, but that it raises an error for the last case of `mean_loss`."""
 

@@ -98,18 +98,26 @@ def yields(parts):
         yield losses.where(mask, 0).sum() / n
 
 
-def count_so_far(parts):
+def count_so_far(parts, *, at_least=1):
     n, found = 0, []
     for losses, mask in parts:
-        n += mask.sum()
-        found.append(losses[mask].sum() / n.clamp(min=1))
+        n += int(mask.sum())
+        found.append(losses[mask].sum() / torch.tensor(max(n, at_least)))
     return found
 
 
-def calls_backward(parts):
+def adds_in_place(parts):
+    n, found = 0, []
+    for losses, mask in parts:
+        n += mask.sum()
+        found.append(losses[mask].sum() / n)
+    return found
+
+
+def calls_backward(parts, **options):
     found = one_count(parts)
     for loss in found:
-        loss.backward()
+        loss.backward(**options)
     return found
 
 
@@ -131,6 +139,15 @@ def cell_by_cell(labels, mask):
     found = labels.clone()
     for i in range(len(labels)):
         for t in range(labels.shape[1]):
+            if not mask[i, t]:
+                found[i, t] = -100
+    return found
+
+
+def square_only(labels, mask):
+    found = labels.clone()
+    for i in range(len(labels)):
+        for t in range(len(labels)):
             if not mask[i, t]:
                 found[i, t] = -100
     return found
@@ -308,6 +325,16 @@ WRONG = {
         lambda losses, mask: (sums(losses, mask) / (mask.sum(1) + 1e-8)).mean(),
         lambda losses, mask: (sums(losses, mask) / mask.sum(1)).nan_to_num(0).mean(),
     ],
+    ("mean_by_sentence", "only full sentences"): [
+        lambda losses, mask: (sums(losses, mask) / mask.sum(1))[mask.all(1)].mean(),
+        lambda losses, mask: losses[mask.all(1)].mean(1).mean(),
+    ],
+    ("mean_by_sentence", "zeros left out"): lambda losses, mask: (
+        lambda means: means[means != 0].mean())(sums(losses, mask) / mask.sum(1).clamp(min=1)),
+    ("mean_by_sentence", "one too many"): [
+        lambda losses, mask: (sums(losses, mask) / (mask.sum(1) + 1)).mean(),
+        lambda losses, mask: (sums(losses, mask) / (mask.sum(1) + 1)).sum() / mask.any(1).sum(),
+    ],
     ("mean_by_sentence", "sum of the means"): [
         lambda losses, mask: (sums(losses, mask) / mask.sum(1).clamp(min=1)).sum(),
         lambda losses, mask: sum(row[m].mean() for row, m in zip(losses, mask, strict=True) if m.any()),
@@ -364,7 +391,12 @@ WRONG = {
         lambda parts: [losses[~mask].sum() / total(parts) for losses, mask in parts],
         lambda parts: one_count([(losses, ~mask) for losses, mask in parts]),
     ],
-    ("micro_losses", "count so far"): count_so_far,
+    ("micro_losses", "count so far"): [count_so_far, lambda parts: count_so_far(parts, at_least=0)],
+    ("micro_losses", "one micro-batch's count"): [
+        lambda parts: [losses[mask].sum() / parts[-1][1].sum() for losses, mask in parts],
+        lambda parts: [losses[mask].sum() / parts[0][1].sum().clamp(min=1) for losses, mask in parts],
+    ],
+    ("micro_losses", "divided twice"): lambda parts: [loss / len(parts) for loss in one_count(parts)],
     ("micro_losses", "the whole batch each time"): lambda parts: [big_batch(parts) for _ in parts],
     ("micro_losses", "0/0"): [
         lambda parts: [losses[mask].mean() * (mask.sum() / total(parts)) for losses, mask in parts],
@@ -375,6 +407,7 @@ WRONG = {
         lambda parts: [loss.detach() for loss in one_count(parts)],
         lambda parts: [loss.item() for loss in one_count(parts)],
         torch.no_grad()(one_count),
+        lambda parts: [loss.detach().requires_grad_() for loss in one_count(parts)],
     ],
     ("ignored_labels", "inverted"): [
         lambda labels, mask: labels.masked_fill(mask, -100),
@@ -392,6 +425,7 @@ WRONG = {
         lambda labels, mask: torch.where(mask & (labels > 0), labels, -100),
         lambda labels, mask: (lambda kept: torch.where(kept == 0, -100, kept))(labels * mask),
     ],
+    ("ignored_labels", "some left as they were"): square_only,
     ("ignored_labels", "another number"): [
         lambda labels, mask: torch.where(mask, labels, -1),
         lambda labels, mask: labels.masked_fill(~mask, 100),
@@ -407,11 +441,13 @@ WRONG = {
         lambda losses, mask: losses[torch.isfinite(losses)].mean(),
         lambda losses, mask: losses.nanmean(),
         lambda losses, mask: torch.where(losses.isfinite(), losses, 0.0).mean(),
+        lambda losses, mask: torch.where(losses.isfinite(), losses, 0.0).sum() / mask.sum().clamp(min=1),
     ],
     ("safe_mean", "divided by too many"): [
         lambda losses, mask: filled(losses, mask).mean(),
         lambda losses, mask: (losses * mask).nanmean(),
         lambda losses, mask: filled(losses, mask).sum() / (1 + mask.sum()),
+        lambda losses, mask: filled(losses, mask).sum() / mask.sum().clamp(min=2),
     ],
     ("safe_mean", "not divided"): lambda losses, mask: filled(losses, mask).sum(),
     ("safe_mean", "inverted"): [
@@ -419,8 +455,13 @@ WRONG = {
         lambda losses, mask: safe(losses, ~mask),
         lambda losses, mask: losses.masked_fill(mask, 0).sum() / mask.sum().clamp(min=1),
     ],
-    ("safe_mean", "mean of means"): lambda losses, mask: torch.stack(
-        [safe(row, counts) for row, counts in zip(losses, mask, strict=True)]).mean(),
+    ("safe_mean", "NaN for another reason"): lambda losses, mask: losses[mask is True].mean(),
+    ("safe_mean", "mean of means"): [
+        lambda losses, mask: (filled(losses, mask).sum(1) / mask.sum(1)).mean(),
+        lambda losses, mask: torch.stack([safe(*row) for row in zip(losses, mask, strict=True)]).mean(),
+        lambda losses, mask: torch.stack([safe(*row) for row in zip(losses, mask, strict=True)]).sum() / max(
+            1, int(mask.any(1).sum())),
+    ],
     ("safe_mean", "NaN gets in"): [
         lambda losses, mask: (losses * mask).sum() / mask.sum().clamp(min=1),
         lambda losses, mask: (losses * mask).sum() / mask.sum(),
@@ -441,8 +482,12 @@ WRONG = {
         lambda losses, mask: safe(losses, mask).detach(),
         lambda losses, mask: safe(losses, mask).item(),
         torch.no_grad()(safe),
+        lambda losses, mask: safe(losses, mask).detach().requires_grad_(),
     ],
-    ("safe_mean", "NaN gradient"): [mended_at_the_end, chosen_at_the_end],
+    ("safe_mean", "NaN gradient"): [
+        mended_at_the_end, chosen_at_the_end,
+        lambda losses, mask: ((losses * mask).sum() / mask.sum()).nan_to_num(0),
+    ],
     ("safe_mean", "wrong gradient"): [
         lambda losses, mask: safe(losses.detach(), mask) + 0 * filled(losses, mask).sum(),
         guarded_by(lambda losses: torch.zeros(1, requires_grad=True).sum() + losses.nan_to_num(0, 0, 0).sum() * 0 + (
@@ -458,12 +503,19 @@ WRONG = {
         ("masked_mean", lambda losses, mask: losses.mul_(mask).sum() / mask.sum(), "values are right, but .* `losses`"),
         ("masked_mean", lambda losses, mask: [losses[mask].mean()], "must be a tensor, got a list"),
         ("mean_by_sentence", lambda losses, mask: losses[mask].median(), "some cells differ"),
+        ("mean_by_sentence", lambda losses, mask: (sums(losses, mask) / mask.sum(1))[mask[:, 0]].mean(), "0/0, ∞"),
+        ("safe_mean", lambda losses, mask: 0, "some cells differ"),
         ("micro_losses", lambda parts: torch.stack(one_count(parts)), "must be a list of 2, got a Tensor"),
         ("micro_losses", lambda parts: big_batch(parts), "must be a list of 2, got a Tensor"),
         ("micro_losses", lambda parts: [loss for loss in one_count(parts) if loss], "a list of 3, got a list of 2"),
         ("micro_losses", lambda parts: [losses for losses, _ in parts], "part 0 of your answer must be a single"),
         ("micro_losses", lambda parts: [big_batch(parts)] * len(parts), "clears what another one needs"),
-        ("micro_losses", calls_backward, "leave .* to the caller"),
+        ("micro_losses", adds_in_place, r"as `total \+= mask.sum\(\)` does in a loop"),
+        ("micro_losses", lambda parts: sum(mask.sum() for mask in parts), "take it apart first"),
+        ("masked_mean", lambda losses, mask: losses.mean(mask), "Compare what it got with what it takes"),
+        ("micro_losses", calls_backward, "calls `backward\\(\\)` itself"),
+        ("micro_losses", lambda parts: calls_backward(parts, retain_graph=True), "calls `backward\\(\\)` itself"),
+        ("micro_losses", lambda parts: [losses.mean() if mask.any() else 0.0 for losses, mask in parts], "some cells"),
         ("ignored_labels", in_place, "the values are right, but your function changes its input `labels`"),
         ("ignored_labels", lambda labels, mask: torch.where(mask, labels, -100).tolist(), "got a list"),
         ("ignored_labels", lambda labels, mask: labels * 2, "some cells differ"),
@@ -505,6 +557,24 @@ def test_a_right_number_without_a_gradient_gets_a_note(name):
         assert (verdict.state, verdict.note) == ("right", "no gradient")
 
 
+@pytest.mark.parametrize(
+    "means",
+    [
+        lambda sums, counts: (sums / counts)[counts > 0],
+        lambda sums, counts: sums[counts > 0] / counts[counts > 0],
+    ],
+)
+def test_a_right_number_with_a_nan_in_its_gradient_gets_a_note(means):
+    leaf, mask = torch.ones(2, 2, requires_grad=True), torch.tensor([[True, False], [False, False]])
+
+    def answer(losses, mask):
+        return means(sums(losses, mask), mask.sum(1)).mean()
+
+    answer(leaf, mask).backward()
+    verdict = check.mean_by_sentence(answer)
+    assert (verdict.state, verdict.note == "NaN gradient") == ("right", bool(leaf.grad.isnan().any()))
+
+
 @pytest.mark.parametrize("answer", [
     lambda losses, mask: (losses.nan_to_num(0, 0, 0) * mask).sum() / mask.sum().clamp(min=1),
     lambda losses, mask: safe(losses, mask & losses.isfinite()),
@@ -514,6 +584,23 @@ def test_an_answer_that_hides_a_nan_that_counts_is_right_with_a_note(answer):
     verdict = check.safe_mean(answer)
     assert (verdict.state, verdict.note) == ("right", "NaN that counts")
     assert all(check.safe_mean(right).note == "" for right in RIGHT["safe_mean"])
+
+
+def running_mean(losses, mask):
+    """The mean of the sentences' means; backward() still needs the n that is changed in place."""
+    mean, n = torch.tensor(0.0), torch.tensor(1.0)
+    for row, counts in zip(losses, mask, strict=True):
+        if counts.any():
+            mean = mean + (row[counts].mean() - mean) / n
+            n += 1
+    return mean
+
+
+def test_a_right_number_whose_backward_pass_raises_an_error_gets_a_note():
+    verdict = check.mean_by_sentence(running_mean)
+    assert (verdict.state, verdict.note) == ("right", "written in place")
+    with pytest.raises(RuntimeError, match="inplace operation"):
+        running_mean(torch.ones(2, 2, requires_grad=True), torch.ones(2, 2).bool()).backward()
 
 
 def test_a_zero_that_has_a_gradient_of_its_own_is_right():

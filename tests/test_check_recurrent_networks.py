@@ -358,6 +358,10 @@ WRONG = {
         lambda w: w.shape[1] - w.flip(1).int().argmax(1),
     ],
     ("last_word", "one too early"): lambda w: torch.where(w.any(1), w.shape[1] - 2 - w.flip(1).int().argmax(1), -1),
+    ("last_word", "left out"): [
+        lambda w: last_of(w)[w.any(1)],
+        lambda w: torch.tensor([int(row.nonzero()[-1]) for row in w if row.any()]),
+    ],
     ("last_word", "a sentence without words"): [
         last_of,
         lambda w: w.shape[1] - 1 - w.flip(1).int().argmax(1),
@@ -414,6 +418,10 @@ WRONG = {
     ],
     ("run_packed", "last position"): last_from(lambda out, h_n, gru, n: out[:, -1]),
     ("run_packed", "order not restored"): [sorted_and_left_so, only_the_outputs_sorted_back, sorted_twice],
+    ("run_packed", "sorted apart"): [
+        lambda gru, x, n: with_packing(gru, x, n.sort(descending=True)[0]),
+        lambda gru, x, n: with_packing(gru, x[n.argsort(descending=True)], n),
+    ],
     ("run_packed", "as wide as the longest"): short,
     ("run_packed", "one direction"): [
         last_from(lambda out, h_n, gru, n: h_n[-1]),
@@ -440,9 +448,10 @@ WRONG = {
         last_from(lambda out, h_n, gru, n: h_n.transpose(0, 1).flatten(1)),
         last_from(lambda out, h_n, gru, n: torch.cat(list(h_n), 1)),
     ],
-    ("run_packed", "first layer"): last_from(
-        lambda out, h_n, gru, n: torch.cat([h_n[0], h_n[1]], -1) if gru.bidirectional else h_n[0]
-    ),
+    ("run_packed", "first layer"): [
+        last_from(lambda out, h_n, gru, n: torch.cat([h_n[0], h_n[1]], -1) if gru.bidirectional else h_n[0]),
+        last_from(lambda out, h_n, gru, n: torch.cat([h_n[0], h_n[-1]], -1) if gru.bidirectional else h_n[-1]),
+    ],
     ("run_packed", "time first"): time_first,
     ("run_packed", "no zeros at the padding"): [filled_with(1.0), filled_with(math.nan)],
     ("tagger_loss", "pads counted"): [
@@ -481,7 +490,8 @@ WRONG = {
         lambda logits, tags, w: F.cross_entropy((logits * w[..., None]).mT, tags * w),
     ],
     ("tagger_loss", "softmax twice"): lambda logits, tags, w: F.cross_entropy(logits.softmax(-1)[w], tags[w]),
-    ("tagger_loss", "softmax over positions"): [
+    ("tagger_loss", "softmax along another axis"): [
+        lambda logits, tags, w: F.nll_loss(F.log_softmax(logits[w], dim=0), tags[w]),
         lambda logits, tags, w: F.nll_loss(logits.log_softmax(1)[w], tags[w]),
         lambda logits, tags, w: -logits.softmax(1).log()[w].gather(1, tags[w][:, None]).mean(),
     ],
@@ -546,9 +556,10 @@ WRONG = {
         lambda states, w: (states * w[..., None]).sum(1).nan_to_num() / count(w).clamp(min=1),
         lambda states, w: ((states * w[..., None]).sum(1) / count(w)).nan_to_num(0),
     ],
-    ("mean_pool", "zeros left out"): lambda states, w: (
-        filled(states, w).sum(1) / filled(states, w).count_nonzero(1).clamp(min=1)
-    ),
+    ("mean_pool", "zeros left out"): [
+        lambda states, w: filled(states, w).sum(1) / filled(states, w).count_nonzero(1).clamp(min=1),
+        lambda states, w: filled(states, w).sum(1) / filled(states, w).any(2).sum(1)[:, None].clamp(min=1),
+    ],
     ("mean_pool", "0/0"): [
         lambda states, w: filled(states, w).sum(1) / count(w),
         lambda states, w: torch.stack([state[words].mean(0) for state, words in zip(states, w, strict=True)]),

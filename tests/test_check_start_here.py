@@ -81,6 +81,13 @@ def one_more(sequences, side):
                          for ids in sequences])  # fmt: skip
 
 
+def as_wide_as_the_first(sequences, side):
+    longest = len(sequences[0])
+    pads = [[0] * (longest - len(ids)) for ids in sequences]
+    rows = zip(sequences, pads, strict=True) if side == "right" else zip(pads, sequences, strict=True)
+    return torch.tensor([first + second for first, second in rows])
+
+
 def the_same_row(sequences, side):
     longest = max(map(len, sequences))
     rows = [[0] * longest] * len(sequences)
@@ -176,6 +183,13 @@ def within_windows(lengths, size, seed):
     return found
 
 
+def within_large_windows(lengths, size, seed):
+    order, found = shuffled(range(len(lengths)), seed), []
+    for window in cut(order, 8 * size):
+        found += cut(sorted_by_length(lengths, window), size)
+    return found
+
+
 def buckets(lengths, size, seed):
     order = sorted_by_length(lengths, range(len(lengths)))
     found = [batch for bucket in cut(order, 3 * size) for batch in cut(shuffled(bucket, seed), size)]
@@ -202,7 +216,7 @@ def transformers_group_by_length(lengths, size, seed):
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
     g = torch.Generator().manual_seed(seed)
-    return cut(get_length_grouped_indices(lengths, size, mega_batch_mult=3, generator=g), size)
+    return cut(get_length_grouped_indices(lengths, size, generator=g), size)
 
 
 def one_by_one(lengths, size, seed):
@@ -241,7 +255,7 @@ RIGHT = {
     ],
     "batches": [shuffle_sort_cut_shuffle, in_torch, in_numpy, within_windows, buckets, by_exact_lengths, one_by_one,
                 transformers_group_by_length,
-                from_a_start_that_differs],
+                within_large_windows, from_a_start_that_differs],
 }  # fmt: skip
 
 WRONG = {
@@ -254,6 +268,14 @@ WRONG = {
     ("pad_batch", "backwards"): [
         lambda sequences, side: by_lists([list(reversed(ids)) for ids in sequences], side),
         at_the_left_backwards,
+    ],
+    ("pad_batch", "as wide as the first"): [
+        as_wide_as_the_first,
+        lambda sequences, side: into_zeros([ids[: len(sequences[0])] for ids in sequences], side),
+    ],
+    ("pad_batch", "another order"): [
+        lambda sequences, side: by_lists(sorted(sequences, key=len), side),
+        lambda sequences, side: by_lists(sequences, side).flip(0),
     ],
     ("pad_batch", "cut to the shortest"): [
         lambda sequences, side: into_zeros([ids[: min(map(len, sequences))] for ids in sequences], side),
@@ -271,6 +293,9 @@ WRONG = {
     ("pad_batch", "not int64"): [
         lambda sequences, side: into_zeros(sequences, side).float(),
         lambda sequences, side: by_lists(sequences, side).int(),
+        lambda sequences, side: pad_sequence(  # torch.tensor([]) is float32
+            list(map(torch.tensor, sequences)), batch_first=True, padding_side=side
+        ),
     ],
     ("word_mask", "inverted"): [lambda *case: ~ranges(*case), right_only(lambda *case: ~ranges(*case))],
     ("word_mask", "always on the right"): lambda lengths, total, side: torch.arange(total) < lengths[:, None],
@@ -286,6 +311,9 @@ WRONG = {
         right_only(lambda lengths, total, side: torch.arange(total) > total - lengths[:, None]),
         lambda lengths, total, side: ranges(lengths - 1, total, side),
     ],
+    ("word_mask", "counted from 1"): lambda lengths, total, side: (
+        torch.arange(1, total + 1) < lengths[:, None] if side == "right"
+        else torch.arange(1, total + 1) >= total - lengths[:, None]),
     ("word_mask", "minus zero"): by_slices,
     ("word_mask", "one length for all"): lambda lengths, total, side: row_by_row(
         torch.full_like(lengths, lengths.max()), total, side),
@@ -341,6 +369,8 @@ WRONG = {
         lambda lengths, size, seed: cut(sorted_by_length(lengths, shuffled(range(len(lengths)), seed)), size),
         lambda lengths, size, seed: cut(
             sorted_by_length(lengths, shuffled(range(len(lengths)), seed))[::-1], size),
+        lambda lengths, size, seed: cut(
+            sorted(shuffled(range(len(lengths)), seed), key=lambda i: lengths[i] > 4), size),
     ],
     ("batches", "same order"): lambda lengths, size, seed: shuffled(
         cut(sorted_by_length(lengths, shuffled(range(len(lengths)), seed)), size), 7),
@@ -357,13 +387,16 @@ def from_the_end(sequences, side):
 @pytest.mark.parametrize(
     ("name", "answer", "words"),
     [
-        ("pad_batch", lambda sequences, side: torch.tensor(sequences), "rows must be equally long"),
+        ("pad_batch", lambda sequences, side: torch.tensor(sequences), r"equally long.* = \[\[54, 22, .*\["),
+        ("pad_batch", lambda sequences, side: torch.tensor([[*ids, [0]] for ids in sequences]), r"\+ joins two lists"),
         ("pad_batch", lambda sequences, side: by_lists(sequences, side).tolist(), "torch.tensor or torch.stack turns"),
         (
             "pad_batch",
             lambda sequences, side: by_lists(sequences, side)[:1],
             "one row in place of 2. Is a `return` inside",
         ),
+        ("pad_batch", lambda sequences, side: by_lists(sequences, side) if side == "right" else None, "every path"),
+        ("pad_batch", lambda sequences, side: torch.tensor([ids.append(0) for ids in sequences]), "and return None"),
         ("pad_batch", from_the_end, "One of the two is empty. Mind that x"),
         ("batches", lambda lengths, size, seed: [], "some sentence is in no batch"),
         (
@@ -424,7 +457,14 @@ def test_batches_are_judged_by_a_wide_margin(answer, monkeypatch):
     assert check.batches(WRONG["batches", "much padding"][0]).misconception == "much padding"
 
 
-def test_the_picture_of_batches_shows_the_lengths_and_counts_the_pads():
+def test_who_changes_everyones_random_numbers_is_told():
+    assert {answer for answer in RIGHT["batches"] if check.batches(answer).note} == {by_exact_lengths}
+
+
+def test_the_picture_of_batches_shows_the_lengths_and_counts_the_pads(monkeypatch):
+    (panel,) = check.batches(WRONG["batches", "much padding"][0]).panels
+    assert "the first 10 of 24 batches" in panel.meaning and panel.values.shape == (10, 4)
+    monkeypatch.setattr(check, "SHOWN", 24)
     (panel,) = check.batches(WRONG["batches", "much padding"][0]).panels
     pads = int((panel.values.amax(dim=1, keepdim=True) - panel.values)[panel.values > 0].sum())
-    assert f"takes {pads} pads" in panel.meaning and panel.values.shape == (8, 4)
+    assert f"takes {pads} pads" in panel.meaning

@@ -283,9 +283,9 @@ def test_until_it_is_revealed_the_painted_mask_counts_then_the_right_one_does():
     assert (revealed["mask"].marks == NOT_MARKED).sum() == 11 and revealed["mask"].edits is None
     assert torch.equal(revealed["gradient"].values, values("gradient"))
     assert summary(**changes).startswith(
-        "Paint the cells that should be blocked: 2 painted so far. Then reveal. By token"
+        "Paint the losses that should not count: 2 painted so far. Then reveal. By token"
     )
-    assert summary(reveal=True, **changes).startswith("You blocked 1 of the 3 cells to block")
+    assert summary(reveal=True, **changes).startswith("You masked 1 of the 3 cells to mask")
 
 
 # --- any text ----------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def test_nothing_gives_the_answer_away_until_it_is_revealed():
     picture = draw(predict=True, side="left", painted=[[0, 0], [1, 1]])
     assert [(panel.name, panel.title) for panel in picture.panels] == [("is_word", "your mask")]
     assert picture.panels[0].values.tolist() == [[0, 1, 1, 1, 1], [1, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
-    assert picture.summary == "Paint the padding of this batch: 2 cells so far. Then reveal." and picture.code == ""
+    assert picture.summary == "Paint the padding of this batch: 2 painted so far. Then reveal." and picture.code == ""
     assert not any(any(one.pads) for one in picture.sentences)
     assert picture.panels[0].links == ("row", "column")  # a position here is no word of the chips
 

@@ -38,6 +38,17 @@ def library(per, losses, mask, count):
     return reduce(losses, mask, per=NAMES.get(per, per), count=count if per == "count" else None)
 
 
+def test_the_lessons_settings_stay_in_the_lesson():
+    """It writes three digits and computes with one thread; other tests must not."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        cells("loss_masking", "ids = torch")
+        assert torch.get_num_threads() == 2 and repr(torch.tensor(0.12345)) == "tensor(0.1235)"
+    finally:
+        torch.set_num_threads(before)
+
+
 # --- The mask and the denominators -----------------------------------------------------------------------------------
 
 

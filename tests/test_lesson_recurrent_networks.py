@@ -159,10 +159,11 @@ def test_only_the_mask_finds_the_last_word_in_every_case(lesson):
     right = dict.fromkeys(("counted", "before_pad", "rightmost"), 0)
     for ids, mask, pad in lesson["cases"].values():
         truth = max(i for i, word in enumerate(mask) if word)
-        found = lesson["three_ways"](torch.tensor(ids), torch.tensor(mask), pad)
+        found = lesson["three_ways"](torch.tensor(ids), torch.tensor(mask).bool(), pad)
         for way, index in zip(right, found, strict=True):
             right[way] += index == truth
     assert right == {"counted": 2, "before_pad": 1, "rightmost": 5}
+    assert "T" not in lesson  # in exercise 4 it is the number of tags: a forgotten T must be a NameError
 
 
 # --- trained ---------------------------------------------------------------------------------------------------------

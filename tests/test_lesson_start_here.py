@@ -20,8 +20,8 @@ PAGE = SOURCES["start_here"].read_text("utf-8")
 def lesson():
     """What the cells of parts 2, 3 and 5 define, without the one that takes the time."""
     return cells(
-        "start_here", "vocabulary = ", "PAD_ID = 0", "by_hand = ", "tensors = ", "is_word = ", "PLANS = ",
-        "def padding", "def word_pieces", "split = ",
+        "start_here", "vocabulary = ", "PAD_ID = 0", "by_hand = ", "tensors = ", "is_word = ", "def shuffled",
+        "PLANS = ", "def padding", "def word_pieces", "split = ",
     )  # fmt: skip
 
 
@@ -117,7 +117,8 @@ def test_batch_mates_by_a_slow_loop(lesson):
     def plan(seed):
         return [[0, 1], [2, 3]] if seed % 2 else [[0, 2], [1, 3]]
 
-    lesson = cells("start_here", "vocabulary = ", "PLANS = ", "def padding")  # fresh ones: they are changed
+    # fresh ones: they are changed
+    lesson = cells("start_here", "vocabulary = ", "def shuffled", "PLANS = ", "def padding")
     lesson["tokens"][4:] = []
     assert (lesson["mates"](plan), lesson["mates"](plan, epochs=1)) == (2, 1)
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -73,8 +74,7 @@ class Exercise:
 
     def _judged(self, run: Run) -> Verdict:
         """Compare what the function gives with the definition, from the plainest fault to the least known."""
-        answers = self._answers(run)
-        rights = [settled(self.definition(*case)) for case in self._copies()]
+        answers, rights = self._answers(run), self._rights
         fault = (
             self._edit(run, answers, rights)
             or self._misconception(answers, rights)
@@ -98,8 +98,7 @@ class Exercise:
 
     def _known(self, answers: list) -> Complaint | None:
         """A misconception that explains what the function gave for the first cases, before it failed."""
-        first = replace(self, cases=self.cases[: len(answers)])
-        rights = [settled(self.definition(*case)) for case in first._copies()]
+        first, rights = replace(self, cases=self.cases[: len(answers)]), self._rights[: len(answers)]
         if all(map(self._same, answers, rights)):
             return None
         known = first._misconception(answers, rights)
@@ -108,6 +107,11 @@ class Exercise:
     def _answer(self, function: Callable, case: tuple):
         """What a function gives for fresh copies of one case."""
         return settled(self.observed(function, *copy.deepcopy(case)))
+
+    @cached_property
+    def _rights(self) -> list:
+        """The right answers, case by case: slow loops, run when the check is first asked."""
+        return [settled(self.definition(*case)) for case in self._copies()]
 
     def _copies(self) -> list[tuple]:
         """All cases, copied: what somebody does to one reaches nobody else."""

@@ -31,6 +31,7 @@ RIGHT_ONLY = (
     "you count the words and take the first positions of each sentence. That holds only where the padding is on the "
     "right: `mask` says itself which positions count."
 )
+MEANS = "this is the mean of the sentences' means. Here all positions that count weigh the same."
 FIRST = "only the first sentence is in your mean. Is a `return` inside the loop, or did you take [0]?"
 LAST = "only the last sentence is in your mean. Does your loop start again from 0 in each round?"
 
@@ -50,13 +51,18 @@ def _first_ones(mask: Tensor) -> Tensor:
     return torch.arange(mask.shape[1]) < mask.sum(dim=1, keepdim=True)
 
 
+def _grid(mask: Tensor) -> dict:
+    """The labels of a panel of sentences and positions."""
+    rows = [f"sentence {i}" for i in range(len(mask))]
+    return {"rows": rows, "columns": positions(mask.shape[1]), "axes": ("sentence", "position")}
+
+
 def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     """The losses with those hatched that don't count, and both numbers."""
-    rows, columns = [f"sentence {i}" for i in range(len(losses))], positions(losses.shape[1])
-    meaning = "What your function was given. Losses that do not count are hatched."
+    dotted = ", or dotted if NaN" if losses.isnan().any() else ""
+    meaning = f"What your function was given. Losses that do not count are hatched{dotted}."
     return [
-        given(losses, kind="loss", title="losses", meaning=meaning, rows=rows, columns=columns, blocked=~mask,
-              axes=("sentence", "position")),
+        given(losses, kind="loss", title="losses", meaning=meaning, blocked=~mask, **_grid(mask)),
         *compared(answer[None, None], right[None, None], kind="loss", title="number", rows=["all"], columns=["loss"],
                   axes=("sentences", "number")),
     ]  # fmt: skip
@@ -121,6 +127,27 @@ def _some(mask: Tensor) -> Tensor:
     return mask.any(dim=1)
 
 
+def _cannot_go_back(answer: Tensor) -> bool:
+    """Whether the backward pass raises an error, for something that it needs was changed in place."""
+    try:
+        answer.backward()
+    except RuntimeError:
+        return True
+    return False
+
+
+def _nan_goes_back(answer: Tensor) -> bool:
+    """Whether NaN arrives at the losses from which a number was made."""
+    answer.backward()
+    nodes: list = [answer.grad_fn]
+    for node in nodes:  # back to the leaves, through all that the number was made with
+        nodes += [one for one, _ in node.next_functions if one is not None and one not in nodes]
+    return any(bool(node.variable.grad.isnan().any()) for node in nodes if hasattr(node, "variable"))
+
+
+_ONE_EMPTY = (torch.ones(3, 2, requires_grad=True), torch.tensor([[True, False], [True, True], [False, False]]))
+
+
 def _nan_by_an_empty_sentence(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor) -> bool:
     return bool(answer.isnan()) and not bool(_some(mask).all())
 
@@ -154,6 +181,15 @@ mean_by_sentence = Exercise(
         *forms("a mean of 0", "a sentence in which nothing counts is in your mean, with a mean of 0. It should be left "
                "out: out of the number of sentences, too.",
                lambda losses, mask: _by_sentence(losses, mask).nan_to_num(0.0).mean()),
+        *forms("only full sentences", "you leave out each sentence that has *any* masked position. Leave out only "
+               "those in which nothing counts.",
+               lambda losses, mask: losses[mask.all(dim=1)].mean(dim=1).mean()),
+        *forms("zeros left out", "a sentence whose mean is exactly 0 is left out, but the model may have been sure of "
+               "all its words. Whether something counts is in `mask`.",
+               lambda losses, mask: (lambda means: means[means > 0].mean())(_by_sentence(losses, mask))),
+        *forms("one too many", "you divide by one more than the number of positions that count in a sentence.",
+               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / (mask.sum(dim=1) + 1)).mean(),
+               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / (mask.sum(dim=1) + 1))[_some(mask)].mean()),
         *forms("sum of the means", "these are the right means of the sentences, added up. One step is missing: by "
                "which number do you divide?",
                lambda losses, mask: _by_sentence(losses, mask).nansum()),
@@ -179,9 +215,17 @@ mean_by_sentence = Exercise(
                lambda losses, mask: _by_sentence(losses, mask)[_some(mask)][0]),
         Misconception("0/0", "NaN, where nothing counts in some sentence: 0 divided by 0 has no value. Such a sentence "
                       "is left out. Which sentences are left?",
-                      shows=_nan_by_an_empty_sentence),
+                      shows=_nan_by_an_empty_sentence, always=True),
     ],
-    notes=[_GRADIENT],
+    notes=[
+        _GRADIENT,
+        Note("written in place", "One thing to know: `backward()` raises an error here. A number that it needs was "
+             "changed in place, as `n += 1` does on a tensor: write n = n + 1.",
+             case=_ONE_EMPTY, shows=_cannot_go_back),
+        Note("NaN gradient", "One thing to know: where nothing counts in some sentence, the gradient is NaN. The 0/0 "
+             "is out of your number, but the gradient goes back through it. Choose the sentences *before* you divide.",
+             case=_ONE_EMPTY, shows=_nan_goes_back),
+    ],
 )  # fmt: skip
 
 # --- 3 · Micro-batches ----------------------------------------------------------------------------------------------
@@ -209,9 +253,20 @@ def _after_backward(function: Callable, parts: Parts) -> dict:
     leaves = [losses.clone().requires_grad_() for losses, _ in parts]
     with torch.enable_grad():
         answer = function([(leaf.clone(), mask) for leaf, (_, mask) in zip(leaves, parts, strict=True)])
+        if any(leaf.grad is not None for leaf in leaves):
+            raise Complaint("your function calls `backward()` itself: hand the losses back, and leave that to the "
+                            "caller.", name="backward")  # fmt: skip
         answer = _fitting(list(answer) if isinstance(answer, tuple) else answer, [torch.tensor(0.0)] * len(parts))
         linked, gradients = followed_back(answer, leaves)
+        linked = _reached(linked, leaves, [mask for _, mask in parts])
     return {"value": answer, "linked": linked, "gradient": gradients}
+
+
+def _reached(linked: list[bool], leaves: list[Tensor], masks: list[Tensor]) -> list[bool]:
+    """Which losses can be followed back to their micro-batch; where nothing counts they need not arrive there."""
+    return [
+        one and (leaf.grad is not None or not mask.any()) for one, leaf, mask in zip(linked, leaves, masks, strict=True)
+    ]
 
 
 def _fitting(answer, right):
@@ -250,8 +305,8 @@ def _sum(numbers: Iterable) -> int:
     return sum(map(int, numbers))
 
 
-def _count_so_far(parts: Parts) -> list[Tensor]:
-    counts = torch.tensor([int(mask.sum()) for _, mask in parts]).cumsum(dim=0).clamp(min=1)
+def _count_so_far(parts: Parts, *, at_least: int = 0) -> list[Tensor]:
+    counts = torch.tensor([int(mask.sum()) for _, mask in parts]).cumsum(dim=0).clamp(min=at_least)
     return [losses[mask].sum() / n for (losses, mask), n in zip(parts, counts, strict=True)]
 
 
@@ -290,9 +345,7 @@ def _draw_micro_losses(answer: dict, right: dict, parts: Parts):
 
 
 def _draw_gradient(answer: Tensor, right: Tensor, mask: Tensor, *, title: str = "gradient"):
-    rows = [f"sentence {i}" for i in range(len(mask))]
-    return compared(answer, right, kind="gradient", title=title, rows=rows, columns=positions(mask.shape[1]),
-                    blocked=~mask, axes=("sentence", "position"))  # fmt: skip
+    return compared(answer, right, kind="gradient", title=title, blocked=~mask, **_grid(mask))
 
 
 ONE_COUNT = "Which number does the big batch divide by?"
@@ -334,7 +387,14 @@ micro_losses = Exercise(
                _each(lambda mask, masks: _sum((~one).sum() for one in masks), torch.logical_not)),
         _gives("count so far", "the first micro-batches are divided by what has been counted so far. The count of "
                "*all* of them must be known before the first is divided: that takes a loop of its own.",
-               _count_so_far),
+               _count_so_far, lambda parts: _count_so_far(parts, at_least=1)),
+        _gives("one micro-batch's count", "you divide all by the count of *one* micro-batch, the first or the last. "
+               "Does your loop add the counts up, or keep only one of them?",
+               *[_each(lambda mask, masks, i=i, of=of: of(masks[i]))
+                 for i in (0, -1) for of in (torch.sum, _at_least_1)]),
+        _gives("divided twice", "one count for all is right, but you divide by the number of micro-batches, too. "
+               "`backward()` adds the gradients up: nobody divides the sum again.",
+               _each(lambda mask, masks: _sum(one.sum() for one in masks) * len(masks))),
         _gives("the whole batch each time", "each of your losses is that of the whole batch, so the gradients add up "
                "to several times too much. What is one micro-batch's part in it?",
                lambda parts: [_whole_batch(parts) for _ in parts]),
@@ -344,8 +404,8 @@ micro_losses = Exercise(
         Misconception("a plain 0", "the values are right, but where nothing counts in a micro-batch your loss is a "
                       "plain 0. It has no link to the losses, and `backward()` raises an error. A sum over nothing is "
                       "0, too, and has that link.",
-                      shows=_not_linked(empty=True)),
-        Misconception("cut off", CUT, shows=_not_linked(empty=False)),
+                      shows=_not_linked(empty=True), always=True),
+        Misconception("cut off", CUT, shows=_not_linked(empty=False), always=True),
     ],
 )  # fmt: skip
 
@@ -358,16 +418,19 @@ def _zeros_are_ignored(answer: Tensor, right: Tensor, labels: Tensor, mask: Tens
     return same(answer[real], right[real]) and bool(zeros.any()) and bool((answer[zeros] == -100).all())
 
 
+def _some_left(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor) -> bool:
+    differs = answer != right
+    return same(answer[differs], labels[differs]) and not bool((differs & mask).any())
+
+
 def _another_number(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor) -> bool:
     return same(answer[mask], right[mask]) and bool((answer[~mask] != -100).any())
 
 
 def _draw_labels(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor):
-    rows = [f"sentence {i}" for i in range(len(labels))]
-    parts: dict = {"kind": "ids", "rows": rows, "columns": positions(labels.shape[1]), "axes": ("sentence", "position")}
     meaning = "What your function was given. Labels that do not count are hatched."
-    shown = given(labels, title="labels", meaning=meaning, blocked=~mask, **parts)
-    return [shown, *compared(answer, right, title="labels", **parts)]
+    shown = given(labels, kind="ids", title="labels", meaning=meaning, blocked=~mask, **_grid(mask))
+    return [shown, *compared(answer, right, kind="ids", title="labels", **_grid(mask))]
 
 
 ignored_labels = Exercise(
@@ -380,8 +443,8 @@ ignored_labels = Exercise(
     wrong=[
         *forms("inverted", "inverted: the labels that count are ignored. In `mask`, True means that a position counts.",
                lambda labels, mask: torch.where(mask, -100, labels)),
-        *forms("unchanged", "nothing has changed. If you called `masked_fill`: it leaves its tensor as it is, and "
-               "gives a new one.",
+        *forms("unchanged", "nothing has changed. `masked_fill` leaves its tensor as it is and gives a new one. And "
+               "`==` only compares, where `=` sets.",
                lambda labels, mask: labels),
         *forms("everything ignored", "all labels are −100. A loss over nothing is 0/0: NaN.",
                lambda labels, mask: torch.full_like(labels, -100)),
@@ -401,6 +464,9 @@ ignored_labels = Exercise(
         Misconception("0 is ignored", "real labels of 0 are ignored. 0 is a class like all others: whether a position "
                       "counts can't be read from its label. `mask` says it.",
                       shows=_zeros_are_ignored, always=True),
+        Misconception("some left as they were", "some labels that don't count are still what they were, others are "
+                      "−100. Does your loop reach all columns, and does your condition find all that don't count?",
+                      shows=_some_left, always=True),
         Misconception("another number", "the labels that count are right, but not all the others are −100. "
                       "F.cross_entropy leaves out −100 and no other number, unless you tell it to.",
                       shows=_another_number, always=True),
@@ -423,13 +489,18 @@ def _value_and_gradient(function: Callable, losses: Tensor, mask: Tensor) -> dic
     leaf = losses.clone().requires_grad_()
     with torch.enable_grad():
         value = _fitting(function(leaf.clone(), mask), torch.tensor(0.0))
-        (linked,), (gradient,) = followed_back([value], [leaf])
+        linked, (gradient,) = followed_back([value], [leaf])
+        (linked,) = _reached(linked, [leaf], [mask])
     return {"value": value, "linked": linked, "gradient": gradient}
 
 
 def _value_is_nan(*, empty: bool) -> Callable[..., bool]:
     """The symptom of NaN or ∞ as the loss: where nothing counts, or elsewhere."""
     return lambda answer, right, losses, mask: not answer["value"].isfinite() and empty != bool(mask.any())
+
+
+def _nan_without_odd_ones(answer: dict, right: dict, losses: Tensor, mask: Tensor) -> bool:
+    return bool(answer["value"].isnan() and losses.isfinite().all() and mask.any())
 
 
 def _value_right_but(fault: Callable[[dict, dict, Tensor], bool]) -> Callable[..., bool]:
@@ -451,7 +522,7 @@ safe_mean = Exercise(
     name="safe_mean",
     asks="the mean loss over the positions that count, 0 if none does; no NaN in the value or in the gradient",
     takes="losses, mask",
-    cases=cases.losses_with_odd_ones(20),
+    cases=[*cases.losses_with_odd_ones(20), (torch.tensor([[2.0, math.nan]]), torch.tensor([[True, False]]))],
     definition=_safe_mean_and_gradient,
     observed=_value_and_gradient,
     picture=_draw_safe_mean,
@@ -461,21 +532,27 @@ safe_mean = Exercise(
                "`mask` says what counts.",
                lambda losses, mask: losses[losses.isfinite()].mean(),
                lambda losses, mask: losses[~losses.isnan()].mean(),
-               lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).mean()),
+               lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).mean(),
+               lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).sum() / mask.sum().clamp(min=1)),
         _gives("divided by too many", "the sum is right, but you divide it by more than the number of positions that "
                "count.",
                lambda losses, mask: _kept(losses, mask).mean(),
                lambda losses, mask: (losses * mask).nanmean(),
-               lambda losses, mask: losses[mask].sum() / (mask.sum() + 1)),
+               lambda losses, mask: losses[mask].sum() / (mask.sum() + 1),
+               lambda losses, mask: losses[mask].sum() / mask.sum().clamp(min=2)),
         _gives("not divided", "this is the sum of the losses that count. A mean divides it: by which number?",
                lambda losses, mask: losses[mask].sum()),
         *forms("inverted", INVERTED,
                lambda losses, mask: losses[~mask].mean(),
                lambda losses, mask: losses[~mask].sum() / (~mask).sum().clamp(min=1),
                lambda losses, mask: _kept(losses, ~mask).sum() / mask.sum().clamp(min=1)),
-        _gives("mean of means", "this is the mean of the sentences' means. Here all positions that count weigh the "
-               "same.",
-               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean()),
+        *forms("mean of means", MEANS, lambda losses, mask: _by_sentence(losses, mask).mean()),
+        _gives("mean of means", MEANS,
+               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean(),
+               lambda losses, mask: _by_sentence(losses, mask).nansum() / _some(mask).sum().clamp(min=1)),
+        Misconception("NaN for another reason", "your value is NaN even where all losses are finite. Is there a 0/0, "
+                      "or a mask that picks nothing?",
+                      shows=_nan_without_odd_ones),
         Misconception("NaN gets in", "a loss that does not count gets into the value, and it is NaN or infinite. If "
                       "you multiply by the mask: 0 × NaN is NaN, and 0 × ∞ is NaN, too. Choose, or fill, and multiply "
                       "nothing.",
@@ -489,15 +566,14 @@ safe_mean = Exercise(
                       shows=_value_right_but(lambda answer, right, mask: not answer["linked"] and not mask.any()),
                       always=True),
         Misconception("cut off", CUT,
-                      shows=_value_right_but(lambda answer, right, mask: not answer["linked"])),
-        Misconception("NaN gradient", "the values are right, but the gradient is NaN. On the way there is still a 0/0 "
-                      "or a NaN, and the gradient goes back through it. Replacing it at the end is too late: don't "
-                      "let it arise.",
-                      shows=_value_right_but(lambda answer, right, mask: answer["gradient"].isnan().any())),
+                      shows=_value_right_but(lambda answer, right, mask: not answer["linked"]), always=True),
+        Misconception("NaN gradient", "the gradient is NaN. On the way there is a 0/0 or a NaN, and the gradient goes "
+                      "back through it. Replacing it at the end is too late: don't let it arise.",
+                      shows=lambda answer, *_case: bool(answer["gradient"].isnan().any())),
         Misconception("wrong gradient", "the values are right, but the gradient is not: part of it never gets back to "
                       "the losses. Is something in your computation detached?",
                       shows=_value_right_but(lambda answer, right, mask: not same(
-                          answer["gradient"], right["gradient"]))),
+                          answer["gradient"], right["gradient"])), always=True),
     ],
     notes=[
         Note("NaN that counts", "One thing to know: a NaN that *does* count is left out as well. Then nobody notices "

@@ -30,7 +30,8 @@ HINTS = (  # a part of an error's message, and what helps
     (r"start \(\d+\) \+ length \(\d+\) exceeds",
      "If pack_padded_sequence says so: the batch is your first axis, so it needs batch_first=True."),
     (r"tuple indices must be integers|'tuple' object has no attribute",
-     "A GRU returns two things, out and h_n; pad_packed_sequence turns a PackedSequence into a tensor (and lengths)."),
+     "A tuple holds several things: take it apart first, as in `first, second = it`. (A GRU returns out and h_n; "
+     "pad_packed_sequence turns a PackedSequence into a tensor and the lengths.)"),
     (r"argument 'src_key_padding_mask'", "In nn.MultiheadAttention it is key_padding_mask."),
     (r"Expected key_padded_mask", "A layer with batch_first=True takes x as (batch, L, D): nothing to transpose."),
     (r"D attn_mask is", "attn_mask is (L, L) for all sentences, or (batch · heads, L, L) with layer.num_heads heads; "
@@ -39,6 +40,11 @@ HINTS = (  # a part of an error's message, and what helps
      "An `if` needs one answer: .any() or .all(). For whole tensors write & | ~ in place of and, or, not."),
     (r"bitwise_(not|and|or|xor)_|~ \(operator.invert\)", "~ & | need bool tensors: .bool() converts zeros and ones."),
     (r"expected sequence of length", "A tensor has no ragged edge: its rows must be equally long. Print them."),
+    (r"must be real number, not list|'list' object cannot be interpreted",
+     "A list is where a number should be. In a row? + joins two lists, append puts one in as a whole."),
+    (r"dtype of NoneType|'NoneType' has no len",
+     "append, sort, reverse and random.shuffle change a list, and return None."),
+    (r"received an invalid combination of arguments", "Compare what it got with what it takes."),
     (r"expected .*bool|mask.*bool", "A comparison gives a bool mask; .bool() converts zeros and ones."),
 )  # fmt: skip
 
@@ -126,6 +132,8 @@ def described(names: str, arguments: tuple) -> str:
     >>> import torch
     >>> described("lengths, total", (torch.tensor([2, 3]), 6))
     'lengths of shape (2,) and total = 6'
+    >>> described("sequences", ([[5, 3], []],))
+    'sequences = [[5, 3], []]'
     >>> described("is_word", (torch.tensor([[False, False]]),))
     'is_word of shape (1, 2), all False'
     """
@@ -140,7 +148,8 @@ def _one(name: str, value) -> str:
         return f"{name} of shape {tuple(value.shape)}{', all False' if all_false else ''}"
     if isinstance(value, bool | int | float | str):
         return f"{name} = {value!r}"
-    return f"{name} (a {type(value).__name__})"
+    shown = repr(value) if isinstance(value, list) else ""
+    return f"{name} = {shown}" if 0 < len(shown) <= 60 else f"{name} (a {type(value).__name__})"
 
 
 def _code(function) -> CodeType | None:

@@ -94,8 +94,8 @@ last_word = Exercise(
         *forms("last position", "you return the last position of the batch for every sentence. With padding on the "
                "right that is a pad for all but the longest.",
                *_with_minus_1(lambda is_word: torch.full((len(is_word),), is_word.shape[1] - 1))),
-        *forms("first word", "you return the *first* word: argmax finds the first True. What happens if you flip the "
-               "row before?",
+        *forms("first word", "you return the *first* word. If you use argmax: it finds the first True. What happens if "
+               "you flip the row before?",
                *_with_minus_1(lambda is_word: is_word.int().argmax(dim=1))),
         *forms("counted from the end", "you return how far from the end the last word is. Indices count from the "
                "start: there are L positions, and the last has the index L − 1.",
@@ -115,6 +115,9 @@ last_word = Exercise(
                lambda is_word: is_word.shape[1] - is_word.flip(1).int().argmax(dim=1)),
         *forms("one too early", "one too early: your index is the one before the last word.",
                *_with_minus_1(lambda is_word: oracles.last_words(is_word) - 1)),
+        Misconception("left out", "a sentence without words is left out. There is an index for every sentence: −1 for "
+                      "one without words.",
+                      gives=lambda is_word: oracles.last_words(is_word)[is_word.any(dim=1)]),
         Misconception("a sentence without words", "only a sentence without words goes wrong. It has no last word, so "
                       "its index is −1. `is_word.any(dim=1)` says which sentences have one.",
                       shows=only_in_rows(_no_words), always=True),
@@ -184,8 +187,8 @@ last_states = Exercise(
         *forms("zeros at the padding", "you set the padding's states to zero and read the last position. With padding "
                "on the right that reads the zeros.",
                lambda states, is_word: (states * is_word[:, :, None])[:, -1]),
-        Misconception("first word", "you read the *first* word's state: argmax finds the first True. The last word's "
-                      "state has read them all.",
+        Misconception("first word", "you read the *first* word's state, which has read one word. The last word's state "
+                      "has read them all.",
                       gives=_at(lambda is_word: is_word.int().argmax(dim=1))),
         Misconception("one too early", "one too early: you read the state before the last word.",
                       gives=_at(lambda is_word: oracles.last_words(is_word) - 1)),
@@ -245,6 +248,11 @@ def _last_is(way: Callable[[Tensor, Tensor, nn.GRU, Tensor], Tensor]) -> Callabl
 def _side_by_side(final: Tensor, gru: nn.GRU) -> Tensor:
     """The last layer's final states: (layers · directions, batch, size) → (batch, H)."""
     return torch.cat([*final[-2:]], dim=-1) if gru.bidirectional else final[-1]
+
+
+def _packed_results(gru: nn.GRU, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    out, final = _run(gru, x, lengths)
+    return out, _side_by_side(final, gru)
 
 
 def _reads_pads(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor) -> bool:
@@ -309,6 +317,10 @@ run_packed = Exercise(
                       "by length before packing, undo it afterwards, in both results; enforce_sorted=False does it "
                       "for you.",
                       shows=_another_order),
+        *forms("sorted apart", "x and the lengths are not in the same order, so sentences get each other's lengths. "
+               "Sort both, or neither: enforce_sorted=False does it for you.",
+               lambda gru, x, lengths: _packed_results(gru, x, lengths.sort(descending=True).values),
+               lambda gru, x, lengths: _packed_results(gru, x[lengths.argsort(descending=True)], lengths)),
         *forms("as wide as the longest", "your outputs are as wide as the longest sentence. The batch may be wider: "
                "pad_packed_sequence has an argument `total_length`.",
                lambda gru, x, lengths: (
@@ -344,7 +356,9 @@ run_packed = Exercise(
         Misconception("all layers", "these are the final states of all layers, side by side. Only the last layer's "
                       "are asked for: they come last in h_n.",
                       gives=_last_is(lambda out, final, gru, lengths: torch.cat([*final], dim=-1))),
-        *forms("first layer", "these are the *first* layer's final states. The last layer's stand at the end of h_n.",
+        *forms("first layer", "the *first* layer's final states get in. The last layer's stand at the end of h_n.",
+               _last_is(lambda out, final, gru, lengths: torch.cat([final[0], final[-1]], dim=-1) if gru.bidirectional
+                        else final[-1]),
                _last_is(lambda out, final, gru, lengths: torch.cat([*final[:2]], dim=-1) if gru.bidirectional
                         else final[0])),
         *forms("time first", "your outputs are (length, batch, H). pad_packed_sequence, too, has an argument "
@@ -459,15 +473,15 @@ tagger_loss = Exercise(
                lambda logits, tags, is_word: F.cross_entropy(logits[is_word], tags[is_word], ignore_index=0),
                lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags).clamp(min=0), ignore_index=0)),
         *forms("logits set to 0", "you set the logits to 0 at the padding. Equal logits are a guess, and it costs "
-               "log(5) at each pad: leave the pads out of the loss.",
+               "log(T) at each pad: leave the pads out of the loss.",
                *(lambda logits, tags, is_word, way=way: way(logits * is_word[:, :, None], tags, is_word)
                  for way in _PADS_COUNTED)),
         Misconception("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
                       gives=_over_words(lambda logits: logits.softmax(dim=-1))),
-        Misconception("softmax over positions", "softmax runs over the positions. A word's scores for the tags are on "
-                      "the last axis: dim=-1.",
-                      gives=lambda logits, tags, is_word: F.nll_loss(
-                          logits.log_softmax(dim=1)[is_word], tags[is_word])),
+        *forms("softmax along another axis", "softmax runs along another axis. A word's scores for the tags are on the "
+               "last one: dim=-1.",
+               lambda logits, tags, is_word: F.nll_loss(logits.log_softmax(dim=1)[is_word], tags[is_word]),
+               lambda logits, tags, is_word: F.nll_loss(logits[is_word].log_softmax(dim=0), tags[is_word])),
         *forms("no logarithm", "these are no log-probabilities. log_softmax makes them from logits. nll_loss leaves "
                "that to you; cross_entropy does it itself.",
                lambda logits, tags, is_word: F.nll_loss(logits[is_word], tags[is_word]),
@@ -539,7 +553,7 @@ mean_pool = Exercise(
         *_empty_cases(8.0),
         *cases.states_and_words(4, pads=math.nan),
         *_empty_cases(math.nan),
-        (torch.eye(4).repeat(2, 1, 1), torch.tensor([[True, True, True, True], [True, True, False, False]])),
+        (torch.ones(2, 4, 4).tril(-1), torch.tensor([[True, True, True, True], [True, True, False, False]])),
     ],
     definition=oracles.word_means,
     picture=_draw_pooled,
@@ -583,10 +597,11 @@ mean_pool = Exercise(
                       "makes zeros of the whole vector. Put zeros at the padding *before* you add up.",
                       gives=lambda states, is_word: (
                           (states * is_word[:, :, None]).sum(dim=1) / _counts(is_word)).nan_to_num()),
-        Misconception("zeros left out", "you count the numbers that are not 0. A word's state may well hold a 0: "
-                      "is_word.sum(dim=1) counts the words.",
-                      gives=lambda states, is_word: _sum(states, is_word) / (
-                          (states != 0) & is_word[:, :, None]).sum(dim=1).clamp(min=1)),
+        *forms("zeros left out", "you count what is not 0. A word's state may well hold a 0: is_word.sum(dim=1) counts "
+               "the words.",
+               *(lambda states, is_word, all_of=all_of: _sum(states, is_word) / (
+                   all_of(states != 0) & is_word[:, :, None]).sum(dim=1).clamp(min=1)
+                 for all_of in (lambda there: there, lambda there: there.any(dim=2, keepdim=True)))),
         Misconception("NaN gets in", "a NaN at the padding gets into the mean. NaN × 0 is NaN, so a product with the "
                       "mask doesn't remove it. masked_fill and torch.where put a zero in its place.",
                       shows=_nan_gets_in),

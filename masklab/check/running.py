@@ -34,6 +34,10 @@ SHARED = (
     "`backward()` on one of your losses clears what another one needs, for they share a part of their computation. "
     "Compute each from its own micro-batch, and leave `backward()` to the caller."
 )
+ADDED_TO = (
+    "a tensor that one of your losses still needs for its gradient has been changed in place, as `total += mask.sum()` "
+    "does in a loop: the backward pass then raises an error. Is the count complete before you divide by it?"
+)
 PRINTED = 2000  # characters of the first call's print that are shown
 YIELDED = 10_000  # parts of an answer that a generator gives: one that never ends must not fill the memory
 
@@ -72,7 +76,7 @@ class Run:
             raise Complaint(f"hand over the function itself, not what it returns: {example}.", name="no function")
         self.function, self.name, self.takes = function, name, takes
         self.edited = ""
-        self._calls = 0
+        self._calls, self._call = 0, ""  # how many, and the last one in words
         self._limit = Limit(SECONDS)
 
     def __call__(self, *arguments):
@@ -81,6 +85,7 @@ class Run:
         if is_stub(self.function):
             raise NotAttempted
         before = settled(arguments)
+        self._call = f"{self.name}({self.takes}) with {described(self.takes, arguments)}"
         answer = self._returned(arguments)
         for name, now, then in zip(self.takes.split(", "), arguments, before, strict=True):
             if not self.edited and not same(settled(now), then, tolerance=0.0):
@@ -88,7 +93,9 @@ class Run:
         if answer is ...:
             raise NotAttempted
         if answer is None:
-            says = "a print shows a value, but only `return` hands it back."
+            says = (
+                "a print shows a value, but only `return` hands it back. Does every path through it end in a `return`?"
+            )
             if self._calls > 1:
                 says = "for some inputs. Does every path through it end in a `return`?"
             raise Complaint(f"your function returned nothing{':' if self._calls == 1 else ''} {says}", name="no return")
@@ -107,15 +114,15 @@ class Run:
             ) from None  # fmt: skip
         except NotImplementedError as error:
             if str(error):  # torch has one, too
-                raise self._raised(error, arguments) from None
+                raise self._raised(error) from None
             raise NotAttempted from None
         except (Exception, SystemExit) as error:
-            raise self._raised(error, arguments) from None
+            raise self._raised(error) from None
 
-    def _raised(self, error: BaseException, arguments: tuple) -> Complaint:
-        """The sentence on an error: what, where, and for which input."""
+    def _raised(self, error: BaseException) -> Complaint:
+        """The sentence on an error: what, where, and for which input, as it was before the call."""
         at = where(error, self.function)
-        called = f"The call was {self.name}({self.takes}) with {described(self.takes, arguments)}."
+        called = f"The call was {self._call}."
         return Complaint(f"your function raised {said(error)} {f'It happened {at}. ' if at else ''}{called}")
 
     def _require_arguments(self, arguments: tuple) -> None:
@@ -211,6 +218,8 @@ def followed_back(losses: Sequence, leaves: Sequence[Tensor]) -> tuple[list[bool
     except RuntimeError as error:
         if "a second time" in str(error):
             raise Complaint(SHARED, name="shared") from None
+        if "inplace operation" in str(error):
+            raise Complaint(ADDED_TO, name="written in place") from None
         raise Complaint(f"the backward pass raised {said(error)}") from None
     return linked, [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
 

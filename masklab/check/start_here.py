@@ -9,7 +9,8 @@
 """
 
 import itertools
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from masklab.check import cases, oracles
 from masklab.check.answers import plain
 from masklab.check.exercise import Exercise
-from masklab.check.misconceptions import Misconception, forms
+from masklab.check.misconceptions import Misconception, Note, forms
 from masklab.check.pictures import compared, given, positions
 from masklab.check.running import Complaint
 from masklab.panels import counted
@@ -52,6 +53,14 @@ def _cut(sequences: list[list[int]], side: str) -> Tensor:
     return oracles.padded([ids[:shortest] for ids in sequences], side)
 
 
+def _as_wide_as_the_first(sequences: list[list[int]], side: str) -> Tensor:
+    return oracles.padded([ids[: len(sequences[0])] for ids in sequences], side)
+
+
+def _another_order(answer: Tensor, right: Tensor, *_case) -> bool:
+    return sorted(answer.tolist()) == sorted(right.tolist())
+
+
 def _one_row_for_all(answer: Tensor, right: Tensor, *_case) -> bool:
     return bool((answer == answer[:1]).all()) and not bool((right == right[:1]).all())
 
@@ -63,9 +72,13 @@ def _another_filler(answer: Tensor, right: Tensor, sequences: list[list[int]], s
 
 
 def _draw_batch(answer: Tensor, right: Tensor, sequences: list[list[int]], side: str):
-    rows, axes = [counted(len(ids), "word") for ids in sequences], ("sentence", "position")
-    title = f"batch, padded on the {side}"
-    return compared(answer, right, kind="ids", title=title, rows=rows, columns=positions(right.shape[1]), axes=axes)
+    return _drawn(answer, right, map(len, sequences), kind="ids", title=f"batch, padded on the {side}")
+
+
+def _drawn(answer: Tensor, right: Tensor, lengths: Iterable[int], **parts):
+    """The answer beside the right one; each row says how many words its sentence has."""
+    rows, columns = [counted(n, "word") for n in lengths], positions(right.shape[1])
+    return compared(answer, right, rows=rows, columns=columns, axes=("sentence", "position"), **parts)
 
 
 pad_batch = Exercise(
@@ -77,17 +90,20 @@ pad_batch = Exercise(
     definition=oracles.padded,
     picture=_draw_batch,
     wrong=[
-        *forms("always on the right", "your zeros always stand on the right. `side` may also be \"left\": where do "
-               "they stand then?",
+        *forms("always on the right", "your zeros are always on the right. `side` may also be \"left\": where do "
+               "they go then?",
                lambda sequences, side: oracles.padded(sequences, "right")),
-        *forms("always on the left", "your zeros always stand on the left. `side` may also be \"right\": where do they "
-               "stand then?",
+        *forms("always on the left", "your zeros are always on the left. `side` may also be \"right\": where do they "
+               "go then?",
                lambda sequences, side: oracles.padded(sequences, "left")),
         *forms("sides swapped", "left and right are swapped. With \"left\" the zeros come first, and then the words.",
                lambda sequences, side: oracles.padded(sequences, _other(side))),
         *forms("backwards", "some sentences come out backwards. Their words stay in order, on whichever side the zeros "
                "are.",
                *_in_one_or_both(oracles.padded, _backwards)),
+        *forms("as wide as the first", "your batch is as wide as its *first* sentence is long. Another one may be "
+               "longer: how long is the longest of all?",
+               _as_wide_as_the_first),
         *forms("cut to the shortest", "your batch is as wide as the shortest sentence, and the ends of the others are "
                "lost. How wide must it be so that no word is lost?",
                *_in_one_or_both(oracles.padded, _cut)),
@@ -105,9 +121,13 @@ pad_batch = Exercise(
         Misconception("one row for all", "all rows of your batch are the same. (`[row] * 3` is a list that holds one "
                       "and the same row three times: whoever writes into one writes into all.)",
                       shows=_one_row_for_all, always=True),
+        Misconception("another order", "each row is right, but they come in another order. Row 0 belongs to sentence "
+                      "0, row 1 to sentence 1: whatever else goes with the batch is in this order, too.",
+                      shows=_another_order, always=True),
         Misconception("another filler", "the words are right, but not all of the padding is 0.", shows=_another_filler),
         Misconception("not int64", "the numbers are right, but they are not int64. torch.tensor makes int64 of lists "
-                      "of integers. torch.zeros makes floats, unless you add dtype=torch.int64.",
+                      "of integers, but floats of an empty list, and torch.zeros makes floats, too. Both take "
+                      "dtype=torch.int64.",
                       shows=lambda answer, *_case: answer.dtype != torch.int64),
     ],
 )  # fmt: skip
@@ -121,9 +141,7 @@ def _words(lengths: Tensor, total: int, side: str, more: int = 0) -> Tensor:
 
 
 def _draw_words(answer: Tensor, right: Tensor, lengths: Tensor, total: int, side: str):
-    rows, axes = [counted(length, "word") for length in lengths.tolist()], ("sentence", "position")
-    title = f"mask, padding on the {side}"
-    return compared(answer, right, kind="mask", title=title, rows=rows, columns=positions(total), axes=axes)
+    return _drawn(answer, right, lengths.tolist(), kind="mask", title=f"mask, padding on the {side}")
 
 
 word_mask = Exercise(
@@ -158,6 +176,9 @@ word_mask = Exercise(
         *forms("one too few", "off by one: one word of each sentence is lost. How many True should a sentence of "
                "3 words have? Is it > or >= ?",
                *_in_one_or_both(_words, lambda lengths, total, side: _words(lengths, total, side, -1))),
+        *forms("counted from 1", "off by one: with the padding on the right a word is lost, with the padding on the "
+               "left a pad counts as a word. Do your positions go from 0 to total - 1?",
+               lambda lengths, total, side: _words(lengths, total, side, -1 if side == "right" else 1)),
         *forms("minus zero", "only a sentence without words goes wrong, and only with the padding on the left. -0 is "
                "0, so `row[-0:]` is the whole row: count from the front, from total - length on.",
                lambda lengths, total, side: _words(
@@ -184,6 +205,10 @@ word_mask = Exercise(
 # --- 3 · Batches with little padding --------------------------------------------------------------------------------
 
 LITTLE = 0.8  # of the padding of batches drawn at random: less is little
+_HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
+          "little padding")  # fmt: skip
+SORTED = 0.7  # correlation of a batch's place and its mean length: first a short half, then a long one has 0.8
+SHOWN = 10  # batches in a picture: with more of them, their numbers are too small to read
 
 
 def _as_lists(answer):
@@ -228,28 +253,36 @@ def _from_short_to_long(found: list[list[int]], lengths: list[int]) -> float:
     return float(torch.corrcoef(torch.stack([means, torch.arange(len(means))]))[0, 1])
 
 
+def _everyones_randomness() -> tuple:
+    """Where the generators stand that all code shares."""
+    of_numpy = np.random.get_state(legacy=False)["state"]
+    return random.getstate(), of_numpy["pos"], of_numpy["key"].tobytes(), torch.get_rng_state().tolist()
+
+
 def _properties(function: Callable, lengths: list[int], size: int, seed: int) -> dict:
     """What is to hold for batches that may come in many orders: each with True or False.
 
     One call follows the other with the same seed, and then with three more.
     """
+    before = _everyones_randomness()
     first, again, *others = (
         _batches_of(function(list(lengths), size, one)) for one in (seed, seed, *range(seed + 1, seed + 4))
     )
     draws = [first, *others]
     all_once = all(_all_once(found, lengths) for found in draws)
     well_filled = all(_well_filled(found, size) for found in draws)
-    holds = {"batches": first, "all once": all_once, "well filled": well_filled, "same again": first == again}
+    holds = {"batches": first, "own generator": before == _everyones_randomness()} | dict.fromkeys(_HOLDS, True)
+    holds |= {"all once": all_once, "well filled": well_filled, "same again": first == again}
     if not (all_once and well_filled):  # then the rest makes no sense
-        return holds | dict.fromkeys(("seed used", "other mates", "other order", "not sorted", "little padding"), True)
+        return holds
     padding = sum(_padding(found, lengths) for found in draws) / len(draws)
-    random = sum(_padding(_at_random(lengths, size, i), lengths) for i in range(20)) / 20
+    at_random = sum(_padding(_at_random(lengths, size, i), lengths) for i in range(20)) / 20
     return holds | {
         "seed used": any(found != first for found in others),
         "other mates": len({frozenset(map(frozenset, found)) for found in draws}) > 1,
         "other order": len({tuple(max(lengths[i] for i in batch) for batch in found) for found in draws}) > 1,
-        "not sorted": any(abs(_from_short_to_long(found, lengths)) < 0.9 for found in draws),
-        "little padding": padding < LITTLE * random,
+        "not sorted": any(abs(_from_short_to_long(found, lengths)) < SORTED for found in draws),
+        "little padding": padding < LITTLE * at_random,
     }
 
 
@@ -280,16 +313,14 @@ def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed
     if not (answer["all once"] and answer["well filled"]):
         return ()
     found = _as_lists(answer["batches"])
-    cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found]
+    cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found[:SHOWN]]
     meaning = (
-        f"Each row is a batch: the lengths of its sentences. Filling them up takes {_padding(found, lengths)} pads."
+        f"Each row is a batch: the lengths of its sentences. These are the first {len(cells)} of {len(found)} batches. "
+        f"Filling all up takes {_padding(found, lengths)} pads."
     )
     return [given(torch.tensor(cells), kind="ids", title="lengths in your batches", meaning=meaning,
-                  rows=positions(len(found)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
+                  rows=positions(len(cells)), columns=positions(size), axes=("batch", "sentence"))]  # fmt: skip
 
-
-_HOLDS = ("all once", "well filled", "same again", "seed used", "other mates", "other order", "not sorted",
-          "little padding")  # fmt: skip
 
 batches = Exercise(
     name="batches",
@@ -297,9 +328,9 @@ batches = Exercise(
     takes="lengths, size, seed",
     cases=[
         (torch.randint(1, 8, (count,), generator=cases.generator(size)).tolist(), size, seed)
-        for count, size, seed in ((30, 4, 0), (36, 4, 5), (39, 6, 1), (43, 5, 2))
+        for count, size, seed in ((94, 4, 0), (96, 4, 5), (129, 6, 1), (118, 5, 2))
     ],
-    definition=lambda lengths, size, seed: {"batches": ...} | dict.fromkeys(_HOLDS, True),
+    definition=lambda lengths, size, seed: {"batches": ..., "own generator": ...} | dict.fromkeys(_HOLDS, True),
     observed=_properties,
     picture=_draw_batches,
     wrong=[
@@ -311,7 +342,8 @@ batches = Exercise(
         Misconception("last batch lost", "the sentences that don't fill a whole batch are lost. The last batch may be "
                       "smaller.",
                       shows=_seen(_last_one_lost)),
-        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1.",
+        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1. "
+                      "(`everyone` and `words_in` belong to the 640 sentences of part 3.)",
                       shows=_seen(lambda found, lengths, size: not set(_numbers(found)) <= set(range(len(lengths))))),
         Misconception("twice", "some sentence comes twice. Each one belongs in one batch, and only once.",
                       shows=_seen(lambda found, lengths, size: len(_numbers(found)) > len(set(_numbers(found))))),
@@ -333,7 +365,8 @@ batches = Exercise(
                       "epoch to epoch: shuffle something, with a generator that starts from `seed`.",
                       shows=_fails("seed used")),
         Misconception("much padding", "your batches need hardly less padding than batches drawn at random. Which "
-                      "sentences should be together so that little has to be filled up?",
+                      "sentences should be together so that little has to be filled up? (`words_in` holds the lengths "
+                      "of part 3. Here they are in `lengths`.)",
                       shows=_fails("little padding")),
         Misconception("same mates", "another seed puts the batches in another order, but the same sentences are always "
                       "together. Shuffle the sentences, too, before you sort them or cut them into batches.",
@@ -345,5 +378,12 @@ batches = Exercise(
         Misconception("same order", "whatever the seed, the batches of long and of short sentences come in the same "
                       "order. Does anything that decides their order depend on `seed`?",
                       shows=_fails("other order")),
+    ],
+    notes=[
+        Note("everyone's generator", "One thing to know: your function also changes what the notebook draws at random "
+             "afterwards. random.Random(seed) gives you a generator of your own; in torch it is "
+             "torch.Generator().manual_seed(seed).",
+             case=([1, 2, 3, 4, 5, 6], 2, 0),
+             shows=lambda answer: not answer["own generator"]),
     ],
 )  # fmt: skip

@@ -113,7 +113,7 @@ def draw(state: State, models: Mapping[str, GPT] | None = None) -> Picture:
             for i, text in enumerate(texts)
         ],
         shown=shown,
-        summary=guess.summary if guess else " ".join(filter(None, told)),
+        summary=guess.told() if guess else " ".join(filter(None, told)),
     )
 
 

@@ -83,7 +83,7 @@ def draw(state: State) -> Picture:
     else:
         more, lights = _attention(state, batch, shown, reader, added, used=used, answer=answer)
         panels += more
-    summary = lights if not guess else f"{guess.summary} {lights}" if guess.reveal else guess.summary
+    summary = lights if not guess else f"{guess.told()} {lights}" if guess.reveal else guess.told()
     return Picture(panels=panels, sentences=chips(batch), shown=shown, summary=summary, code="\n".join(code))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from masklab.labs.controls import Cells, Position, Sentences, State, Toggle, control
 from masklab.labs.sentences import SENTENCES
-from masklab.panels import EXTRA, MISSED, RIGHT, Edit
+from masklab.panels import EXTRA, MISSED, RIGHT, Edit, counted
 
 NO_GUESS = {"painted": [], "reveal": False}  # another sentence has another mask: a guess starts anew
 
@@ -63,15 +63,22 @@ class Guess:
         marks[self.painted & self.mask] = EXTRA
         return marks
 
-    @property
-    def summary(self) -> str:
-        """How the guess did, or how to make one."""
+    def told(
+        self,
+        task: str = "the cells that should be blocked",
+        judged: str = "You blocked {found} of the {cells} to block",
+    ) -> str:
+        """How to make a guess, or how it did, in the words of a lab: what to paint, and how much of it was found.
+
+        >>> guess_of([(0, 0)], mask=torch.zeros(1, 1) > 0, reveal=True).told()
+        'You blocked 1 of the 1 cell to block (✓ 1, ✗ 0 missed), and 0 too many (!).'
+        """
         if not self.reveal:
-            return f"Paint the cells that should be blocked: {int(self.painted.sum())} painted so far. Then reveal."
+            return f"Paint {task}: {int(self.painted.sum())} painted so far. Then reveal."
         found, extra = int((self.painted & ~self.mask).sum()), int((self.painted & self.mask).sum())
         missed = int((~self.painted & ~self.mask).sum())
-        right = f"You blocked {found} of the {found + missed} cells to block (✓ {found}, ✗ {missed} missed)"
-        return f"{right}, and {extra} too many (!)."
+        right = judged.format(found=found, cells=counted(found + missed, "cell"))
+        return f"{right} (✓ {found}, ✗ {missed} missed), and {extra} too many (!)."
 
 
 def painting(guess: Guess | None, *, title: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ LOSSES = (  # the source's, padding included
     (0.2851, 0.7234, 0.5639, 0.6350, 0.9162),
 )
 SIX_AND_TWO = ("The hungry cat ate fish pie", "Dogs bark")
+TOLD = ("the losses that should not count", "You masked {found} of the {cells} to mask")  # in Predict first
 GIVEN = {  # by sentence, position and word
     (row, place, token): LOSSES[row][place]
     for row, tokens in enumerate(batch_of(SENTENCES).tokens)
@@ -85,7 +86,7 @@ def draw(state: State) -> Picture:
     parts = torch.arange(len(mask)).tensor_split(min(state.micro, len(mask)))  # the sentences of each micro-batch
     found = {by: divided(losses, mask, by=by, count=state.count, parts=parts) for by in BY}
     flags = painting(guess, title="mask") if guess else {"edits": Edit("toggled", cells=flips.nonzero().tolist())}
-    told = [guess.summary if guess else "", *compared(state.by, found), *_warned(losses, mask, parts)]
+    told = [guess.told(*TOLD) if guess else "", *compared(state.by, found), *_warned(losses, mask, parts)]
     return Picture(
         panels=[*_counting(losses, mask, state, {"title": "mask"} | flags), *dividing(state.by, found)],
         sentences=_sentences(batch, parts),

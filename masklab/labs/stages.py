@@ -87,7 +87,7 @@ def attention_picture(
     labels, square = labels_of(batch, shown)
     panels = projections(stages, ends, labels) if state.qkv else []
     panels += [*weighing(stages.first, ends, square, guess), *outputs(stages, ends, labels)]
-    summary = guess.summary if guess else remark(used)
+    summary = guess.told() if guess else remark(used)
     return Picture(panels=panels, sentences=chips(batch, batch.ids), shown=shown, summary=summary)
 
 

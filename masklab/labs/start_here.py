@@ -11,7 +11,7 @@ from masklab.labs.controls import Choice, Toggle, control, settings
 from masklab.labs.guess import NO_GUESS, Guess, GuessState, painting
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import SENTENCES, check_counts, chips
-from masklab.panels import EXTRA, MISSED, RIGHT, Panel, Picture, Sentence, counted
+from masklab.panels import Panel, Picture, Sentence, counted
 from masklab.text import Batch, batch_of_words, tokenize, word_id
 
 LONG = ("The hungry cat ate all the fish pie by the door", "A dog waits by the door and sees the cat")
@@ -24,6 +24,7 @@ NONE_NEEDED = "✓ No padding is needed: within each batch all sentences are equ
 NO_PADDING = "Nothing is filled up, so there is nothing to paint."
 MOST_IDS = 40  # of a line of code; more would take the panels' room
 PAINT = "Paint the padding of a batch before you see it, then reveal."
+TOLD = ("the padding of this batch", "You found {found} of {cells} of padding")
 Group = Sequence[int]  # the numbers of a batch's sentences
 
 
@@ -73,7 +74,7 @@ def draw(state: State) -> Picture:
     guess = state.guess(batches[here].is_word)
     if guess and not guess.reveal:  # neither ids nor chips give the answer away
         panel = _mask_panel(here, batches[here], groups[here], guess)
-        return Picture(panels=[panel], sentences=list(map(_plain, words)), shown=shown, summary=_judged(guess))
+        return Picture(panels=[panel], sentences=list(map(_plain, words)), shown=shown, summary=guess.told(*TOLD))
     panels: list[Panel] = []
     lines: dict[int, Sentence] = {}  # by the sentences' numbers
     for k, (group, batch) in enumerate(zip(groups, batches, strict=True)):
@@ -84,7 +85,7 @@ def draw(state: State) -> Picture:
         panels=panels,
         sentences=[lines[i] for i in range(len(words))],
         shown=shown,
-        summary=_judged(guess) + _cost(state, lengths),
+        summary=(f"{guess.told(*TOLD)} " if guess else "") + _cost(state, lengths),
         code=_code(batches[here].ids.tolist()),
     )
 
@@ -183,17 +184,6 @@ def _labels(batch: Batch, group: Group) -> dict[str, Any]:
     """The sentences' numbers beside the rows, positions above the columns."""
     rows, columns = [str(i + 1) for i in group], [str(i) for i in range(batch.ids.shape[1])]
     return {"rows": rows, "columns": columns, "places": group, "axes": ("sentence", "position")}
-
-
-def _judged(guess: Guess | None) -> str:
-    """How a guess did, or how to make one."""
-    if guess is None:
-        return ""
-    if guess.marks is None:
-        return f"Paint the padding of this batch: {counted(int(guess.painted.sum()), 'cell')} so far. Then reveal."
-    right, missed, extra = (int((guess.marks == mark).sum()) for mark in (RIGHT, MISSED, EXTRA))
-    found = f"You found {right} of {counted(right + missed, 'cell')} of padding"
-    return f"{found} (✓ {right}, ✗ {missed} missed), and {extra} too many (!). "
 
 
 def _code(rows: Sequence[Sequence[int]]) -> str:
