@@ -586,6 +586,23 @@ def test_an_answer_that_hides_a_nan_that_counts_is_right_with_a_note(answer):
     assert all(check.safe_mean(right).note == "" for right in RIGHT["safe_mean"])
 
 
+def running_mean(losses, mask):
+    """The mean of the sentences' means; backward() still needs the n that is changed in place."""
+    mean, n = torch.tensor(0.0), torch.tensor(1.0)
+    for row, counts in zip(losses, mask, strict=True):
+        if counts.any():
+            mean = mean + (row[counts].mean() - mean) / n
+            n += 1
+    return mean
+
+
+def test_a_right_number_whose_backward_pass_raises_an_error_gets_a_note():
+    verdict = check.mean_by_sentence(running_mean)
+    assert (verdict.state, verdict.note) == ("right", "written in place")
+    with pytest.raises(RuntimeError, match="inplace operation"):
+        running_mean(torch.ones(2, 2, requires_grad=True), torch.ones(2, 2).bool()).backward()
+
+
 def test_a_zero_that_has_a_gradient_of_its_own_is_right():
     assert check.safe_mean(guarded_by(lambda losses: torch.zeros((), requires_grad=True))).state == "right"
 

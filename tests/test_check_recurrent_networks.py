@@ -484,6 +484,7 @@ WRONG = {
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags.masked_fill(~w, 0), ignore_index=0),
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags * w, ignore_index=0),
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags, ignore_index=0),
+        lambda logits, tags, w: F.cross_entropy(logits[w], tags[w], ignore_index=0, reduction="none").mean(),
     ],
     ("tagger_loss", "logits set to 0"): [
         lambda logits, tags, w: F.cross_entropy((logits * w[..., None]).transpose(1, 2), tags),

@@ -127,13 +127,25 @@ def _some(mask: Tensor) -> Tensor:
     return mask.any(dim=1)
 
 
+def _cannot_go_back(answer: Tensor) -> bool:
+    """Whether the backward pass raises an error, for something that it needs was changed in place."""
+    try:
+        answer.backward()
+    except RuntimeError:
+        return True
+    return False
+
+
 def _nan_goes_back(answer: Tensor) -> bool:
     """Whether NaN arrives at the losses from which a number was made."""
     answer.backward()
     nodes: list = [answer.grad_fn]
     for node in nodes:  # back to the leaves, through all that the number was made with
-        nodes += [one for one, _ in node.next_functions if one is not None]
+        nodes += [one for one, _ in node.next_functions if one is not None and one not in nodes]
     return any(bool(node.variable.grad.isnan().any()) for node in nodes if hasattr(node, "variable"))
+
+
+_ONE_EMPTY = (torch.ones(3, 2, requires_grad=True), torch.tensor([[True, False], [True, True], [False, False]]))
 
 
 def _nan_by_an_empty_sentence(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor) -> bool:
@@ -207,10 +219,12 @@ mean_by_sentence = Exercise(
     ],
     notes=[
         _GRADIENT,
+        Note("written in place", "One thing to know: `backward()` raises an error here. A number that it needs was "
+             "changed in place, as `n += 1` does on a tensor: write n = n + 1.",
+             case=_ONE_EMPTY, shows=_cannot_go_back),
         Note("NaN gradient", "One thing to know: where nothing counts in some sentence, the gradient is NaN. The 0/0 "
              "is out of your number, but the gradient goes back through it. Choose the sentences *before* you divide.",
-             case=(torch.ones(2, 2, requires_grad=True), torch.tensor([[True, False], [False, False]])),
-             shows=_nan_goes_back),
+             case=_ONE_EMPTY, shows=_nan_goes_back),
     ],
 )  # fmt: skip
 

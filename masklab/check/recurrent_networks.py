@@ -471,7 +471,8 @@ tagger_loss = Exercise(
         *forms("tag 0 left out", "words with the tag 0 are left out. 0 is a tag like any other: `is_word` says what "
                "is padding.",
                lambda logits, tags, is_word: F.cross_entropy(logits[is_word], tags[is_word], ignore_index=0),
-               lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags).clamp(min=0), ignore_index=0)),
+               lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags).clamp(min=0), ignore_index=0),
+               lambda logits, tags, is_word: (_each(logits, tags) * (is_word & (tags > 0))).sum() / is_word.sum()),
         *forms("logits set to 0", "you set the logits to 0 at the padding. Equal logits are a guess, and it costs "
                "log(T) at each pad: leave the pads out of the loss.",
                *(lambda logits, tags, is_word, way=way: way(logits * is_word[:, :, None], tags, is_word)
