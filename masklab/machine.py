@@ -40,7 +40,8 @@ def machine() -> str:
     """
     lines = [*packages(), drawing(), widgets()]
     bad = sum(not line.good for line in lines)
-    end = f"{bad} of {len(lines)} need fixing." if bad else "Everything that the course needs is here."
+    need = "needs" if bad == 1 else "need"
+    end = f"{bad} of {len(lines)} {need} fixing." if bad else "Everything that the course needs is here."
     return "\n".join([*map(str, lines), end])
 
 

@@ -270,7 +270,8 @@ def test_odd_tensors_get_a_form_not_an_error():
     right = torch.ones(2)
     odd = [
         torch.ones(2).to_sparse(),
-        torch.ones(2, dtype=torch.complex64),
+        *(torch.ones(2).to(dtype) for dtype in (torch.complex64, torch.uint64, torch.float8_e5m2)),
+        torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
         torch.empty(2, device="meta"),
         torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
         causal_lower_right(1, 2),

@@ -411,6 +411,7 @@ WRONG = {
     ],
     ("run_packed", "pads are read"): [
         lambda gru, x, n: (gru(x)[0], both(gru(x)[1], gru)),
+        lambda gru, x, n: (gru(x)[0], gru(x)[1][-1]),
         lambda gru, x, n: (gru(x)[0], gru(x)[0][:, -1]),
         lambda gru, x, n: with_packing(gru, zeroed(x, n), torch.full_like(n, x.shape[1])),
         h_n_of_a_padded_run,
@@ -484,6 +485,7 @@ WRONG = {
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags.masked_fill(~w, 0), ignore_index=0),
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags * w, ignore_index=0),
         lambda logits, tags, w: F.cross_entropy(logits.mT, tags, ignore_index=0),
+        lambda logits, tags, w: F.cross_entropy(logits[w], tags[w], ignore_index=0, reduction="none").mean(),
     ],
     ("tagger_loss", "logits set to 0"): [
         lambda logits, tags, w: F.cross_entropy((logits * w[..., None]).transpose(1, 2), tags),

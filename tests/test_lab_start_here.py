@@ -117,6 +117,11 @@ def test_a_line_of_code_is_what_torch_says(changes, shown):
             assert said == f"ValueError: {error}" and side == "none" and picture.summary.startswith("✗")
 
 
+def test_of_several_batches_there_is_no_line_of_code():
+    """It would be that of one batch only, and take the room of the others."""
+    assert draw(batch_size=3).code and draw(batch_size=2).code == ""
+
+
 # --- without padding ----------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ def test_it_does_not_die_of_what_is_missing(name):
     *lines, end = done.stdout.splitlines()
     (bad,) = [line for line in lines if line[0] != "✓"]
     assert bad.startswith("✗ a lab could not be drawn (ModuleNotFoundError: ") and name in bad
-    assert end == f"1 of {len(lines)} need fixing."
+    assert end == f"1 of {len(lines)} needs fixing."
 
 
 def test_only_what_a_lesson_imports_is_asked_for():

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from masklab.check.reading import tidy
 from masklab.dialects.additive import BLOCKS
 
+USUAL = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+         torch.float16, torch.bfloat16, torch.float32, torch.float64)  # fmt: skip
 _LOST_AXIS = "Is a `return` inside a loop, did you take [0], or choose by a bool mask?"
 
 
@@ -57,13 +59,13 @@ def tensors(answer, right=None) -> Iterator[Tensor]:
 
 
 def plain(tensor: Tensor) -> bool:
-    """Whether a tensor is a grid of real numbers: not sparse, nested, complex, without data or a class of its own.
+    """Whether a tensor is a grid of usual numbers: not sparse, nested, complex, without data or a class of its own.
 
     >>> plain(torch.ones(2)), plain(torch.ones(2).to_sparse())
     (True, False)
     """
     dense = type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided and not tensor.is_nested
-    return dense and not tensor.is_complex() and tensor.device.type != "meta"
+    return dense and tensor.dtype in USUAL and tensor.device.type != "meta"
 
 
 def form(answer, right, *, what: str = "your answer") -> str:

@@ -266,6 +266,12 @@ def _reads_pads(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Te
     return False
 
 
+def _as_it_is(gru: nn.GRU, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """A run over the padding and h_n[-1], whose form doesn't fit if there are two directions."""
+    out, final = gru(x)
+    return out, final[-1]
+
+
 def _another_order(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor) -> bool:
     """Whether the sentences are in the order of their lengths, or sorted twice."""
     order = lengths.argsort(descending=True)
@@ -292,6 +298,10 @@ def _draw_run_packed(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, length
                     row_pads=(~is_word[i]).tolist())  # fmt: skip
 
 
+_PADS_ARE_READ = (
+    "the GRU reads the padding: its state moves on with each pad, and a second direction even starts there. "
+    "pack_padded_sequence takes the lengths and leaves the pads out."
+)
 run_packed = Exercise(
     name="run_packed",
     asks="a GRU's outputs (batch, length, H), zeros at the padding, and its last states (batch, H); no pad is read",
@@ -306,9 +316,8 @@ run_packed = Exercise(
     definition=oracles.read_alone,
     picture=_draw_run_packed,
     wrong=[
-        Misconception("pads are read", "the GRU reads the padding: its state moves on with each pad, and a second "
-                      "direction even starts there. pack_padded_sequence takes the lengths and leaves the pads out.",
-                      shows=_reads_pads),
+        Misconception("pads are read", _PADS_ARE_READ, shows=_reads_pads),
+        Misconception("pads are read", _PADS_ARE_READ, gives=_as_it_is),
         Misconception("last position", "you read the last position. In a packed run no state is computed there for a "
                       "shorter sentence: its outputs are zeros. The final states are the second thing that the GRU "
                       "returns.",
@@ -471,7 +480,8 @@ tagger_loss = Exercise(
         *forms("tag 0 left out", "words with the tag 0 are left out. 0 is a tag like any other: `is_word` says what "
                "is padding.",
                lambda logits, tags, is_word: F.cross_entropy(logits[is_word], tags[is_word], ignore_index=0),
-               lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags).clamp(min=0), ignore_index=0)),
+               lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags).clamp(min=0), ignore_index=0),
+               lambda logits, tags, is_word: (_each(logits, tags) * (is_word & (tags > 0))).sum() / is_word.sum()),
         *forms("logits set to 0", "you set the logits to 0 at the padding. Equal logits are a guess, and it costs "
                "log(T) at each pad: leave the pads out of the loss.",
                *(lambda logits, tags, is_word, way=way: way(logits * is_word[:, :, None], tags, is_word)

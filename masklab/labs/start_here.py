@@ -86,7 +86,7 @@ def draw(state: State) -> Picture:
         sentences=[lines[i] for i in range(len(words))],
         shown=shown,
         summary=(f"{guess.told(*TOLD)} " if guess else "") + _cost(state, lengths),
-        code=_code(batches[here].ids.tolist()),
+        code=_code(batches[0].ids.tolist()) if len(batches) == 1 else "",  # several batches need the room
     )
 
 
