@@ -82,7 +82,7 @@ def counted() -> Drawing:
 def batch_panel(name: str, kind: str, values: Tensor, meaning: str, sign: str = "") -> Panel:
     """One number for each position of the three sentences."""
     return Panel(
-        name=name, kind=kind, values=values, rows=["1", "2", "3"], columns=["1", "2", "3", "4", "5"], title=name,
+        name=name, kind=kind, values=values, rows=["1", "2", "3"], columns=["0", "1", "2", "3", "4"], title=name,
         meaning=meaning, axes=("sentence", "position"), sign=sign, limit=1.0,
     )  # fmt: skip
 

@@ -89,10 +89,11 @@ def grid_labels(grid: Tensor) -> dict[str, Any]:
     """The labels of a panel of sentences and positions, for a tensor of such a shape.
 
     >>> grid_labels(torch.ones(1, 2))
-    {'rows': ['1'], 'columns': ['1', '2'], 'axes': ('sentence', 'position')}
+    {'rows': ['1'], 'columns': ['0', '1'], 'axes': ('sentence', 'position')}
     """
-    rows, columns = ([str(i + 1) for i in range(size)] for size in grid.shape)
-    return {"rows": rows, "columns": columns, "axes": ("sentence", "position")}
+    rows, columns = grid.shape  # sentences are counted as their boxes are, positions as torch does
+    labels = {"rows": [str(i + 1) for i in range(rows)], "columns": [str(i) for i in range(columns)]}
+    return labels | {"axes": ("sentence", "position")}
 
 
 def compared(by: str, found: Mapping[str, Divided]) -> list[str]:

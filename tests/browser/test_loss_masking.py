@@ -130,10 +130,10 @@ def test_a_cell_is_lit_in_every_panel_and_in_the_chips_of_its_sentence_and_said(
     chips = lab.lab.locator(".mlab-chips").nth(2).locator(".mlab-chip")
     expect(chips.nth(4)).to_have_attribute("data-here", "true")
     status = expect(lab.lab.locator(".mlab-status"))
-    status.to_have_text("sentence 3, position 5 [PAD]: loss 0.92, mask 0 → 0.00, gradient 0.000")
+    status.to_have_text("sentence 3, position 4 [PAD]: loss 0.92, mask 0 → 0.00, gradient 0.000")
     lab.page.screenshot(path=labs.ARTEFACTS / "loss_masking-pointing.png")
     lab.lab.locator(".mlab-chips").nth(0).locator(".mlab-chip").nth(1).hover()
-    status.to_have_text("sentence 1, position 2 cat: loss 0.55, mask 1 → 0.55, gradient 0.083")
+    status.to_have_text("sentence 1, position 1 cat: loss 0.55, mask 1 → 0.55, gradient 0.083")
     assert lab.lab.evaluate(labs.LIT)["panels"]["gradient"] == [[0], [1]]
     lab.cell("numbers", 1, 0).hover()
     status.to_have_text("by sentence, loss of whole batch: 0.64")
