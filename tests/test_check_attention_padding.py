@@ -658,7 +658,7 @@ def test_a_sentence_claims_nothing_that_another_answer_with_this_symptom_did_not
 def test_a_right_answer_without_a_gradient_gets_a_note(name, answer):
     verdict = getattr(check, name)(answer)
     assert (verdict.state, verdict.note) == ("right", "no gradient")
-    assert "useless to train" in verdict.message
+    assert "useless for training" in verdict.message
 
 
 def test_a_notebook_that_has_switched_gradients_off_accuses_nobody():

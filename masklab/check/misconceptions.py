@@ -119,7 +119,7 @@ def no_gradient(*case) -> Note:
     return Note(
         "no gradient",
         "One thing to know: no gradient flows back (`detach`, `no_grad`, torch.tensor or .item() cut it). That is fine "
-        "to look at, but useless to train.",
+        "to look at, but useless for training.",
         case=case,
         shows=lambda answer: not any(one.grad_fn for one in tensors(answer)),
     )

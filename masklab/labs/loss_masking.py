@@ -49,7 +49,7 @@ class State(GuessState):
             help="The batch in parts, one after the other: the mean of their losses, or under count the sum.",
         ),
     )  # fmt: skip
-    more: float = control(0.0, Slider(label="More padding", low=0, high=5, step=1))
+    more: float = control(0.0, Slider(label="More padding", low=0, high=5, step=1, sets=NO_GUESS))
     losses: str = control("words", Choice(label="Losses", options={"words": "each its own", "ones": "all 1"}))
     predict: bool = control(
         False, Toggle(label="Predict first", sets=NO_GUESS, help="Paint what should not count, then reveal.")

@@ -147,6 +147,13 @@ def test_a_guess_is_about_all_sentences(lab):
     lab.shows(predict=True, shown=1, painted=[[0, 3], [2, 4]])
 
 
+def test_another_right_mask_begins_the_guess_anew(lab):
+    lab.choose("Predict first")
+    lab.cell("mask", 0, 3).click()
+    lab.lab.get_by_label("More padding").press("ArrowRight")  # the new column would be judged by an old guess
+    lab.shows(predict=True, more=1.0, painted=[], reveal=False)
+
+
 # --- looks -----------------------------------------------------------------------------------------------
 
 

@@ -54,7 +54,8 @@ function choice(view, spec) {
 function slider(view, { min = 0, max = 1, step = 0.01, ...spec }) {
   const input = make("input", "", { type: "range", min, max, step });
   const output = make("output", "mlab-value");
-  view.on(input, "input", () => setState(view, { [spec.name]: Number(input.value) }));
+  const change = () => setState(view, { ...structuredClone(spec.sets ?? {}), [spec.name]: Number(input.value) });
+  view.on(input, "input", change);
   const sync = (state) => {
     if (Number(input.value) !== state[spec.name]) input.value = state[spec.name];
     setText(output, String(state[spec.name] ?? "").replace("-", "−"));
