@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from masklab.panels import MISSED, NOT_MARKED, Panel, counted
+from masklab.panels import MISSED, NOT_MARKED, Panel, counted, largest
 
 
 def compared(
@@ -12,14 +12,19 @@ def compared(
     """Two panels side by side: what a function gave, with ✗ at each cell that differs, and the right answer.
 
     Shapes: ``answer``, ``right`` (rows, columns). ``title`` says what it is, ``meaning`` is the right answer's;
-    ``parts`` are for both panels: ``kind``, ``rows``, ``columns``, ``blocked``, ``axes``, ``row_pads`` …
+    ``parts`` are for both panels: ``kind``, ``rows``, ``columns``, ``blocked``, ``axes``, ``row_pads`` … Both have one
+    scale, so that equal numbers have equal colours.
 
     >>> yours, right = compared(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]),
     ...                         kind="weight", title="weights", rows=["0"], columns=["0", "1"])
     >>> yours.title, yours.meaning, right.title
     ('your weights', '✗ marks 1 cell that differs.', 'the right answer')
+    >>> [one.limits for one in compared(torch.tensor([[0.5]]), torch.tensor([[2.0]]), kind="output", title="vectors",
+    ...                                 rows=["0"], columns=["0"])]
+    [(-2.0, 2.0), (-2.0, 2.0)]
     """
     differs = different(answer, right)
+    parts = {"limit": max(largest(answer), largest(right))} | parts
     hatched = " Blocked cells are hatched." if parts.get("blocked") is not None else ""
     count = counted(int(differs.sum()), "cell")
     marked = f"✗ marks {count} that {'differs' if count == '1 cell' else 'differ'}{_slightly(answer, right)}."

@@ -129,6 +129,7 @@ KEYS = ["a", "b", "x", "c", "v", "d", "d", "y", "m", "r", "z", "ArrowDown", "Arr
 
 
 def test_no_shortcut_of_jupyterlab_fires_from_the_lab(lesson):
+    lesson.show_more()  # a switch may be there
     for place in ("tbody .mlab-cell", "[data-shown] .mlab-chip", "input[type=range]", "[role=switch]"):
         for one in lesson.lab.locator(place).all()[:1]:
             one.click()
@@ -137,6 +138,7 @@ def test_no_shortcut_of_jupyterlab_fires_from_the_lab(lesson):
                 lesson.page.keyboard.press(key)
                 assert lesson.page.evaluate(FOCUSED) != "outside", f"{key} at {place} took the focus out of the lab"
                 assert lesson.page.evaluate(NOTEBOOK) == before, f"{key} at {place} did something to the notebook"
+    lesson.show_less()
 
 
 def test_shift_enter_in_a_sentence_box_does_not_run_the_cell_again(lesson):
