@@ -129,14 +129,14 @@ def test_more_padding_moves_the_number_by_position_and_nothing_else(more):
     assert torch.equal(values("losses", more=more)[:, :5], values("losses"))
 
 
-# --- 2: the same loss, another gradient --------------------------------------------------------------------
+# --- 2: the same loss, a different gradient --------------------------------------------------------------------
 
 
 def test_losses_of_1_give_the_same_loss_by_two_denominators_and_other_gradients():
     found = numbers(losses="ones")
     assert found == {"token": [1.0], "sentence": [1.0], "position": [pytest.approx(0.8)], "count": [1.0]}
-    assert "By sentence: the same loss, another gradient." in summary(losses="ones")
-    assert "By token and by count: the same loss, another gradient." in summary(losses="ones", by="sentence")
+    assert "By sentence: the same loss, a different gradient." in summary(losses="ones")
+    assert "By token and by count: the same loss, a different gradient." in summary(losses="ones", by="sentence")
     assert "the same loss" not in summary(losses="ones", by="position") + summary()
     by_sentence = values("gradient", losses="ones", by="sentence")
     torch.testing.assert_close(by_sentence, IS_WORD / (3 * IS_WORD.sum(dim=1, keepdim=True)))
@@ -148,7 +148,7 @@ def test_two_losses_are_the_same_if_they_are_written_alike(last, same):
     cells = [*((0, place, 0.6) for place in range(3)), (1, 0, last)]
     words = [summary(sentences=("a b c", "d"), set_losses=cells, by=by) for by in ("token", "sentence")]
     assert len({one.rpartition(" = ")[2][:5] for one in words}) == (1 if same else 2)
-    assert ["the same loss, another gradient" in one for one in words] == [same] * 2
+    assert ["the same loss, a different gradient" in one for one in words] == [same] * 2
     for odd in (math.nan, math.inf, 1e6):  # 1e6 by token and 1.01e6 by sentence are both written 1.0e6
         cells = [*((0, place, odd) for place in range(3)), (1, 0, 1.02 * odd)]
         assert "the same loss" not in summary(sentences=("a b c", "d"), set_losses=cells)

@@ -112,7 +112,7 @@ def compared(by: str, found: Mapping[str, Divided]) -> list[str]:
     others = [name for name, other in found.items() if not _alike(other.gradient, one.gradient)]
     exact = abs(one.numbers[0]) < LARGE  # written with all its decimals; NaN is like nothing
     twins = [name for name in others if exact and written[name] == written[by]]
-    return [*told, f"By {' and by '.join(twins)}: the same loss, another gradient." if twins else ""]
+    return [*told, f"By {' and by '.join(twins)}: the same loss, a different gradient." if twins else ""]
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

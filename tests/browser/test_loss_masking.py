@@ -50,7 +50,7 @@ def test_the_same_loss_and_another_gradient(lab):
     lab.pick("Losses", "all 1")
     lab.shows(losses="ones")
     assert column(lab) == {"token": "1.00", "sentence": "1.00", "position": "0.80", "count": "1.00"}
-    summary(lab).to_contain_text("By sentence: the same loss, another gradient.")
+    summary(lab).to_contain_text("By sentence: the same loss, a different gradient.")
     by_token = lab.rows("gradient")
     lab.pick("Divide by", "sentence")
     lab.shows(losses="ones", by="sentence")
