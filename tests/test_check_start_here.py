@@ -398,13 +398,13 @@ def from_the_end(sequences, side):
         ("pad_batch", lambda sequences, side: by_lists(sequences, side) if side == "right" else None, "every path"),
         ("pad_batch", lambda sequences, side: torch.tensor([ids.append(0) for ids in sequences]), "and return None"),
         ("pad_batch", from_the_end, "One of the two is empty. Mind that x"),
-        ("batches", lambda lengths, size, seed: [], "some sentence is in no batch"),
+        ("batches", lambda lengths, size, seed: [], "a sentence is in no batch"),
         (
             "batches",
             lambda lengths, size, seed: [
                 random.Random(i).sample(range(len(lengths)), size) for i in range(len(lengths) // size)
             ],
-            "some sentence comes twice",
+            "a sentence comes twice",
         ),
         (
             "batches",

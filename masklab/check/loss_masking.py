@@ -26,10 +26,10 @@ from masklab.check.pictures import compared, different, given, positions
 from masklab.check.running import CUT, Complaint, followed_back
 
 INVERTED = "you take the losses that do not count. In `mask`, True means that a position counts."
-UNUSED = "the mask is not used: the losses of the padding are in your mean like all others."
+UNUSED = "the mask is not used: the losses of the padding are in your mean like all the others."
 RIGHT_ONLY = (
-    "you count the words and take the first positions of each sentence. That holds only where the padding is on the "
-    "right: `mask` says itself which positions count."
+    "you count the words and take the first positions of each sentence. That is right only where the padding is on the "
+    "right: `mask` itself says which positions count."
 )
 MEANS = "this is the mean of the sentences' means. Here all positions that count weigh the same."
 FIRST = "only the first sentence is in your mean. Is a `return` inside the loop, or did you take [0]?"
@@ -104,7 +104,7 @@ masked_mean = Exercise(
                "positions count in the whole batch?",
                lambda losses, mask: losses[mask].sum() / losses.shape[1]),
         *forms("zeros left out", "a loss of exactly 0 is not counted, but it may be a word that the model was sure of. "
-               "Count the True in `mask`: its sum.",
+               "Count the True values in `mask`: that is its sum.",
                lambda losses, mask: losses[mask].sum() / (_kept(losses, mask) != 0).sum()),
         *forms("one too many", "you divide by one more than the number of positions that count.",
                lambda losses, mask: losses[mask].sum() / (mask.sum() + 1)),
@@ -171,8 +171,8 @@ mean_by_sentence = Exercise(
                "padding included. How many of them count?",
                lambda losses, mask: _kept(losses, mask).mean(),
                lambda losses, mask: _kept(losses, mask)[_some(mask)].mean()),
-        *forms("not divided", "this is the mean of the sentences' *sums*, so a long sentence weighs more. By which "
-               "number is each sum to be divided?",
+        *forms("not divided", "this is the mean of the sentences' *sums*, so a long sentence weighs more. What "
+               "should each sum be divided by?",
                lambda losses, mask: _kept(losses, mask).sum(dim=1).mean(),
                lambda losses, mask: _kept(losses, mask).sum(dim=1)[_some(mask)].mean()),
         *forms("inverted", INVERTED,
@@ -190,8 +190,8 @@ mean_by_sentence = Exercise(
         *forms("one too many", "you divide by one more than the number of positions that count in a sentence.",
                lambda losses, mask: (_kept(losses, mask).sum(dim=1) / (mask.sum(dim=1) + 1)).mean(),
                lambda losses, mask: (_kept(losses, mask).sum(dim=1) / (mask.sum(dim=1) + 1))[_some(mask)].mean()),
-        *forms("sum of the means", "these are the right means of the sentences, added up. One step is missing: by "
-               "which number do you divide?",
+        *forms("sum of the means", "these are the right means of the sentences, added up. One step is missing: what "
+               "do you divide by?",
                lambda losses, mask: _by_sentence(losses, mask).nansum()),
         *forms("a mean for each position", "you take a mean for each *position*, down the batch. A sentence is a row: "
                "its positions lie along dim=1.",
@@ -213,8 +213,8 @@ mean_by_sentence = Exercise(
         *forms("only the first sentence", FIRST,
                lambda losses, mask: _by_sentence(losses, mask)[0],
                lambda losses, mask: _by_sentence(losses, mask)[_some(mask)][0]),
-        Misconception("0/0", "NaN, where nothing counts in some sentence: 0 divided by 0 has no value. Such a sentence "
-                      "is left out. Which sentences are left?",
+        Misconception("0/0", "NaN, where nothing counts in some sentence: 0 divided by 0 has no value. Leave such a "
+                      "sentence out. Which ones are left?",
                       shows=_nan_by_an_empty_sentence, always=True),
     ],
     notes=[
@@ -360,7 +360,7 @@ micro_losses = Exercise(
     picture=_draw_micro_losses,
     wrong=[
         _gives("each its own mean", "each micro-batch is divided by its own count. So their gradients add up to "
-               f"several times too much, and a word weighs more where few words count. {ONE_COUNT}",
+               f"several times what they should, and a word weighs more where few words count. {ONE_COUNT}",
                _each(lambda mask, masks: mask.sum()), _each(lambda mask, masks: _at_least_1(mask))),
         _gives("mean of means", "you share the weight out evenly: a micro-batch in which 2 words count weighs as much "
                f"as one with 20. {ONE_COUNT}",
@@ -369,7 +369,7 @@ micro_losses = Exercise(
                _each(lambda mask, masks: _at_least_1(mask) * _sum(one.any() for one in masks))),
         _gives("not divided", f"these are the sums of what counts, and nothing is divided. {ONE_COUNT}",
                _each(lambda mask, masks: 1)),
-        _gives("divided by all positions", f"you divide by a number that has the padding in it. {ONE_COUNT}",
+        _gives("divided by all positions", f"you divide by a number that includes the padding. {ONE_COUNT}",
                _each(lambda mask, masks: mask.numel()),
                _each(lambda mask, masks: mask.numel() * len(masks)),
                _each(lambda mask, masks: _sum(one.numel() for one in masks))),
@@ -396,7 +396,7 @@ micro_losses = Exercise(
                "`backward()` adds the gradients up: nobody divides the sum again.",
                _each(lambda mask, masks: _sum(one.sum() for one in masks) * len(masks))),
         _gives("the whole batch each time", "each of your losses is that of the whole batch, so the gradients add up "
-               "to several times too much. What is one micro-batch's part in it?",
+               "to several times what they should. What is one micro-batch's part in it?",
                lambda parts: [_whole_batch(parts) for _ in parts]),
         Misconception("0/0", "NaN, where nothing counts in a micro-batch: 0 divided by 0 has no value. With one count "
                       "for all micro-batches its part is 0.",
@@ -444,11 +444,11 @@ ignored_labels = Exercise(
         *forms("inverted", "inverted: the labels that count are ignored. In `mask`, True means that a position counts.",
                lambda labels, mask: torch.where(mask, -100, labels)),
         *forms("unchanged", "nothing has changed. `masked_fill` leaves its tensor as it is and gives a new one. And "
-               "`==` only compares, where `=` sets.",
+               "`==` only compares, while `=` assigns.",
                lambda labels, mask: labels),
         *forms("everything ignored", "all labels are −100. A loss over nothing is 0/0: NaN.",
                lambda labels, mask: torch.full_like(labels, -100)),
-        *forms("zeros", "where nothing should count you put 0. But 0 is a class like all others, and the loss counts "
+        *forms("zeros", "where nothing should count you put 0. But 0 is a class like any other, and the loss counts "
                "it. Which number does F.cross_entropy ignore?",
                lambda labels, mask: labels * mask),
         *forms("added", "you take 100 away from the labels that don't count. They have to *be* −100.",
@@ -461,8 +461,8 @@ ignored_labels = Exercise(
         *forms("only the labels that count", "these are the labels that count, in one row. The logits still have a row "
                "for each position: keep the shape, and put −100 where a label does not count.",
                lambda labels, mask: labels[mask]),
-        Misconception("0 is ignored", "real labels of 0 are ignored. 0 is a class like all others: whether a position "
-                      "counts can't be read from its label. `mask` says it.",
+        Misconception("0 is ignored", "real labels of 0 are ignored. 0 is a class like any other: whether a position "
+                      "counts can't be read from its label. `mask` tells you.",
                       shows=_zeros_are_ignored, always=True),
         Misconception("some left as they were", "some labels that don't count are still what they were, others are "
                       "−100. Does your loop reach all columns, and does your condition find all that don't count?",
@@ -528,7 +528,7 @@ safe_mean = Exercise(
     picture=_draw_safe_mean,
     wrong=[
         *forms("no mask", UNUSED, lambda losses, mask: losses.mean()),
-        *forms("finite is not enough", "you leave out what is not finite, but not all else that does not count. "
+        *forms("finite is not enough", "you leave out what is not finite, but not everything that does not count. "
                "`mask` says what counts.",
                lambda losses, mask: losses[losses.isfinite()].mean(),
                lambda losses, mask: losses[~losses.isnan()].mean(),
@@ -554,8 +554,8 @@ safe_mean = Exercise(
                       "or a mask that picks nothing?",
                       shows=_nan_without_odd_ones),
         Misconception("NaN gets in", "a loss that does not count gets into the value, and it is NaN or infinite. If "
-                      "you multiply by the mask: 0 × NaN is NaN, and 0 × ∞ is NaN, too. Choose, or fill, and multiply "
-                      "nothing.",
+                      "you multiply by the mask: 0 × NaN is NaN, and 0 × ∞ is NaN, too. Pick those that count, or "
+                      "fill the others. Don't multiply.",
                       shows=_value_is_nan(empty=False)),
         Misconception("0/0", "where nothing counts, your value is NaN. How many positions count there, and what do you "
                       "divide by?",

@@ -118,15 +118,15 @@ pad_batch = Exercise(
         *forms("positions first", "rows and columns are swapped: your batch has a row for each position. Here each row "
                "is a sentence. (pad_sequence does that with batch_first=True.)",
                lambda sequences, side: oracles.padded(sequences, side).T),
-        Misconception("one row for all", "all rows of your batch are the same. (`[row] * 3` is a list that holds one "
-                      "and the same row three times: whoever writes into one writes into all.)",
+        Misconception("one row for all", "all rows of your batch are the same. (`[row] * 3` is a list that holds "
+                      "the same row three times: write into one, and you write into all.)",
                       shows=_one_row_for_all, always=True),
         Misconception("another order", "each row is right, but they come in another order. Row 0 belongs to sentence "
                       "0, row 1 to sentence 1: whatever else goes with the batch is in this order, too.",
                       shows=_another_order, always=True),
         Misconception("another filler", "the words are right, but not all of the padding is 0.", shows=_another_filler),
-        Misconception("not int64", "the numbers are right, but they are not int64. torch.tensor makes int64 of lists "
-                      "of integers, but floats of an empty list, and torch.zeros makes floats, too. Both take "
+        Misconception("not int64", "the numbers are right, but they are not int64. torch.tensor makes int64 from lists "
+                      "of integers, but floats from an empty list, and torch.zeros makes floats, too. Both take "
                       "dtype=torch.int64.",
                       shows=lambda answer, *_case: answer.dtype != torch.int64),
     ],
@@ -189,8 +189,8 @@ word_mask = Exercise(
         *forms("as wide as the longest", "your mask is as wide as the longest sentence. The batch may be wider: "
                "it has `total` positions.",
                lambda lengths, total, side: _words(lengths, int(lengths.max()), side)),
-        *forms("counted from the longest", "with the padding on the left your words begin as many positions too early "
-               "as the batch is wider than its longest sentence. The words end where the batch ends: at `total`.",
+        *forms("counted from the longest", "with the padding on the left your words come too early if the batch is "
+               "wider than its longest sentence. The words end where the batch ends: at `total`.",
                lambda lengths, total, side: _words(lengths, total, side) if side == "right" else (
                    torch.arange(total) >= lengths.max() - lengths[:, None])),
         *forms("nothing is padding", "every position counts as a word. A sentence of 3 words in 5 positions has 2 that "
@@ -324,7 +324,7 @@ def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed
 
 batches = Exercise(
     name="batches",
-    asks="batches of `size` sentence numbers with little padding, other ones for another seed: a list of lists",
+    asks="batches of `size` sentence numbers with little padding, different ones for another seed: a list of lists",
     takes="lengths, size, seed",
     cases=[
         (torch.randint(1, 8, (count,), generator=cases.generator(size)).tolist(), size, seed)
@@ -342,29 +342,29 @@ batches = Exercise(
         Misconception("last batch lost", "the sentences that don't fill a whole batch are lost. The last batch may be "
                       "smaller.",
                       shows=_seen(_last_one_lost)),
-        Misconception("no such sentence", "some number belongs to no sentence. They go from 0 to len(lengths) - 1. "
-                      "(`everyone` and `words_in` belong to the 640 sentences of part 3.)",
+        Misconception("no such sentence", "one of your numbers belongs to no sentence. They go from 0 to "
+                      "len(lengths) - 1. (`everyone` and `words_in` belong to the 640 sentences of part 3.)",
                       shows=_seen(lambda found, lengths, size: not set(_numbers(found)) <= set(range(len(lengths))))),
-        Misconception("twice", "some sentence comes twice. Each one belongs in one batch, and only once.",
+        Misconception("twice", "a sentence comes twice. Each one belongs in one batch, and only once.",
                       shows=_seen(lambda found, lengths, size: len(_numbers(found)) > len(set(_numbers(found))))),
-        Misconception("missing", "some sentence is in no batch. Each one has to be in one.", shows=_fails("all once")),
+        Misconception("missing", "a sentence is in no batch. Each one has to be in one.", shows=_fails("all once")),
         Misconception("as many batches as size", "you make `size` batches. `size` is the number of sentences in each "
                       "batch.",
                       shows=_seen(_as_many_as_size), always=True),
-        Misconception("an empty batch", "some batch is empty. Where does your loop stop?",
+        Misconception("an empty batch", "one of your batches is empty. Where does your loop stop?",
                       shows=_seen(lambda found, lengths, size: not all(found))),
-        Misconception("larger batches", "some batch has more than `size` sentences.",
+        Misconception("larger batches", "one of your batches has more than `size` sentences.",
                       shows=_seen(lambda found, lengths, size: max(map(len, found)) > size)),
         Misconception("smaller batches", "several batches have fewer than `size` sentences. Only one may be smaller: "
                       "the last, which takes what is left.",
                       shows=_fails("well filled")),
-        Misconception("not the same again", "with the same seed your function gives other batches the second time. "
+        Misconception("not the same again", "with the same seed your function gives different batches the second time. "
                       "Does everything that is random in it come from `seed`?",
                       shows=_fails("same again")),
         Misconception("seed not used", "the batches are the same for every seed. In training they should differ from "
                       "epoch to epoch: shuffle something, with a generator that starts from `seed`.",
                       shows=_fails("seed used")),
-        Misconception("much padding", "your batches need hardly less padding than batches drawn at random. Which "
+        Misconception("much padding", "your batches need almost as much padding as batches drawn at random. Which "
                       "sentences should be together so that little has to be filled up? (`words_in` holds the lengths "
                       "of part 3. Here they are in `lengths`.)",
                       shows=_fails("little padding")),
@@ -372,8 +372,8 @@ batches = Exercise(
                       "together. Shuffle the sentences, too, before you sort them or cut them into batches.",
                       shows=_fails("other mates")),
         Misconception("from short to long", "whatever the seed, your batches go from short sentences to long ones, or "
-                      "back. A model would see all the short ones first. What can you shuffle once the batches are "
-                      "there?",
+                      "the other way round. A model would see one kind first. What can you shuffle once the batches "
+                      "are there?",
                       shows=_fails("not sorted")),
         Misconception("same order", "whatever the seed, the batches of long and of short sentences come in the same "
                       "order. Does anything that decides their order depend on `seed`?",
