@@ -1,6 +1,9 @@
 """Training repeats and shows how far it is; verdicts compare seed by seed, and say what chance would do."""
 
+import copy
 import random
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -144,6 +147,44 @@ def test_training_takes_whole_steps(options, words):
     model = nn.Linear(1, 1)
     with pytest.raises(ValueError, match=words):
         train(model, lambda step: model(torch.ones(1, 1)).sum(), **options)
+
+
+def test_a_step_is_that_of_torchs_adam():
+    class Two(nn.Module):  # two layers, of which one may sit out a step: its moments must not move
+        def __init__(self):
+            super().__init__()
+            self.always, self.often = nn.Linear(3, 2), nn.Linear(3, 2)
+
+    generator = torch.Generator().manual_seed(0)
+    ours = Two()
+    theirs = copy.deepcopy(ours)
+    inputs = torch.randn(20, 5, 3, generator=generator)
+
+    def loss_of(model, step):
+        out = model.always(inputs[step])
+        return ((out + model.often(inputs[step])) if step % 3 else out).square().sum()
+
+    train(ours, lambda step: loss_of(ours, step), steps=20, lr=0.05)
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.05, fused=True)
+    for step in range(20):
+        optimizer.zero_grad()
+        loss_of(theirs, step).backward()
+        nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        optimizer.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_training_does_not_import_torchs_compiler():
+    code = """
+import sys, torch
+from masklab.training import train
+model = torch.nn.Linear(2, 1)
+train(model, lambda step: model(torch.ones(1, 2)).sum(), steps=2)
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False", "a learner would wait three seconds for it"
 
 
 def test_one_wild_batch_spoils_nothing():
