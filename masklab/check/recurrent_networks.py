@@ -192,8 +192,8 @@ last_states = Exercise(
                       gives=_at(lambda is_word: is_word.int().argmax(dim=1))),
         Misconception("one too early", "one too early: you read the state before the last word.",
                       gives=_at(lambda is_word: oracles.last_words(is_word) - 1)),
-        *forms("mixed", "you mix the states of many positions. A recurrent network's last state has read all words: it "
-               "is asked for alone.",
+        *forms("mixed", "you mix the states of many positions. The state at the last word has read all the words: "
+               "return that one alone.",
                oracles.word_means,
                lambda states, is_word: (states * is_word[:, :, None]).sum(dim=1),
                lambda states, is_word: states.masked_fill(~is_word[:, :, None], -math.inf).amax(dim=1),
@@ -362,8 +362,8 @@ run_packed = Exercise(
         Misconception("h_n as it is", "this is all of h_n: (layers · directions, batch, size). The last layer's final "
                       "state is h_n[-1]; with two directions it is h_n[-2] and h_n[-1], side by side.",
                       gives=_last_is(lambda out, final, gru, lengths: final)),
-        Misconception("all layers", "these are the final states of all layers, side by side. Only the last layer's "
-                      "are asked for: they come last in h_n.",
+        Misconception("all layers", "these are the final states of all layers, side by side. Return only the last "
+                      "layer's: they come last in h_n.",
                       gives=_last_is(lambda out, final, gru, lengths: torch.cat([*final], dim=-1))),
         *forms("first layer", "the *first* layer's final states get in. The last layer's stand at the end of h_n.",
                _last_is(lambda out, final, gru, lengths: torch.cat([final[0], final[-1]], dim=-1) if gru.bidirectional
@@ -393,7 +393,7 @@ def _tagger_case(i: int, is_word: Tensor, pad: int | None) -> tuple[Tensor, Tens
 
 
 def _sure_case() -> tuple[Tensor, Tensor, Tensor]:
-    """As another, but of one word the tagger is so sure that its loss is exactly 0."""
+    """Like another case, but the tagger is so sure of one word that its loss is exactly 0."""
     logits, tags, is_word = _tagger_case(15, cases.padded_batches(2)[1], 0)
     logits[0, 0, tags[0, 0]] = 40.0
     return logits, tags, is_word
@@ -433,7 +433,7 @@ def _means(logits: Tensor, tags: Tensor, is_word: Tensor) -> Tensor:
 
 def _draw_tagger_loss(answer: Tensor, right: Tensor, logits: Tensor, tags: Tensor, is_word: Tensor):
     losses = given(oracles.word_losses(logits, tags, is_word), kind="loss", title="losses", blocked=~is_word,
-                   meaning="The loss of each word. Blocked cells are padding.", rows=_sentences(is_word),
+                   meaning="The loss of each word. The padding is hatched.", rows=_sentences(is_word),
                    columns=positions(is_word.shape[1]), axes=("sentence", "position"))  # fmt: skip
     pair = compared(answer.reshape(1, 1), right.reshape(1, 1), kind="loss", title="loss", rows=["batch"],
                     columns=["mean"], axes=("batch", "mean"))  # fmt: skip
@@ -469,7 +469,7 @@ tagger_loss = Exercise(
                           lambda *case: _means(*case).nansum(),
                           lambda *case: _means(*case).mean(),
                       ), always=True),
-        Misconception("sum", "this is the sum over the words. The mean is asked for: divide by the number of words.",
+        Misconception("sum", "this is the sum over the words, not the mean: divide by the number of words.",
                       gives=lambda logits, tags, is_word: (_each(logits, tags) * is_word).sum()),
         Misconception("divided by sentences", "you divide by the number of sentences. The mean over words divides by "
                       "the number of words.",
@@ -482,8 +482,8 @@ tagger_loss = Exercise(
                lambda logits, tags, is_word: F.cross_entropy(logits[is_word], tags[is_word], ignore_index=0),
                lambda logits, tags, is_word: F.cross_entropy(logits.mT, _known(tags).clamp(min=0), ignore_index=0),
                lambda logits, tags, is_word: (_each(logits, tags) * (is_word & (tags > 0))).sum() / is_word.sum()),
-        *forms("logits set to 0", "you set the logits to 0 at the padding. Equal logits are a guess, and it costs "
-               "log(T) at each pad: leave the pads out of the loss.",
+        *forms("logits set to 0", "you set the logits to 0 at the padding. Equal logits are a guess, and each "
+               "pad still has a loss: leave the pads out of the loss.",
                *(lambda logits, tags, is_word, way=way: way(logits * is_word[:, :, None], tags, is_word)
                  for way in _PADS_COUNTED)),
         Misconception("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
@@ -492,12 +492,12 @@ tagger_loss = Exercise(
                "last one: dim=-1.",
                lambda logits, tags, is_word: F.nll_loss(logits.log_softmax(dim=1)[is_word], tags[is_word]),
                lambda logits, tags, is_word: F.nll_loss(logits[is_word].log_softmax(dim=0), tags[is_word])),
-        *forms("no logarithm", "these are no log-probabilities. log_softmax makes them from logits. nll_loss leaves "
+        *forms("no logarithm", "these are not log-probabilities. log_softmax makes them from logits. nll_loss leaves "
                "that to you; cross_entropy does it itself.",
                lambda logits, tags, is_word: F.nll_loss(logits[is_word], tags[is_word]),
                lambda logits, tags, is_word: F.nll_loss(logits.softmax(dim=-1)[is_word], tags[is_word])),
-        Misconception("losses of 0 left out", "you count the losses that are not 0. A word of which the tagger is sure "
-                      "may cost exactly 0, and still is a word: is_word.sum() counts it.",
+        Misconception("losses of 0 left out", "you count the losses that are not 0. Where the tagger is sure, a word's "
+                      "loss may be exactly 0, and it still is a word: is_word.sum() counts it.",
                       gives=lambda logits, tags, is_word: (
                           (losses := _each(logits, tags) * is_word).sum() / losses.count_nonzero())),
         Misconception("sign", "the sign is wrong: a loss is the *negative* logarithm of a probability, and at least 0.",
@@ -557,7 +557,7 @@ mean_pool = Exercise(
     name="mean_pool",
     asks="the mean of each sentence's states over its words, and zeros for one without words: (batch, features)",
     takes="states, is_word",
-    # The last one has words in whose states some numbers are 0.
+    # In the last one, some numbers in the words' states are 0.
     cases=[
         *cases.states_and_words(10),
         *_empty_cases(8.0),
@@ -581,9 +581,9 @@ mean_pool = Exercise(
                       "a count of its own: sum(dim=1).",
                       shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.sum())),
         Misconception("divided by one more", "you divide by one more than there are words. Adding 1 does avoid 0/0, "
-                      "but it changes every mean: clamp(min=1) changes 0 alone.",
+                      "but it changes every mean: clamp(min=1) changes only 0.",
                       shows=_is(lambda states, is_word: _sum(states, is_word) / (_counts(is_word) + 1))),
-        Misconception("sum", "this is the sum. The mean is asked for: divide by the number of words.",
+        Misconception("sum", "this is the sum, not the mean: divide by the number of words.",
                       shows=_is(_sum)),
         Misconception("padding always on the right", "you count the words and take the first positions. With padding "
                       "on the left these are pads: `is_word` says itself where the words are.",
@@ -595,8 +595,8 @@ mean_pool = Exercise(
                           lambda states, is_word: oracles.word_means(states, ~is_word),
                           lambda states, is_word: _sum(states, ~is_word) / _counts(is_word),
                       )),
-        Misconception("last word", "you return the last word's state, as in exercise 2. Here the mean over all words "
-                      "is asked for.",
+        Misconception("last word", "you return the last word's state, as in exercise 2. Here it is the mean over all "
+                      "words.",
                       shows=_is(oracles.states_at_last_words)),
         Misconception("0/0", "only a sentence without words goes wrong: a sum over no words, divided by no words, is "
                       "0/0, and that is NaN. Its vector is zeros.",
@@ -604,7 +604,7 @@ mean_pool = Exercise(
         Misconception("a sentence without words", "only a sentence without words goes wrong: its vector is zeros.",
                       shows=only_in_rows(_no_words), always=True),
         Misconception("NaN replaced too late", "a NaN at the padding gets into the sum, and nan_to_num afterwards "
-                      "makes zeros of the whole vector. Put zeros at the padding *before* you add up.",
+                      "turns the whole vector into zeros. Put zeros at the padding *before* you add up.",
                       gives=lambda states, is_word: (
                           (states * is_word[:, :, None]).sum(dim=1) / _counts(is_word)).nan_to_num()),
         *forms("zeros left out", "you count what is not 0. A word's state may well hold a 0: is_word.sum(dim=1) counts "

@@ -127,7 +127,7 @@ def _panels(model: Classifier, one: ReadOuts, ids: Tensor, is_word: Tensor) -> l
             name="moved", kind="weight", values=one.moved, title="what moved the topic", rows=list(READS), say="{}",
             axes=("read-out", "position"), blocked=~is_word & torch.tensor([[False], [False], [True]]), **across,
             row_notes=[number(share) for share in (one.moved * ~is_word).sum(dim=1).tolist()], notes_title="pads",
-            meaning="How much each word moves the best topic's logit: its gradient's length, as a share of the row.",
+            meaning="How much each token moves the best topic's logit: its gradient's length, as a share of the row.",
         ),
     ]  # fmt: skip
 
