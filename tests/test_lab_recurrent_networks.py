@@ -58,7 +58,7 @@ def padded(text: str = FIRST, *, total: int, side: str) -> tuple[torch.Tensor, t
 def test_every_read_out_is_what_the_classifier_computes_with_it(side, direction):
     model = lesson.trained(direction)
     ids, lengths = padded(total=LONGEST + 6, side=side)
-    for i, read in enumerate(("last_step", "last_valid", "packed")):
+    for i, read in enumerate(("last_step", "last_word", "packed")):
         same = untrained(direction, dim=model.rnn.hidden_size)
         same.load_state_dict(model.state_dict())
         same.read = read

@@ -170,18 +170,18 @@ def test_only_the_mask_finds_the_last_word_in_every_case(lesson):
 
 
 def test_the_read_outs_of_the_table_are_the_classifiers(lesson):
-    """ "packed" and "last_valid" are one computation, and a sentence gives in a batch what it gives alone."""
+    """ "packed" and "last_word" are one computation, and a sentence gives in a batch what it gives alone."""
     _, new = tiny.topics()
     ids, lengths = new.ids[:20], new.lengths[:20]
     found = {}
-    for read in ("packed", "last_valid", "last_step"):
+    for read in ("packed", "last_word", "last_step"):
         model = tiny.tiny_classifier(1, read=read)
         found[read] = model(ids, lengths)
         alone = torch.cat([model(row[None, :n], n[None]) for row, n in zip(ids, lengths, strict=True)])
         assert torch.allclose(found[read], alone, atol=1e-5) is (read != "last_step")
         longer = model(F.pad(ids, (0, 20)), lengths)
         assert torch.allclose(found[read], longer, atol=1e-5) is (read != "last_step")
-    same(found["packed"], found["last_valid"])
+    same(found["packed"], found["last_word"])
 
 
 def test_with_many_pads_in_training_carrying_has_a_price():

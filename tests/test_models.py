@@ -93,7 +93,7 @@ def gru_by_hand(gru, x, direction=""):
 def test_each_read_by_a_slow_loop(case, seed):
     ids, lengths, side = case
     read = {
-        name: Classifier(VOCABULARY, 4, dim=6, read=name, seed=seed) for name in ("last_step", "last_valid", "packed")
+        name: Classifier(VOCABULARY, 4, dim=6, read=name, seed=seed) for name in ("last_step", "last_word", "packed")
     }
     logits = {name: model(ids, lengths, side=side) for name, model in read.items()}
     model = read["packed"]
@@ -103,9 +103,9 @@ def test_each_read_by_a_slow_loop(case, seed):
         torch.testing.assert_close(logits["packed"][b], truth, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(logits["last_step"][b], model.head(row[-1]), atol=1e-5, rtol=1e-5)
         last = columns.stop - 1
-        torch.testing.assert_close(logits["last_valid"][b], model.head(row[last]), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(logits["last_word"][b], model.head(row[last]), atol=1e-5, rtol=1e-5)
         if side == "right":
-            torch.testing.assert_close(logits["last_valid"][b], truth, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(logits["last_word"][b], truth, atol=1e-5, rtol=1e-5)
 
 
 @few
@@ -114,7 +114,7 @@ def test_each_direction_is_read_at_its_own_end(case, seed):
     ids, lengths, side = case
     read = {
         name: Classifier(VOCABULARY, 4, dim=6, bidirectional=True, read=name, seed=seed)
-        for name in ("last_step", "last_valid", "packed")
+        for name in ("last_step", "last_word", "packed")
     }
     logits = {name: model(ids, lengths, side=side) for name, model in read.items()}
     model = read["packed"]
@@ -127,7 +127,7 @@ def test_each_direction_is_read_at_its_own_end(case, seed):
         truth = {"packed": model.head(torch.cat([there[-1], back[0]]))}
         there, back = states(model.token(ids[b]))  # the whole row, pads and all
         truth["last_step"] = model.head(torch.cat([there[-1], back[0]]))
-        truth["last_valid"] = model.head(torch.cat([there[columns.stop - 1], back[columns.start]]))
+        truth["last_word"] = model.head(torch.cat([there[columns.stop - 1], back[columns.start]]))
         for name in truth:
             torch.testing.assert_close(logits[name][b], truth[name], atol=1e-5, rtol=1e-5)
 
@@ -137,10 +137,10 @@ def test_the_wrong_reads_are_visibly_wrong():
     truth = Classifier(VOCABULARY, 4)(ids[:, :3], lengths)
     error = {
         (read, side): (Classifier(VOCABULARY, 4, read=read)(row, lengths, side=side) - truth).abs().max().item()
-        for read in ("last_step", "last_valid", "packed")
+        for read in ("last_step", "last_word", "packed")
         for side, row in (("right", ids), ("left", ids.roll(2, dims=1)))
     }
-    wrong = [("last_step", "right"), ("last_step", "left"), ("last_valid", "left")]
+    wrong = [("last_step", "right"), ("last_step", "left"), ("last_word", "left")]
     assert all(error[case] > 0.01 for case in wrong)
     assert all(error[case] < 1e-6 for case in error if case not in wrong)
 
@@ -174,7 +174,7 @@ def test_an_unpacked_bidirectional_tagger_is_wrong_at_real_words():
 
 
 @pytest.mark.parametrize(
-    "model", [Classifier(VOCABULARY, 4, read=r) for r in ("last_valid", "packed")] + [Tagger(VOCABULARY, 5)]
+    "model", [Classifier(VOCABULARY, 4, read=r) for r in ("last_word", "packed")] + [Tagger(VOCABULARY, 5)]
 )
 @pytest.mark.parametrize(("lengths", "side", "words"), [
     ([2, 0], "right", r"1 to 3 words.*\[2, 0\]"),
@@ -196,7 +196,7 @@ LENGTHS_FOR_TWO = [
 ]
 LENGTHS_READERS = {
     "last_step": lambda ids, lengths, **side: Classifier(VOCABULARY, 4, read="last_step")(ids, lengths, **side),
-    "last_valid": lambda ids, lengths, **side: Classifier(VOCABULARY, 4, read="last_valid")(ids, lengths, **side),
+    "last_word": lambda ids, lengths, **side: Classifier(VOCABULARY, 4, read="last_word")(ids, lengths, **side),
     "packed": lambda ids, lengths, **side: Classifier(VOCABULARY, 4)(ids, lengths, **side),
     "tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5)(ids, lengths, **side),
     "unpacked tagger": lambda ids, lengths, **side: Tagger(VOCABULARY, 5, packed=False)(ids, lengths, **side),
@@ -224,7 +224,7 @@ def test_lengths_may_be_any_integers(name):
 
 def test_no_sentence_gives_no_result():
     ids, lengths = torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
-    for read in ("last_step", "last_valid", "packed"):
+    for read in ("last_step", "last_word", "packed"):
         for both in (False, True):
             assert Classifier(VOCABULARY, 4, bidirectional=both, read=read)(ids, lengths).shape == (0, 4)
     for packed, bidirectional in ((True, True), (True, False), (False, True), (False, False)):
@@ -239,6 +239,10 @@ def test_no_sentence_gives_no_result():
 def test_an_unknown_read_is_refused():
     with pytest.raises(ValueError, match="'last'"):
         Classifier(VOCABULARY, 4, read="last")
+    model = Classifier(VOCABULARY, 4)
+    model.read = "last step"  # read anew after the training, with a slip: it must not read something else silently
+    with pytest.raises(ValueError, match="'last step'"):
+        model(torch.ones(1, 2, dtype=torch.int64), torch.tensor([2]))
 
 
 # ---------------------------------------------------------------- torch's own layers, with our weights

@@ -65,7 +65,7 @@ def test_a_tiny_classifier_learns_the_topics_and_loses_some_to_pads(seed, bidire
     tiny.fit_classifier(model, seed=seed)
     assert accuracy(model, "packed") > 0.88 and accuracy(model, "packed") == accuracy(model, "packed", more=20)
     assert accuracy(model, "last_step", more=20) < accuracy(model, "packed") - 0.1
-    last_word = accuracy(model, "last_valid", more=20)  # a second direction has read the pads first
+    last_word = accuracy(model, "last_word", more=20)  # a second direction has read the pads first
     assert last_word < accuracy(model, "packed") - 0.03 if bidirectional else last_word == accuracy(model, "packed")
     assert model.head.in_features == 8
 

@@ -41,7 +41,7 @@ class State(GuessState):
 
     sentences: tuple[str, ...] = control(SENTENCES, Sentences(label="Sentences"))  # a guess is about all of them
     by: str = control("token", Choice(label="Divide by", options={name: name for name in BY}))
-    count: int = control(12, Number(label="The count", low=1, high=9999, help="What count divides by."))
+    count: int = control(12, Number(label="The count", low=1, high=9999, help="The number that count divides by."))
     micro: int = control(
         1,
         Choice(

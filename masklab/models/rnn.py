@@ -13,6 +13,8 @@ from masklab.models.inputs import checked_ids, checked_lengths
 from masklab.models.private import private_seed
 from masklab.models.rows import packed, pads_before, roll_rows
 
+READS = ("last_step", "last_word", "packed")
+
 
 class Classifier(nn.Module):
     """One class for a sentence: embedding → GRU → the state at one step → linear.
@@ -20,7 +22,7 @@ class Classifier(nn.Module):
     Shapes: ``ids`` (B, L) int64, ``lengths`` (B,) integers → logits (B, classes). ``read`` names the state:
 
     - ``"last_step"``: after the last column. With padding on the right it has read the pads: the bug.
-    - ``"last_valid"``: after the last word. Right if the padding is on the right. With padding on the left
+    - ``"last_word"``: after the last word. Right if the padding is on the right. With padding on the left
       it *is* the last step, and also wrong: the pads were read first.
     - ``"packed"``: after the last word, with no pad read. Right with padding on either side.
 
@@ -39,7 +41,7 @@ class Classifier(nn.Module):
         seed: int = 0,
     ):  # fmt: skip
         super().__init__()
-        validate.one_of(("last_step", "last_valid", "packed"), read=read)
+        validate.one_of(READS, read=read)
         self.read = read
         with private_seed(seed):
             self.token = nn.Embedding(vocab_size, dim)
@@ -48,6 +50,7 @@ class Classifier(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor, *, side: str = "right") -> Tensor:
         """Return logits (B, classes)."""
+        validate.one_of(READS, read=self.read)  # a lesson sets it anew, to read a trained model in another way
         ids = checked_ids(ids)
         B, L = ids.shape
         lengths = checked_lengths(lengths, batch=B, total=L)  # (B,)
@@ -55,7 +58,7 @@ class Classifier(nn.Module):
         x = self.token(ids)  # (B, L, dim)
         if B == 0:  # torch packs no empty batch
             return x.new_zeros(0, self.head.out_features)  # (B, classes)
-        if self.read == "last_valid":
+        if self.read == "last_word":
             out = self.rnn(x)[0].unflatten(-1, (-1, self.rnn.hidden_size))  # (B, L, directions, dim)
             ends = torch.stack([before + lengths - 1, before], dim=1)[:, : out.shape[2]]  # (B, directions)
             state = out[torch.arange(B)[:, None], ends, torch.arange(out.shape[2])]  # (B, directions, dim)
