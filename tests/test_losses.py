@@ -277,7 +277,7 @@ def test_nothing_supervised_is_an_error_or_a_zero_and_never_nan(per, shape):
 @pytest.mark.parametrize(("per", "formula"), {
     "token": lambda x, w: (x * w).sum() / w.sum(), "sequence": lambda x, w: ((x * w).sum(1) / w.sum(1)).mean(),
     "position": lambda x, w: (x * w).mean(), "count": lambda x, w: (x * w).sum() / 7,
-}.items(), ids=str)  # fmt: skip
+}.items(), ids=["token", "sequence", "position", "count"])  # fmt: skip
 def test_nothing_supervised_is_what_the_plain_formula_gives_if_that_is_wished(per, formula):
     losses, count = torch.rand(2, 3), 7 if per == "count" else None
     for weights in (torch.zeros(2, 3, dtype=torch.bool), torch.zeros(2, 3)):
