@@ -179,6 +179,7 @@ def execute(notebook: NotebookNode, *, folder: Path, name: str) -> NotebookNode:
 
     Raises SourceError for an exception in a cell not tagged ``raises-exception``.
     """
+    notebook = nbformat.from_dict(notebook)  # a copy: the client writes outputs into what it runs
     client = NotebookClient(
         notebook,
         kernel_manager_class=ThisPython,
