@@ -234,8 +234,8 @@ def test_while_the_connection_is_cut_nothing_piles_up_and_then_it_goes_at_once(l
     know_kernel(lab, connectionStatus="connected", status="idle")
     mute(lab, False)
     lab.clock.run_for(300)
+    expect(trouble(lab)).to_have_text("")  # this waits until the kernel's answer is there, and so is the state
     assert state(lab)["sentences"][0] == "The cat atexy"
-    expect(trouble(lab)).to_have_text("")
 
 
 # ---- too much, and what cannot be sent
