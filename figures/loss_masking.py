@@ -17,7 +17,7 @@ from masklab.figures.diagrams import Arrow, Box, Diagram, Note
 from masklab.figures.drawings import Drawing, write
 from masklab.labs import loss_masking
 from masklab.labs.loss_masking import State, draw
-from masklab.labs.sentences import SENTENCES, batch_of
+from masklab.labs.sentences import SENTENCES, batch_of, grid_labels
 from masklab.panels import Panel
 
 LOSSES = torch.tensor(loss_masking.LOSSES)
@@ -82,9 +82,8 @@ def counted() -> Drawing:
 def batch_panel(name: str, kind: str, values: Tensor, meaning: str, sign: str = "") -> Panel:
     """One number for each position of the three sentences."""
     return Panel(
-        name=name, kind=kind, values=values, rows=["1", "2", "3"], columns=["0", "1", "2", "3", "4"], title=name,
-        meaning=meaning, axes=("sentence", "position"), sign=sign, limit=1.0,
-    )  # fmt: skip
+        name=name, kind=kind, values=values, title=name, meaning=meaning, sign=sign, limit=1.0, **grid_labels(values)
+    )
 
 
 def weights() -> Drawing:

@@ -35,8 +35,7 @@ def classifier() -> Diagram:
     ]
     notes = [
         Note(x=at(4) + 46, y=SAID, text="the topic of the sentence"),
-        Note(x=at(4) + 46, y=STATES, text="the state after each step"),
-        Note(x=at(4) + 46, y=WORDS, text="what is read, step by step"),
+        *captions(),
     ]
     return Diagram(
         name="classifier",
@@ -62,8 +61,7 @@ def tagger() -> Diagram:
     parts += [
         Note(x=at(4) + 46, y=SAID, text="the loss mask"),
         Note(x=at(4) + 46, y=SAID + 30, text="a tag for each token"),
-        Note(x=at(4) + 46, y=STATES, text="the state after each step"),
-        Note(x=at(4) + 46, y=WORDS, text="what is read, step by step"),
+        *captions(),
     ]
     return Diagram(
         name="tagger",
@@ -150,6 +148,14 @@ def reader(*, y: float = WORDS, states: float = STATES) -> Parts:
         if i:
             parts += [Arrow(start=(at(i - 1) + 13, states), end=(at(i) - 15, states), style="says")]
     return parts
+
+
+def captions() -> Parts:
+    """What the two lower rows are."""
+    return [
+        Note(x=at(4) + 46, y=STATES, text="the state after each step"),
+        Note(x=at(4) + 46, y=WORDS, text="what is read, step by step"),
+    ]
 
 
 if __name__ == "__main__":

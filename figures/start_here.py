@@ -12,11 +12,10 @@ from pathlib import Path
 
 from masklab.figures.diagrams import Arrow, Box, Diagram, Note
 from masklab.figures.drawings import Drawing, write
-from masklab.labs.sentences import SENTENCES, batch_of
+from masklab.labs.sentences import SENTENCES, batch_of, grid_labels
 from masklab.panels import Panel
 from masklab.text import Batch
 
-NUMBERS = ("1", "2", "3")
 SOURCES = Path(__file__).parents[1] / "notebooks" / "src"
 COLUMNS, WIDTHS = (60, 216, 424, 626, 790), (108, 144, 212, 132, 136)
 # Each lesson's box: its number, what it says, and where it is.
@@ -117,9 +116,8 @@ def ids(batch: Batch, name: str) -> Panel:
     """The table of ids; a [PAD] is hatched."""
     titles = {"ids": "ids", "right": "padded on the right", "left": "padded on the left"}
     return Panel(
-        name=name, kind="ids", values=batch.ids, blocked=~batch.is_word, rows=NUMBERS, title=titles[name],
-        columns=[str(i) for i in range(batch.ids.shape[1])], axes=("sentence", "position"),
-        meaning="One row per sentence; 0 is [PAD].",
+        name=name, kind="ids", values=batch.ids, blocked=~batch.is_word, title=titles[name],
+        meaning="One row per sentence; 0 is [PAD].", **grid_labels(batch.ids),
     )  # fmt: skip
 
 

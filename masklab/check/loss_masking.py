@@ -22,7 +22,7 @@ from masklab.check import cases, oracles
 from masklab.check.answers import form, same, settled
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, Note, forms, no_gradient, one_of
-from masklab.check.pictures import compared, different, given, positions
+from masklab.check.pictures import compared, different, given, sentence_grid
 from masklab.check.running import CUT, Complaint, followed_back
 
 INVERTED = "you take the losses that do not count. In `mask`, True means that a position counts."
@@ -51,18 +51,12 @@ def _first_ones(mask: Tensor) -> Tensor:
     return torch.arange(mask.shape[1]) < mask.sum(dim=1, keepdim=True)
 
 
-def _grid(mask: Tensor) -> dict:
-    """The labels of a panel of sentences and positions."""
-    rows = [f"sentence {i}" for i in range(len(mask))]
-    return {"rows": rows, "columns": positions(mask.shape[1]), "axes": ("sentence", "position")}
-
-
 def _draw_number(answer: Tensor, right: Tensor, losses: Tensor, mask: Tensor):
     """The losses with those hatched that don't count, and both numbers."""
     dotted = ", or dotted if NaN" if losses.isnan().any() else ""
     meaning = f"What your function was given. Losses that do not count are hatched{dotted}."
     return [
-        given(losses, kind="loss", title="losses", meaning=meaning, blocked=~mask, **_grid(mask)),
+        given(losses, kind="loss", title="losses", meaning=meaning, blocked=~mask, **sentence_grid(mask)),
         *compared(answer[None, None], right[None, None], kind="loss", title="number", rows=["all"], columns=["loss"],
                   axes=("sentences", "number")),
     ]  # fmt: skip
@@ -345,7 +339,7 @@ def _draw_micro_losses(answer: dict, right: dict, parts: Parts):
 
 
 def _draw_gradient(answer: Tensor, right: Tensor, mask: Tensor, *, title: str = "gradient"):
-    return compared(answer, right, kind="gradient", title=title, blocked=~mask, **_grid(mask))
+    return compared(answer, right, kind="gradient", title=title, blocked=~mask, **sentence_grid(mask))
 
 
 ONE_COUNT = "Which number does the big batch divide by?"
@@ -429,8 +423,8 @@ def _another_number(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor)
 
 def _draw_labels(answer: Tensor, right: Tensor, labels: Tensor, mask: Tensor):
     meaning = "What your function was given. Labels that do not count are hatched."
-    shown = given(labels, kind="ids", title="labels", meaning=meaning, blocked=~mask, **_grid(mask))
-    return [shown, *compared(answer, right, kind="ids", title="labels", **_grid(mask))]
+    shown = given(labels, kind="ids", title="labels", meaning=meaning, blocked=~mask, **sentence_grid(mask))
+    return [shown, *compared(answer, right, kind="ids", title="labels", **sentence_grid(mask))]
 
 
 ignored_labels = Exercise(

@@ -1,5 +1,7 @@
 """A wrong answer beside the right one, as panels."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -92,6 +94,16 @@ def positions(count: int) -> list[str]:
     ['0', '1', '2']
     """
     return [str(i) for i in range(count)]
+
+
+def sentence_grid(values: Tensor) -> dict[str, Any]:
+    """The labels of a panel with a row for each sentence. Shape: ``values`` (sentences, positions).
+
+    >>> sentence_grid(torch.ones(1, 2))
+    {'rows': ['sentence 0'], 'columns': ['0', '1'], 'axes': ('sentence', 'position')}
+    """
+    rows = [f"sentence {i}" for i in range(len(values))]
+    return {"rows": rows, "columns": positions(values.shape[1]), "axes": ("sentence", "position")}
 
 
 def tokens(is_word: Tensor) -> list[str]:

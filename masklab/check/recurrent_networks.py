@@ -23,24 +23,18 @@ from masklab.check import cases, oracles
 from masklab.check.answers import same
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, Note, forms, no_gradient, one_of, only_in_rows
-from masklab.check.pictures import compared, first_difference, given, positions
+from masklab.check.pictures import compared, first_difference, given, positions, sentence_grid
 from masklab.models.private import private_seed
-
-
-def _sentences(is_word: Tensor) -> list[str]:
-    """A label for each row of a batch."""
-    return [f"sentence {i}" for i in range(len(is_word))]
 
 
 def _words(is_word: Tensor):
     """The panel of which positions are words."""
-    return given(is_word, kind="mask", title="words", rows=_sentences(is_word), columns=positions(is_word.shape[1]),
-                 axes=("sentence", "position"))  # fmt: skip
+    return given(is_word, kind="mask", title="words", **sentence_grid(is_word))
 
 
 def _draw_pooled(answer: Tensor, right: Tensor, states: Tensor, is_word: Tensor):
     """One vector for each sentence, beside the words that it comes from."""
-    pair = compared(answer, right, kind="output", title="vectors", rows=_sentences(is_word),
+    pair = compared(answer, right, kind="output", title="vectors", rows=sentence_grid(is_word)["rows"],
                     columns=positions(states.shape[2]), axes=("sentence", "feature"))  # fmt: skip
     return [_words(is_word), *pair]
 
@@ -67,7 +61,7 @@ _WITHOUT_WORDS = [
 
 
 def _draw_last_word(answer: Tensor, right: Tensor, is_word: Tensor):
-    pair = compared(answer[:, None], right[:, None], kind="ids", title="indices", rows=_sentences(is_word),
+    pair = compared(answer[:, None], right[:, None], kind="ids", title="indices", rows=sentence_grid(is_word)["rows"],
                     columns=["last word"], axes=("sentence", "index"))  # fmt: skip
     return [_words(is_word), *pair]
 
@@ -289,7 +283,7 @@ def _only_pads_differ(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengt
 def _draw_run_packed(answer: tuple, right: tuple, gru: nn.GRU, x: Tensor, lengths: Tensor):
     is_word, columns = oracles.word_positions(lengths, x.shape[1], side="right"), positions(right[1].shape[1])
     if same(answer[0], right[0]):
-        pair = compared(answer[1], right[1], kind="output", title="last states", rows=_sentences(is_word),
+        pair = compared(answer[1], right[1], kind="output", title="last states", rows=sentence_grid(is_word)["rows"],
                         columns=columns, axes=("sentence", "feature"))  # fmt: skip
         return [_words(is_word), *pair]
     i = first_difference(answer[0], right[0])
@@ -433,8 +427,7 @@ def _means(logits: Tensor, tags: Tensor, is_word: Tensor) -> Tensor:
 
 def _draw_tagger_loss(answer: Tensor, right: Tensor, logits: Tensor, tags: Tensor, is_word: Tensor):
     losses = given(oracles.word_losses(logits, tags, is_word), kind="loss", title="losses", blocked=~is_word,
-                   meaning="The loss of each word. The padding is hatched.", rows=_sentences(is_word),
-                   columns=positions(is_word.shape[1]), axes=("sentence", "position"))  # fmt: skip
+                   meaning="The loss of each word. The padding is hatched.", **sentence_grid(is_word))  # fmt: skip
     pair = compared(answer.reshape(1, 1), right.reshape(1, 1), kind="loss", title="loss", rows=["batch"],
                     columns=["mean"], axes=("batch", "mean"))  # fmt: skip
     return [losses, *pair]
@@ -524,7 +517,7 @@ def _counts(is_word: Tensor) -> Tensor:
     return is_word.sum(dim=1, keepdim=True)
 
 
-def _is(*ways: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., bool]:
+def _where_telling(*ways: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., bool]:
     """The symptom of another vector, where each sentence has words and padding, and no state is NaN.
 
     Elsewhere different ways give the same: the mean over all positions is that over the padding if there is no word.
@@ -570,34 +563,34 @@ mean_pool = Exercise(
     wrong=[
         Misconception("pads counted", "the padding counts: its states are in the mean. `is_word` says which positions "
                       "belong in it.",
-                      shows=_is(
+                      shows=_where_telling(
                           lambda states, is_word: states.mean(dim=1),
                           lambda states, is_word: states.sum(dim=1) / _counts(is_word),
                       )),
         Misconception("divided by all positions", "the sum is over the words, but you divide by all positions. A "
                       "sentence with more padding gets a smaller vector: divide by the number of its words.",
-                      shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.shape[1])),
+                      shows=_where_telling(lambda states, is_word: _sum(states, is_word) / is_word.shape[1])),
         Misconception("divided by the batch's words", "you divide by the words of the whole batch. Each sentence has "
                       "a count of its own: sum(dim=1).",
-                      shows=_is(lambda states, is_word: _sum(states, is_word) / is_word.sum())),
+                      shows=_where_telling(lambda states, is_word: _sum(states, is_word) / is_word.sum())),
         Misconception("divided by one more", "you divide by one more than there are words. Adding 1 does avoid 0/0, "
                       "but it changes every mean: clamp(min=1) changes only 0.",
-                      shows=_is(lambda states, is_word: _sum(states, is_word) / (_counts(is_word) + 1))),
+                      shows=_where_telling(lambda states, is_word: _sum(states, is_word) / (_counts(is_word) + 1))),
         Misconception("sum", "this is the sum, not the mean: divide by the number of words.",
-                      shows=_is(_sum)),
+                      shows=_where_telling(_sum)),
         Misconception("padding always on the right", "you count the words and take the first positions. With padding "
                       "on the left these are pads: `is_word` says itself where the words are.",
-                      shows=_is(lambda states, is_word: oracles.word_means(
+                      shows=_where_telling(lambda states, is_word: oracles.word_means(
                           states, torch.arange(states.shape[1]) < _counts(is_word)))),
         Misconception("inverted", "inverted: you keep the padding and drop the words. In `is_word` True is a word, and "
                       "masked_fill fills where its mask is True.",
-                      shows=_is(
+                      shows=_where_telling(
                           lambda states, is_word: oracles.word_means(states, ~is_word),
                           lambda states, is_word: _sum(states, ~is_word) / _counts(is_word),
                       )),
         Misconception("last word", "you return the last word's state, as in exercise 2. Here it is the mean over all "
                       "words.",
-                      shows=_is(oracles.states_at_last_words)),
+                      shows=_where_telling(oracles.states_at_last_words)),
         Misconception("0/0", "only a sentence without words goes wrong: a sum over no words, divided by no words, is "
                       "0/0, and that is NaN. Its vector is zeros.",
                       shows=_nan_without_words, always=True),

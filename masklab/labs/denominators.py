@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from masklab.labs.sentences import grid_labels
 from masklab.losses import reduce
 from masklab.panels import LARGE, Panel, largest, number
 
@@ -85,22 +85,11 @@ def dividing(by: str, found: Mapping[str, Divided]) -> list[Panel]:
     ]  # fmt: skip
 
 
-def grid_labels(grid: Tensor) -> dict[str, Any]:
-    """The labels of a panel of sentences and positions, for a tensor of such a shape.
-
-    >>> grid_labels(torch.ones(1, 2))
-    {'rows': ['1'], 'columns': ['0', '1'], 'axes': ('sentence', 'position')}
-    """
-    rows, columns = grid.shape  # sentences are counted as their boxes are, positions as torch does
-    labels = {"rows": [str(i + 1) for i in range(rows)], "columns": [str(i) for i in range(columns)]}
-    return labels | {"axes": ("sentence", "position")}
-
-
-def compared(by: str, found: Mapping[str, Divided]) -> list[str]:
+def in_words(by: str, found: Mapping[str, Divided]) -> list[str]:
     """The chosen number in words, and how it compares: with the accumulated one, and with other denominators.
 
     >>> losses, mask, parts = torch.ones(1, 2), torch.tensor([[True, False]]), [torch.tensor([0])]
-    >>> compared("token", {by: divided(losses, mask, by=by, count=1, parts=parts) for by in BY})
+    >>> in_words("token", {by: divided(losses, mask, by=by, count=1, parts=parts) for by in BY})
     ['By token: 1.000 / 1 = 1.000.', '']
     """
     one = found[by]

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from masklab.labs.controls import Cells, Choice, Number, Sentences, Slider, Toggle, control, settings
-from masklab.labs.denominators import BY, compared, divided, dividing, grid_labels
+from masklab.labs.denominators import BY, divided, dividing, in_words
 from masklab.labs.guess import NO_GUESS, GuessState, guess_of, painting
 from masklab.labs.lab import Lab
-from masklab.labs.sentences import SENTENCES, batch_of, chips
+from masklab.labs.sentences import SENTENCES, batch_of, chips, grid_labels
 from masklab.losses import reduce
 from masklab.panels import Edit, Panel, Picture, Sentence, number
 from masklab.text import Batch
@@ -86,7 +86,7 @@ def draw(state: State) -> Picture:
     parts = torch.arange(len(mask)).tensor_split(min(state.micro, len(mask)))  # the sentences of each micro-batch
     found = {by: divided(losses, mask, by=by, count=state.count, parts=parts) for by in BY}
     flags = painting(guess, title="mask") if guess else {"edits": Edit("toggled", cells=flips.nonzero().tolist())}
-    told = [guess.told(*TOLD) if guess else "", *compared(state.by, found), *_warned(losses, mask, parts)]
+    told = [guess.told(*TOLD) if guess else "", *in_words(state.by, found), *_warned(losses, mask, parts)]
     return Picture(
         panels=[*_counting(losses, mask, state, {"title": "mask"} | flags), *dividing(state.by, found)],
         sentences=_sentences(batch, parts),

@@ -66,11 +66,11 @@ def read_outs(model: Classifier, x: Tensor, is_word: Tensor, *, side: str) -> Re
     return ReadOuts(steps=out[0].detach(), states=read, probabilities=probabilities, moved=moved)
 
 
-def compared(one: ReadOuts, model: Classifier, is_word: Tensor, *, side: str) -> str:
+def in_words(one: ReadOuts, model: Classifier, is_word: Tensor, *, side: str) -> str:
     """What each finds, beside packed, and who has read the pads. Shape: ``is_word`` (L,) bool.
 
     >>> model, is_word = Classifier(10, 4, dim=3), torch.tensor([True])
-    >>> compared(read_outs(model, torch.ones(1, 3), is_word, side="right"), model, is_word, side="right")
+    >>> in_words(read_outs(model, torch.ones(1, 3), is_word, side="right"), model, is_word, side="right")
     'Packed: HEALTH (0.29). ✓ Last step: the same state. ✓ Last word: the same state. There is no pad to read.'
     """
     pads = int((~is_word).sum())

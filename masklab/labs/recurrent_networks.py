@@ -13,7 +13,7 @@ from masklab.corpus.grammar import LONGEST
 from masklab.labs import controls as c
 from masklab.labs.controls import Choice, Position, Sentences, Slider, control, settings
 from masklab.labs.lab import Lab
-from masklab.labs.read_outs import READS, ReadOuts, compared, read_outs
+from masklab.labs.read_outs import READS, ReadOuts, in_words, read_outs
 from masklab.labs.sentences import check_counts, chips
 from masklab.models import Classifier
 from masklab.panels import MISSED, RIGHT, Panel, Picture, Sentence, counted, number
@@ -88,7 +88,7 @@ def draw(state: State, models: Mapping[str, Classifier] | None = None) -> Pictur
     batch = batch_of_words([*texts, longer], side=state.side, to_id=VOCABULARY.id)
     ids, is_word = batch.ids[shown], batch.is_word[shown]  # (L,)
     one = read_outs(model, model.token(ids), is_word, side=state.side)
-    told = compared(one, model, is_word, side=state.side)
+    told = in_words(one, model, is_word, side=state.side)
     if lengths[shown] > LONGEST:
         told += f" No sentence in training had more than {LONGEST} words."
     return Picture(

@@ -1,6 +1,7 @@
 """The sentence boxes: from typed text to a padded batch, and the chips with their ids and notes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -61,6 +62,19 @@ def chips(batch: Batch, below: Tensor | None = None) -> list[Sentence]:
         )
         for tokens, is_word, under in rows
     ]
+
+
+def grid_labels(grid: Tensor, numbers: Sequence[int] | None = None) -> dict[str, Any]:
+    """The labels of a panel with a row for each sentence; ``numbers`` says which ones they are, from 0.
+
+    Sentences are counted as their boxes are, from 1; positions as torch counts them.
+    Shape: ``grid`` (sentences, positions).
+
+    >>> grid_labels(batch_of(["The cat"]).ids, [4])
+    {'rows': ['5'], 'columns': ['0', '1'], 'axes': ('sentence', 'position')}
+    """
+    rows = [str(i + 1) for i in (range(len(grid)) if numbers is None else numbers)]
+    return {"rows": rows, "columns": [str(i) for i in range(grid.shape[1])], "axes": ("sentence", "position")}
 
 
 def _note(tokens: Sequence[str], is_word: Sequence[bool]) -> str:

@@ -10,7 +10,7 @@ import torch
 from masklab.labs.controls import Choice, Toggle, control, settings
 from masklab.labs.guess import NO_GUESS, Guess, GuessState, painting
 from masklab.labs.lab import Lab
-from masklab.labs.sentences import SENTENCES, check_counts, chips
+from masklab.labs.sentences import SENTENCES, check_counts, chips, grid_labels
 from masklab.panels import Panel, Picture, Sentence, counted
 from masklab.text import Batch, batch_of_words, tokenize, word_id
 
@@ -165,7 +165,7 @@ def _ids_panel(k: int, batch: Batch, group: Group, title: str, shown: int) -> Pa
     return Panel(
         name=f"ids{k + 1 if k else ''}", kind="ids", values=batch.ids, title=title, say="id {}",
         meaning="A number for each word, and 0 for each [PAD].",
-        current=group.index(shown) if shown in group else None, **_labels(batch, group),
+        current=group.index(shown) if shown in group else None, places=group, **grid_labels(batch.ids, group),
     )  # fmt: skip
 
 
@@ -176,14 +176,8 @@ def _mask_panel(k: int, batch: Batch, group: Group, guess: Guess | None) -> Pane
         name=f"is_word{k + 1 if k else ''}", kind="ids", values=is_word.int(), blocked=~is_word, say=", is_word {}",
         meaning="1 at a word, 0 at padding. It comes from the lengths, not from the ids.",
         links=("row", "column") if is_alone else None, small=not is_alone,
-        **painting(guess, title="is_word"), **_labels(batch, group),
+        **painting(guess, title="is_word"), places=group, **grid_labels(batch.ids, group),
     )  # fmt: skip
-
-
-def _labels(batch: Batch, group: Group) -> dict[str, Any]:
-    """The sentences' numbers beside the rows, positions above the columns."""
-    rows, columns = [str(i + 1) for i in group], [str(i) for i in range(batch.ids.shape[1])]
-    return {"rows": rows, "columns": columns, "places": group, "axes": ("sentence", "position")}
 
 
 def _code(rows: Sequence[Sequence[int]]) -> str:
