@@ -1,6 +1,7 @@
 """Lesson 01's own definitions, read from its source, are the library's; and what it says of other libraries is so."""
 
 import math
+import operator
 from types import SimpleNamespace
 
 import pytest
@@ -81,6 +82,17 @@ def test_a_masked_loss_that_is_no_number_is_harmless(lesson, per, odd):
     )
     slope = lesson["gradient"](losses, lesson["mask"], lesson["DENOMINATORS"][per])
     assert slope.isfinite().all() and (slope[0, 3:] == 0).all()
+
+
+def test_a_mask_of_floats_is_the_librarys_weights_and_no_choice():
+    names = cells("loss_masking", "ids = torch", "mask = torch.arange(5)", "weights_of_words = ")
+    losses, weights = names["losses"], names["weights_of_words"]
+    torch.testing.assert_close(names["loss"], reduce(losses, weights))
+    assert weights.sum() == 11.5 and names["loss"] != reduce(losses, names["mask"])
+    with pytest.raises(TypeError):
+        operator.invert(weights)  # ~
+    with pytest.raises(RuntimeError, match="boolean"):
+        losses.masked_fill(weights, 0.0)
 
 
 @pytest.mark.parametrize("keep", [lambda losses, mask: losses.masked_fill(~mask, 0), lambda losses, mask:

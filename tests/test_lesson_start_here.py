@@ -158,6 +158,19 @@ def test_the_block_of_code_gives_what_the_page_says(lesson, bert, tmp_path, monk
     assert torch.equal(torch.tensor(found["attention_mask"]).bool(), text.word_positions(lengths, total=7))
 
 
+def test_bpe_cuts_the_words_as_the_page_says():
+    from tokenizers import Tokenizer, models
+
+    (said,) = re.findall(r"If it has learned .*?(?=The tokens are different)", PAGE)
+    merges = [tuple(one) for one in re.findall(r"`(\w+)\+(\w+)`", said)]
+    letters = sorted(set("catsfishcakes"))
+    vocabulary = {piece: i for i, piece in enumerate([*letters, *("".join(pair) for pair in merges)])}
+    bpe = Tokenizer(models.BPE(vocabulary, merges))
+    for word, pieces in re.findall(r"\*(\w+)\* becomes ((?:`\w+` ?)+)", said):
+        assert bpe.encode(word).tokens == re.findall(r"\w+", pieces), word
+    assert len(merges) == 7 and said.count("becomes") == 2
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["the", "cat", "s", "ate", "fish", "cake", "pie", "x", "fis", "Cat"]), max_size=4))
 def test_a_word_is_cut_as_bert_cuts_it(lesson, bert, parts):
