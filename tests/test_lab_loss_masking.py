@@ -62,6 +62,7 @@ def test_first_sight_is_the_sources_mean_of_0_650():
     assert torch.equal(panels["losses"].values, torch.tensor(lesson.LOSSES))
     assert torch.equal(panels["mask"].values.bool(), IS_WORD) and torch.equal(panels["mask"].blocked, ~IS_WORD)
     assert torch.equal(panels["counted"].values, torch.where(IS_WORD, torch.tensor(lesson.LOSSES), 0.0))
+    assert torch.equal(panels["counted"].blocked, ~IS_WORD)
     assert panels["counted"].row_notes == ["0.66", "0.73", "0.55"]
     assert panels["numbers"].row_notes == ["7.80 / 12", "1.93 / 3", "7.80 / 15", "7.80 / 12"]
     assert panels["numbers"].current == 0 and panels["numbers"].columns == ["whole batch"]
@@ -161,6 +162,18 @@ def test_of_6_and_2_words_each_weighs_125_by_token_and_083_or_250_by_sentence():
     torch.testing.assert_close(by_sentence, torch.tensor([[1 / 12] * 6, [0.25] * 2 + [0.0] * 4]))
     assert values("gradient", by="position", **changes).sum() == pytest.approx(2 / 3)
     assert numbers(**changes)["token"] == numbers(**changes)["sentence"] == [1.0]
+    cleared = state(set_losses=[(0, 0, 9.0)], toggled=[(0, 1)]).changed(changes)  # the button starts anew
+    assert cleared.set_losses == cleared.toggled == ()
+
+
+def test_a_word_clicked_away_gives_its_weight_to_all_by_token_and_to_its_sentence_by_sentence():
+    """The lesson's third thing to try: "ate" of the first sentence."""
+    left = IS_WORD.clone()
+    left[0, 2] = False
+    torch.testing.assert_close(values("gradient", toggled=[(0, 2)]), left / 11)
+    torch.testing.assert_close(
+        values("gradient", by="sentence", toggled=[(0, 2)]), left / (3 * left.sum(dim=1, keepdim=True))
+    )
 
 
 # --- 3: micro-batches --------------------------------------------------------------------------------------
@@ -227,6 +240,7 @@ def test_nothing_supervised_is_said_and_is_nan_by_the_plain_formula(micro):
     assert all((panels[name].values == 0).all() for name in panels if name in ("gradient", "accumulated"))
     assert summary(toggled=ALL).startswith("By token: 0.000 / 0 = NaN. Nothing is supervised: by token and by sentence")
     assert panels["counted"].row_notes == ["–"] * 3
+    assert "In micro-batch" not in summary(toggled=ALL, micro=micro)  # it is said once
 
 
 def test_a_sentence_with_nothing_that_counts_is_left_out_and_its_micro_batch_is_nan():
@@ -247,6 +261,7 @@ def test_another_word_moves_its_own_loss_and_no_other():
     assert (longer != values("losses")).nonzero().tolist() == [[0, 3]]  # a word where a pad was
     assert torch.equal(typed, values("losses", sentences=("The dog ate", *lesson.SENTENCES[1:])))
     assert ((typed >= 0) & (typed < 1)).all()
+    assert len(values("losses", sentences=("dog dog", "dog")).unique()) == 4  # each word and place its own
 
 
 def test_a_number_that_was_set_belongs_to_its_cell():
@@ -297,3 +312,5 @@ def test_any_number_of_sentences_and_256_words():
     assert panels["losses"].values.shape == (6, 261) and panels["accumulated"].values.shape == (6, 261)
     assert panels["mask"].values.sum(dim=1).tolist() == [256, 0, 3, 1, 1, 1]
     assert all(len(panel.rows) in (4, 6) for panel in panels.values())
+    assert values("losses", sentences=("half an emoji \ud83d",)).shape == (1, 4)
+    assert [lesson.draw(state(shown=i)).shown for i in (-1, 2, 9)] == [0, 2, 2]

@@ -48,6 +48,7 @@ def test_first_sight_shows_the_point():
     picture = draw()
     assert [panel.name for panel in picture.panels] == ["ids", "is_word"]
     assert picture.panels[0].title == "ids of the batch: 3 × 5" and picture.panels[0].current == 0
+    assert {panel.axes for panel in picture.panels} == {("sentence", "position")}
     assert picture.panels[0].values.tolist() == [[1, 2, 3, 0, 0], [1, 2, 3, 4, 5], [1, 2, 3, 4, 0]]
     assert picture.panels[1].values.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 0]]
     assert picture.summary == "3 of 15 cells are padding (20 %)."
@@ -140,6 +141,7 @@ def test_batches_of_equally_long_sentences_need_no_padding():
     assert picture.summary == "✗ torch refuses 2 of 3 batches: the rows differ in length."
     titles = [panel.title for panel in picture.panels]
     assert titles[:2] == ["ids of batch 1: 2 × 3", "sentence 3: 4 ids"] and picture.code.endswith("# shape (2, 3)")
+    assert draw(side="none", batch_size=2, shown=2).code == "torch.tensor([[1, 2, 3, 4]])  # shape (1, 4)"
 
 
 def test_without_padding_there_is_nothing_to_predict():
@@ -159,6 +161,7 @@ def test_odd_sentences():
     assert empty.panels[1].values.tolist() == [[0, 0], [1, 1]] and empty.sentences[0].note.startswith("no word yet")
     assert drawn(sentences=["", "The cat"], batch_size=1)["ids"].values.shape == (1, 0)
     assert drawn(sentences=["", "The cat"], side="none")["ids"].values.shape == (1, 0)
+    assert [draw(shown=i).shown for i in (-1, 2, 9)] == [0, 2, 2]  # the last one, when sentences have gone
     for side in lesson.SIDES:
         long = draw(sentences=["word " * 256, "a"], side=side)
         assert long.code == "" and long.panels[0].values.shape[1] == 256
