@@ -104,6 +104,8 @@ def test_numbers_and_gradients_are_those_of_plain_formulas_and_of_backward(by, m
             torch.testing.assert_close(panels[name].values, slope)
             assert row[0 if k == 1 else -1].item() == pytest.approx(total)
     assert ("accumulated" in panels) == (micro > 1)
+    slopes = [panels[name] for name in ("gradient", "accumulated") if name in panels]  # one scale for both
+    assert {panel.limit for panel in slopes} == {max(panel.values.max().item() for panel in slopes)}
 
 
 def test_a_sum_and_its_divisor_give_the_number():
@@ -189,7 +191,7 @@ def test_only_one_count_gives_the_whole_batch_for_any_parts(micro, right):
         same = torch.allclose(panels["gradient"].values, panels["accumulated"].values)
         assert same == (by in right) and ("✓ the gradient of the whole batch." in words) == same
         assert ("✗ not the gradient of the whole batch." in words) != same
-        assert f"Accumulated: {found[by][-1]:.3f}, " in words
+        assert f" = {found[by][0]:.3f}. Accumulated: {found[by][-1]:.3f}, " in words
 
 
 def test_the_chips_say_which_micro_batch_a_sentence_is_in():

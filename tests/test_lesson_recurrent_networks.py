@@ -85,6 +85,7 @@ def test_the_mean_over_words_by_a_slow_loop(lesson):
 def test_the_taggers_two_losses_are_the_librarys(lesson):
     logits, tags, is_word = (lesson[name] for name in ("logits", "tags", "is_word"))
     library = losses.reduce(losses.token_losses(logits, tags, is_word), is_word)
+    assert (lesson["losses"].numel(), int(is_word.sum())) == (15, 12)
     same(lesson["by_mask"], library)
     same(lesson["by_label"], library)
 
