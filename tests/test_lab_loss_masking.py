@@ -206,6 +206,12 @@ def test_there_are_no_more_micro_batches_than_sentences():
     assert drawn(sentences=("The cat",), micro=3)["numbers"].columns == ["whole batch"]
 
 
+def test_a_loss_that_is_the_same_in_parts_may_have_another_gradient():
+    found = summary(losses="ones", micro=2)
+    assert "By token: 12.000 / 12 = 1.000. Accumulated: 1.000, ✗ not the gradient of the whole batch." in found
+    assert "By sentence: the same loss" in summary(losses="ones", micro=3)  # of the whole batch, not of the parts
+
+
 # --- 4: what is masked changes nothing, whatever it is -----------------------------------------------------
 
 
@@ -314,5 +320,7 @@ def test_any_number_of_sentences_and_256_words():
     assert panels["losses"].values.shape == (6, 261) and panels["accumulated"].values.shape == (6, 261)
     assert panels["mask"].values.sum(dim=1).tolist() == [256, 0, 3, 1, 1, 1]
     assert all(len(panel.rows) in (4, 6) for panel in panels.values())
+    two = summary(sentences=[long, long[: len(long) // 2]], losses="ones")  # each word pulls at most 1/200
+    assert "By sentence: the same loss, a different gradient." in two
     assert values("losses", sentences=("half an emoji \ud83d",)).shape == (1, 4)
     assert [lesson.draw(state(shown=i)).shown for i in (-1, 2, 9)] == [0, 2, 2]

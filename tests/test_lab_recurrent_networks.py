@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from masklab import training
 from masklab.corpus import TOPICS, UNK, VOCABULARY, batch_text
 from masklab.labs import recurrent_networks as lesson
 from masklab.labs.controls import BadInput
@@ -115,6 +116,8 @@ def test_at_first_sight_the_last_step_finds_another_topic():
     assert values(panels, "topics")[1, 2] > 0.8 and values(panels, "topics")[0, 0] > 0.7
     food, behavior = panels["topics"].marks[:2].tolist()
     assert (food, behavior) == ([MISSED, NOT_MARKED, NOT_MARKED], [NOT_MARKED, RIGHT, RIGHT])
+    assert not panels["topics"].marks[2:].any()
+    assert panels["states"].column_pads == panels["moved"].column_pads == [False] * 5 + [True] * 6
     last_step = values(panels, "topics")[0, 0]
     assert f"✗ Last step: now FOOD ({last_step:.2f})." in picture.summary
     assert "✓ Last word: the same state. Only the last step has read 6 pads." in picture.summary
@@ -218,6 +221,7 @@ def test_a_sentence_without_words_has_a_last_step_only(side, direction):
 def test_longer_sentences_than_in_training_are_said_to_be():
     said = "No sentence in training had more than 14 words."
     assert summary(sentences=["cat " * 15]).endswith(said) and said not in summary(sentences=["cat " * 14])
+    assert said not in summary(sentences=["cat " * 15, FIRST], shown=1)
 
 
 def test_the_longest_text_is_drawn_and_more_is_one_sentence():
@@ -251,9 +255,12 @@ def test_only_of_a_model_that_was_trained_packed_it_is_said():
     assert said not in lesson.draw(state(), {"one": other}).panels[0].meaning
 
 
-def test_training_works_where_a_lab_draws_and_leaves_no_gradient():
+def test_training_works_where_a_lab_draws_with_a_bar_and_leaves_no_gradient(monkeypatch):
+    shown = []
+    monkeypatch.setattr(training, "progress_bar", lambda items, label: shown.append(label) or items)
     lesson.trained.cache_clear()
     lab = lesson.lab()
+    assert shown == ["training steps"]
     assert lab.picture["problem"] == "" and len(lab.picture["panels"]) == 4
     model = lesson.trained("one")
     before = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
