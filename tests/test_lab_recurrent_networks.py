@@ -9,7 +9,7 @@ from masklab import training
 from masklab.corpus import TOPICS, UNK, VOCABULARY, batch_text
 from masklab.labs import recurrent_networks as lesson
 from masklab.labs.controls import BadInput
-from masklab.labs.read_outs import READS
+from masklab.labs.read_outs import READS, ReadOuts, compared
 from masklab.models import Classifier
 from masklab.models.rows import roll_rows
 from masklab.panels import MISSED, NOT_MARKED, RIGHT
@@ -171,6 +171,17 @@ def test_another_state_with_the_same_topic_is_said_to_be_another_state():
     told = summary(shown=2)  # a sentence of FOOD, the topic that this model drifts to
     assert found(shown=2) == ["FOOD"] * 3
     assert "✗ Last step: another state, still FOOD" in told and "✓ Last word" in told
+
+
+def test_states_are_compared_number_by_number():
+    """The last step is off by a thousandth, below zero and in one number of two; the last word by rounding."""
+    states = torch.tensor([[-1e-3, 0.0], [-1e-6, 0.0], [0.0, 0.0]])
+    probabilities = torch.tensor([[0.6, 0.4, 0.0, 0.0], [0.7, 0.3, 0.0, 0.0], [0.8, 0.2, 0.0, 0.0]])
+    one = ReadOuts(steps=states, states=states, probabilities=probabilities, moved=states)
+    assert compared(one, untrained(), torch.tensor([True, False]), side="right") == (
+        "Packed: FOOD (0.80). ✗ Last step: another state, still FOOD (0.60). ✓ Last word: the same state. "
+        "Only the last step has read 1 pad."
+    )
 
 
 def test_pads_come_from_the_longest_sentence_and_the_slider():

@@ -13,6 +13,7 @@ def test_here_everything_is_there():
     """The tests run where the course runs."""
     *lines, end = machine.machine().splitlines()
     assert [line.split()[1] for line in lines][:3] == ["Python", "torch", "matplotlib"]
+    assert lines[0] == "✓ Python {}.{}.{}".format(*sys.version_info[:3])
     assert {line[0] for line in lines} == {"✓"} and end == "Everything that the course needs is here."
 
 
