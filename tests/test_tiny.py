@@ -35,7 +35,8 @@ def test_a_bar_is_shown_when_asked_for(monkeypatch):
     for progress in (False, True):
         model = tiny.tiny_gpt(0)
         tiny.fit(model, partial(language_loss, model, rule=RIGHT), seed=0, steps=1, progress=progress)
-    assert shown == ["training steps"]
+        tiny.fit_classifier(tiny.tiny_classifier(0), seed=0, steps=1, progress=progress)
+    assert shown == ["training steps"] * 2
 
 
 def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
@@ -77,6 +78,9 @@ def test_a_classifier_of_a_seed_is_always_the_same():
         return model.head.weight
 
     assert torch.equal(trained(0), trained(0)) and not torch.equal(trained(0), trained(1))
+    first, second = tiny.tiny_classifier(0, read="last_step"), tiny.tiny_classifier(1)  # before they are trained
+    assert not torch.equal(first.head.weight, second.head.weight)
+    assert (first.read, second.read) == ("last_step", "packed")
 
 
 def test_more_pads_in_training_follow_each_sentence():
@@ -84,12 +88,13 @@ def test_more_pads_in_training_follow_each_sentence():
 
     class Spy(torch.nn.Linear):
         def forward(self, ids, lengths):
-            seen.append(ids)
+            seen.append((ids, lengths))
             return super().forward(lengths[:, None].float())
 
     for more_pads in (0, 3):
         tiny.fit_classifier(Spy(1, 4), seed=0, steps=1, more_pads=more_pads)
-    assert torch.equal(F.pad(seen[0], (0, 3)), seen[1])
+    (ids, lengths), (longer, same) = seen
+    assert torch.equal(F.pad(ids, (0, 3)), longer) and torch.equal(lengths, same)
 
 
 def test_no_sentence_with_a_topic_is_both_trained_and_held_out():
