@@ -138,6 +138,14 @@ def test_training_learns_repeats_and_leaves_everything_else_alone():
     assert losses == again and len(losses) == 6 and losses[-1] < losses[0] / 2
 
 
+def test_a_model_is_in_train_mode_while_it_trains_and_the_first_loss_is_kept():
+    model = nn.Linear(1, 1).eval()
+    modes = []
+    kept = train(model, lambda step: modes.append(model.training) or model(torch.ones(1, 1)).sum() * 0 + step, steps=6,
+                 keep_every=5)  # fmt: skip
+    assert modes == [True] * 6 and kept == [0, 5]
+
+
 @pytest.mark.parametrize(("options", "words"), [
     ({"steps": -1}, "steps must be an integer, at least 0, got -1"),
     ({"steps": 1.5}, "steps must be"),
