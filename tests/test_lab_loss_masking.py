@@ -212,6 +212,12 @@ def test_a_loss_that_is_the_same_in_parts_may_have_another_gradient():
     assert "By sentence: the same loss" in summary(losses="ones", micro=3)  # of the whole batch, not of the parts
 
 
+def test_both_gradients_have_one_scale_whichever_is_larger():
+    panels = drawn(sentences=("a", "a b", "a b c d"), by="sentence", micro=2)
+    limits = {panels[name].limit for name in ("gradient", "accumulated")}
+    assert limits == {panels["gradient"].values.max().item()} and panels["accumulated"].values.max() < max(limits)
+
+
 # --- 4: what is masked changes nothing, whatever it is -----------------------------------------------------
 
 

@@ -130,6 +130,19 @@ def test_the_model_reads_what_the_lesson_gives_it(lesson):
     torch.testing.assert_close(model(ids, lengths), model(ids[:, :3], lengths))
 
 
+def test_group_by_length_of_transformers_sorts_a_few_batches_at_a_time(lesson):
+    """What the last hint of exercise 3 says."""
+    utils, words_in = pytest.importorskip("transformers.trainer_pt_utils"), lesson["words_in"]
+    found = [
+        utils.get_length_grouped_indices(words_in, 32, mega_batch_mult=4, generator=torch.Generator().manual_seed(seed))
+        for seed in (0, 1)
+    ]
+    for part in (order[start + 1 : start + 128] for order in found for start in range(0, 640, 128)):
+        assert [words_in[i] for i in part] == sorted((words_in[i] for i in part), reverse=True)  # all but a first one
+    first, second = ({frozenset(batch) for batch in lesson["cut"](order, 32)} for order in found)
+    assert sorted(found[0]) == list(range(640)) and not first & second
+
+
 # Real tokenizers
 
 
