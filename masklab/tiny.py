@@ -14,7 +14,8 @@ from masklab.training import draws, rows, train
 
 LR = 0.01  # of Adam, for all but the classifier: so large that 150 steps are enough for a model this small
 BATCH = 16  # sentences a step
-CLASSIFIER_LR, CLASSIFIER_BATCH = 0.03, 32  # a state of 8 numbers learns more slowly
+STATE = 8  # numbers of a classifier: so few that a lab can show them all
+CLASSIFIER_LR, CLASSIFIER_BATCH = 0.03, 32  # so small a state learns more slowly
 MOST_WORDS = 7  # of a sentence in `texts`, which has two ends more
 
 
@@ -80,16 +81,17 @@ def topics() -> tuple[LabelledBatch, LabelledBatch]:
     return corpus.batch(known), corpus.batch(new)
 
 
-def tiny_classifier(seed: int, *, bidirectional: bool = False, read: str = "packed", hidden: int = 8) -> Classifier:
+def tiny_classifier(seed: int, *, bidirectional: bool = False, read: str = "packed") -> Classifier:
     """A GRU whose state has so few numbers that all can be shown; ``read`` as for `Classifier`.
 
-    Two directions share the ``hidden`` numbers, half of them each, so that both kinds have a state of the same size.
+    Two directions share the numbers, half of them each, so that both kinds have a state of the same size.
+    Raises ValueError for an unknown ``read``.
 
     >>> _, new = topics()
     >>> tiny_classifier(0)(new.ids[:2], new.lengths[:2]).shape
     torch.Size([2, 4])
     """
-    dim = hidden // 2 if bidirectional else hidden
+    dim = STATE // 2 if bidirectional else STATE
     return Classifier(len(VOCABULARY), len(TOPICS), dim=dim, bidirectional=bidirectional, read=read, seed=seed)
 
 
