@@ -9,7 +9,7 @@ from masklab import training
 from masklab.corpus import TOPICS, UNK, VOCABULARY, batch_text
 from masklab.labs import recurrent_networks as lesson
 from masklab.labs.controls import BadInput
-from masklab.labs.read_outs import READS, ReadOuts, compared
+from masklab.labs.read_outs import READS, ReadOuts, in_words
 from masklab.models import Classifier
 from masklab.models.rows import roll_rows
 from masklab.panels import MISSED, NOT_MARKED, RIGHT
@@ -178,7 +178,7 @@ def test_states_are_compared_number_by_number():
     states = torch.tensor([[-1e-3, 0.0], [-1e-6, 0.0], [0.0, 0.0]])
     probabilities = torch.tensor([[0.6, 0.4, 0.0, 0.0], [0.7, 0.3, 0.0, 0.0], [0.8, 0.2, 0.0, 0.0]])
     one = ReadOuts(steps=states, states=states, probabilities=probabilities, moved=states)
-    assert compared(one, untrained(), torch.tensor([True, False]), side="right") == (
+    assert in_words(one, untrained(), torch.tensor([True, False]), side="right") == (
         "Packed: FOOD (0.80). ✗ Last step: another state, still FOOD (0.60). ✓ Last word: the same state. "
         "Only the last step has read 1 pad."
     )
