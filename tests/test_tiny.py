@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from masklab import masks, tiny, training
-from masklab.corpus import EOS, VOCABULARY
+from masklab.corpus import EOS, MASK, VOCABULARY
 from masklab.models import language_loss
 
 RIGHT = masks.causal()
@@ -36,7 +36,8 @@ def test_a_bar_is_shown_when_asked_for(monkeypatch):
         model = tiny.tiny_gpt(0)
         tiny.fit(model, partial(language_loss, model, rule=RIGHT), seed=0, steps=1, progress=progress)
         tiny.fit_classifier(tiny.tiny_classifier(0), seed=0, steps=1, progress=progress)
-    assert shown == ["training steps"] * 2
+        tiny.fit_encoder(tiny.tiny_encoder(0), seed=0, steps=1, progress=progress)
+    assert shown == ["training steps"] * 3
 
 
 def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():
@@ -103,3 +104,56 @@ def test_no_sentence_with_a_topic_is_both_trained_and_held_out():
         one[:k] for one, k in zip(new.tokens, new.lengths.tolist(), strict=True)
     }
     assert set(new.topics.tolist()) == {0, 1, 2, 3} and known.side == "right"
+
+
+# --- the encoder that restores words --------------------------------------------------------------------
+
+
+@torch.no_grad()
+def restored(model):
+    """The share of words of new sentences that are found, each hidden alone."""
+    _, new = tiny.mlm_texts()
+    rows, places = new.is_word.nonzero(as_tuple=True)
+    hidden = F.one_hot(places, new.ids.shape[1]).bool()
+    ids = new.ids[rows].masked_fill(hidden, VOCABULARY.id(MASK))
+    found = model(ids, new.is_word[rows][:, None, None, :])[hidden].argmax(dim=1)
+    return (found == new.ids[rows, places]).float().mean().item()
+
+
+def test_a_tiny_encoder_restores_words_and_learns_more_from_more_of_them():
+    few, many = tiny.tiny_encoder(0), tiny.tiny_encoder(0)
+    tiny.fit_encoder(few, seed=0)
+    tiny.fit_encoder(many, seed=0, probability=0.4)
+    assert 0.36 < restored(few) < restored(many) < 0.6
+    ids = torch.tensor([VOCABULARY.encode(["The", "cat", "ate", "[MASK]", "pie"])])
+    for model in (few, many):
+        assert VOCABULARY.decode(model(ids, None)[0, 3].argmax()[None]) == ["fish"]
+
+
+def test_an_encoder_of_a_seed_is_always_the_same_and_its_options_reach_the_corruption(monkeypatch):
+    def trained(seed, **options):
+        model = tiny.tiny_encoder(seed)
+        tiny.fit_encoder(model, seed=seed, steps=2, **options)
+        return model.head.weight
+
+    calls, bert = [], tiny.bert
+
+    def spy(ids, may_choose, **options):
+        new = bert(ids, may_choose, **options)
+        calls.append((options["probability"], options["shares"], ids, new.chosen))
+        return new
+
+    monkeypatch.setattr(tiny, "bert", spy)
+    assert torch.equal(trained(0), trained(0)) and not torch.equal(trained(0), trained(1))
+    calls.clear()
+    trained(0), trained(0, probability=0.4, shares=(1.0, 0.0, 0.0))
+    assert [one[:2] for one in calls[1:3]] == [(0.15, (0.8, 0.1, 0.1)), (0.4, (1.0, 0.0, 0.0))]
+    for (_, _, ids, some), (_, _, same, more) in zip(calls[:2], calls[2:], strict=True):
+        assert torch.equal(ids, same) and (some <= more).all() and some.sum() < more.sum()
+    assert not torch.equal(calls[0][2], calls[1][2])
+
+
+def test_no_sentence_with_a_hole_is_both_trained_and_held_out():
+    known, new = tiny.mlm_texts()
+    assert not set(known.tokens) & set(new.tokens)
+    assert min(known.lengths) >= 2 and known.ids.shape[1] == max(known.lengths) == tiny.MLM_WORDS

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from masklab.check import cases, oracles
-from masklab.check.answers import form, same, settled
+from masklab.check.answers import same
 from masklab.check.exercise import Exercise
-from masklab.check.misconceptions import Misconception, Note, forms, no_gradient, one_of
+from masklab.check.gradients import by_value, fitting, gradient_faults, reached, value_and_gradient, value_is_not_finite
+from masklab.check.misconceptions import Misconception, Note, forms, no_gradient
 from masklab.check.pictures import compared, different, given, sentence_grid
 from masklab.check.running import CUT, Complaint, followed_back
 
@@ -250,35 +251,10 @@ def _after_backward(function: Callable, parts: Parts) -> dict:
         if any(leaf.grad is not None for leaf in leaves):
             raise Complaint("your function calls `backward()` itself: hand the losses back, and leave that to the "
                             "caller.", name="backward")  # fmt: skip
-        answer = _fitting(list(answer) if isinstance(answer, tuple) else answer, [torch.tensor(0.0)] * len(parts))
+        answer = fitting(list(answer) if isinstance(answer, tuple) else answer, [torch.tensor(0.0)] * len(parts))
         linked, gradients = followed_back(answer, leaves)
-        linked = _reached(linked, leaves, [mask for _, mask in parts])
+        linked = reached(linked, leaves, [mask for _, mask in parts])
     return {"value": answer, "linked": linked, "gradient": gradients}
-
-
-def _reached(linked: list[bool], leaves: list[Tensor], masks: list[Tensor]) -> list[bool]:
-    """Which losses can be followed back to their micro-batch; where nothing counts they need not arrive there."""
-    return [
-        one and (leaf.grad is not None or not mask.any()) for one, leaf, mask in zip(linked, leaves, masks, strict=True)
-    ]
-
-
-def _fitting(answer, right):
-    """The answer, if it has the form of the right one; else a Complaint."""
-    fault = form(settled(answer), right)
-    if fault:
-        raise Complaint(fault)
-    return answer
-
-
-def _gives(name: str, says: str, *ways: Callable) -> Misconception:
-    """A misconception told by the losses alone: wherever they are wrong, they are what one of the ways gives."""
-    seen = one_of(*ways)
-
-    def shows(answer: dict, right: dict, *case) -> bool:
-        return seen(answer["value"], right["value"], *case)
-
-    return Misconception(name, says, shows=shows, always=True)
 
 
 def _each(divisor: Callable, counts: Callable = lambda mask: mask) -> Callable[[Parts], list[Tensor]]:
@@ -353,45 +329,45 @@ micro_losses = Exercise(
     observed=_after_backward,
     picture=_draw_micro_losses,
     wrong=[
-        _gives("each its own mean", "each micro-batch is divided by its own count. So their gradients add up to "
-               f"several times what they should, and a word weighs more where few words count. {ONE_COUNT}",
-               _each(lambda mask, masks: mask.sum()), _each(lambda mask, masks: _at_least_1(mask))),
-        _gives("mean of means", "you share the weight out evenly: a micro-batch in which 2 words count weighs as much "
-               f"as one with 20. {ONE_COUNT}",
-               _each(lambda mask, masks: mask.sum() * len(masks)),
-               _each(lambda mask, masks: _at_least_1(mask) * len(masks)),
-               _each(lambda mask, masks: _at_least_1(mask) * _sum(one.any() for one in masks))),
-        _gives("not divided", f"these are the sums of what counts, and nothing is divided. {ONE_COUNT}",
-               _each(lambda mask, masks: 1)),
-        _gives("divided by all positions", f"you divide by a number that includes the padding. {ONE_COUNT}",
-               _each(lambda mask, masks: mask.numel()),
-               _each(lambda mask, masks: mask.numel() * len(masks)),
-               _each(lambda mask, masks: _sum(one.numel() for one in masks))),
-        _gives("divided by the sentences", "your weights come from the number of sentences. The mean is over the "
-               f"positions that count. {ONE_COUNT}",
-               _each(lambda mask, masks: _sum(map(len, masks))),
-               _each(lambda mask, masks: _at_least_1(mask) * _sum(map(len, masks)) / len(mask))),
-        _gives("no mask", "the mask is not used in your sums: the losses of the padding are in them.",
-               *[_each(divisor, torch.ones_like) for divisor in (
-                   lambda mask, masks: _sum(one.sum() for one in masks),
-                   lambda mask, masks: mask.numel(),
-                   lambda mask, masks: mask.numel() * len(masks))]),
-        _gives("inverted", INVERTED,
-               _each(lambda mask, masks: _sum(one.sum() for one in masks), torch.logical_not),
-               _each(lambda mask, masks: _sum((~one).sum() for one in masks), torch.logical_not)),
-        _gives("count so far", "the first micro-batches are divided by what has been counted so far. The count of "
-               "*all* of them must be known before the first is divided: that takes a loop of its own.",
-               _count_so_far, lambda parts: _count_so_far(parts, at_least=1)),
-        _gives("one micro-batch's count", "you divide all by the count of *one* micro-batch, the first or the last. "
-               "Does your loop add the counts up, or keep only one of them?",
-               *[_each(lambda mask, masks, i=i, of=of: of(masks[i]))
-                 for i in (0, -1) for of in (torch.sum, _at_least_1)]),
-        _gives("divided twice", "one count for all is right, but you divide by the number of micro-batches, too. "
-               "`backward()` adds the gradients up: nobody divides the sum again.",
-               _each(lambda mask, masks: _sum(one.sum() for one in masks) * len(masks))),
-        _gives("the whole batch each time", "each of your losses is that of the whole batch, so the gradients add up "
-               "to several times what they should. What is one micro-batch's part in it?",
-               lambda parts: [_whole_batch(parts) for _ in parts]),
+        by_value("each its own mean", "each micro-batch is divided by its own count. So their gradients add up to "
+                 f"several times what they should, and a word weighs more where few words count. {ONE_COUNT}",
+                 _each(lambda mask, masks: mask.sum()), _each(lambda mask, masks: _at_least_1(mask))),
+        by_value("mean of means", "you share the weight out evenly: a micro-batch in which 2 words count weighs as "
+                 f"much as one with 20. {ONE_COUNT}",
+                 _each(lambda mask, masks: mask.sum() * len(masks)),
+                 _each(lambda mask, masks: _at_least_1(mask) * len(masks)),
+                 _each(lambda mask, masks: _at_least_1(mask) * _sum(one.any() for one in masks))),
+        by_value("not divided", f"these are the sums of what counts, and nothing is divided. {ONE_COUNT}",
+                 _each(lambda mask, masks: 1)),
+        by_value("divided by all positions", f"you divide by a number that includes the padding. {ONE_COUNT}",
+                 _each(lambda mask, masks: mask.numel()),
+                 _each(lambda mask, masks: mask.numel() * len(masks)),
+                 _each(lambda mask, masks: _sum(one.numel() for one in masks))),
+        by_value("divided by the sentences", "your weights come from the number of sentences. The mean is over the "
+                 f"positions that count. {ONE_COUNT}",
+                 _each(lambda mask, masks: _sum(map(len, masks))),
+                 _each(lambda mask, masks: _at_least_1(mask) * _sum(map(len, masks)) / len(mask))),
+        by_value("no mask", "the mask is not used in your sums: the losses of the padding are in them.",
+                 *[_each(divisor, torch.ones_like) for divisor in (
+                     lambda mask, masks: _sum(one.sum() for one in masks),
+                     lambda mask, masks: mask.numel(),
+                     lambda mask, masks: mask.numel() * len(masks))]),
+        by_value("inverted", INVERTED,
+                 _each(lambda mask, masks: _sum(one.sum() for one in masks), torch.logical_not),
+                 _each(lambda mask, masks: _sum((~one).sum() for one in masks), torch.logical_not)),
+        by_value("count so far", "the first micro-batches are divided by what has been counted so far. The count of "
+                 "*all* of them must be known before the first is divided: that takes a loop of its own.",
+                 _count_so_far, lambda parts: _count_so_far(parts, at_least=1)),
+        by_value("one micro-batch's count", "you divide all by the count of *one* micro-batch, the first or the last. "
+                 "Does your loop add the counts up, or keep only one of them?",
+                 *[_each(lambda mask, masks, i=i, of=of: of(masks[i]))
+                   for i in (0, -1) for of in (torch.sum, _at_least_1)]),
+        by_value("divided twice", "one count for all is right, but you divide by the number of micro-batches, too. "
+                 "`backward()` adds the gradients up: nobody divides the sum again.",
+                 _each(lambda mask, masks: _sum(one.sum() for one in masks) * len(masks))),
+        by_value("the whole batch each time", "each of your losses is that of the whole batch, so the gradients add up "
+                 "to several times what they should. What is one micro-batch's part in it?",
+                 lambda parts: [_whole_batch(parts) for _ in parts]),
         Misconception("0/0", "NaN, where nothing counts in a micro-batch: 0 divided by 0 has no value. With one count "
                       "for all micro-batches its part is 0.",
                       shows=_nan_by_an_empty_part),
@@ -479,29 +455,13 @@ def _safe_mean_and_gradient(losses: Tensor, mask: Tensor) -> dict:
     return {"value": value, "linked": True, "gradient": gradient}
 
 
-def _value_and_gradient(function: Callable, losses: Tensor, mask: Tensor) -> dict:
-    leaf = losses.clone().requires_grad_()
-    with torch.enable_grad():
-        value = _fitting(function(leaf.clone(), mask), torch.tensor(0.0))
-        linked, (gradient,) = followed_back([value], [leaf])
-        (linked,) = _reached(linked, [leaf], [mask])
-    return {"value": value, "linked": linked, "gradient": gradient}
-
-
-def _value_is_nan(*, empty: bool) -> Callable[..., bool]:
-    """The symptom of NaN or ∞ as the loss: where nothing counts, or elsewhere."""
-    return lambda answer, right, losses, mask: not answer["value"].isfinite() and empty != bool(mask.any())
+def _counts(losses: Tensor, mask: Tensor) -> Tensor:
+    """Which positions count."""
+    return mask
 
 
 def _nan_without_odd_ones(answer: dict, right: dict, losses: Tensor, mask: Tensor) -> bool:
     return bool(answer["value"].isnan() and losses.isfinite().all() and mask.any())
-
-
-def _value_right_but(fault: Callable[[dict, dict, Tensor], bool]) -> Callable[..., bool]:
-    """The symptom of a right value with another fault: ``fault(answer, right, mask)``."""
-    return lambda answer, right, losses, mask: (
-        same(answer["value"], right["value"]) and bool(fault(answer, right, mask))
-    )
 
 
 def _draw_safe_mean(answer: dict, right: dict, losses: Tensor, mask: Tensor):
@@ -518,7 +478,7 @@ safe_mean = Exercise(
     takes="losses, mask",
     cases=[*cases.losses_with_odd_ones(20), (torch.tensor([[2.0, math.nan]]), torch.tensor([[True, False]]))],
     definition=_safe_mean_and_gradient,
-    observed=_value_and_gradient,
+    observed=value_and_gradient(_counts),
     picture=_draw_safe_mean,
     wrong=[
         *forms("no mask", UNUSED, lambda losses, mask: losses.mean()),
@@ -528,46 +488,33 @@ safe_mean = Exercise(
                lambda losses, mask: losses[~losses.isnan()].mean(),
                lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).mean(),
                lambda losses, mask: losses.nan_to_num(0.0, 0.0, 0.0).sum() / mask.sum().clamp(min=1)),
-        _gives("divided by too many", "the sum is right, but you divide it by more than the number of positions that "
-               "count.",
-               lambda losses, mask: _kept(losses, mask).mean(),
-               lambda losses, mask: (losses * mask).nanmean(),
-               lambda losses, mask: losses[mask].sum() / (mask.sum() + 1),
-               lambda losses, mask: losses[mask].sum() / mask.sum().clamp(min=2)),
-        _gives("not divided", "this is the sum of the losses that count. A mean divides it: by which number?",
-               lambda losses, mask: losses[mask].sum()),
+        by_value("divided by too many", "the sum is right, but you divide it by more than the number of positions that "
+                 "count.",
+                 lambda losses, mask: _kept(losses, mask).mean(),
+                 lambda losses, mask: (losses * mask).nanmean(),
+                 lambda losses, mask: losses[mask].sum() / (mask.sum() + 1),
+                 lambda losses, mask: losses[mask].sum() / mask.sum().clamp(min=2)),
+        by_value("not divided", "this is the sum of the losses that count. A mean divides it: by which number?",
+                 lambda losses, mask: losses[mask].sum()),
         *forms("inverted", INVERTED,
                lambda losses, mask: losses[~mask].mean(),
                lambda losses, mask: losses[~mask].sum() / (~mask).sum().clamp(min=1),
                lambda losses, mask: _kept(losses, ~mask).sum() / mask.sum().clamp(min=1)),
         *forms("mean of means", MEANS, lambda losses, mask: _by_sentence(losses, mask).mean()),
-        _gives("mean of means", MEANS,
-               lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean(),
-               lambda losses, mask: _by_sentence(losses, mask).nansum() / _some(mask).sum().clamp(min=1)),
+        by_value("mean of means", MEANS,
+                 lambda losses, mask: (_kept(losses, mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)).mean(),
+                 lambda losses, mask: _by_sentence(losses, mask).nansum() / _some(mask).sum().clamp(min=1)),
         Misconception("NaN for another reason", "your value is NaN even where all losses are finite. Is there a 0/0, "
                       "or a mask that picks nothing?",
                       shows=_nan_without_odd_ones),
         Misconception("NaN gets in", "a loss that does not count gets into the value, and it is NaN or infinite. If "
                       "you multiply by the mask: 0 × NaN is NaN, and 0 × ∞ is NaN, too. Pick those that count, or "
                       "fill the others. Don't multiply.",
-                      shows=_value_is_nan(empty=False)),
+                      shows=value_is_not_finite(_counts, empty=False)),
         Misconception("0/0", "where nothing counts, your value is NaN. How many positions count there, and what do you "
                       "divide by?",
-                      shows=_value_is_nan(empty=True)),
-        Misconception("a plain 0", "the values are right, but where nothing counts you return a plain 0. It has no "
-                      "link to the losses, and `backward()` raises an error. A sum over nothing is 0, too, and has "
-                      "that link.",
-                      shows=_value_right_but(lambda answer, right, mask: not answer["linked"] and not mask.any()),
-                      always=True),
-        Misconception("cut off", CUT,
-                      shows=_value_right_but(lambda answer, right, mask: not answer["linked"]), always=True),
-        Misconception("NaN gradient", "the gradient is NaN. On the way there is a 0/0 or a NaN, and the gradient goes "
-                      "back through it. Replacing it at the end is too late: don't let it arise.",
-                      shows=lambda answer, *_case: bool(answer["gradient"].isnan().any())),
-        Misconception("wrong gradient", "the values are right, but the gradient is not: part of it never gets back to "
-                      "the losses. Is something in your computation detached?",
-                      shows=_value_right_but(lambda answer, right, mask: not same(
-                          answer["gradient"], right["gradient"])), always=True),
+                      shows=value_is_not_finite(_counts, empty=True)),
+        *gradient_faults(_counts),
     ],
     notes=[
         Note("NaN that counts", "One thing to know: a NaN that *does* count is left out as well. Then nobody notices "

@@ -352,3 +352,22 @@ def word_means(states: Tensor, is_word: Tensor) -> Tensor:
                 means[i], count = means[i] + states[i, t], count + 1
         means[i] = means[i] / max(count, 1)
     return means
+
+
+def mean_word_loss(logits: Tensor, labels: Tensor, counts: Tensor) -> dict:
+    """The mean cross-entropy over what counts, as `gradients.value_and_gradient` observes it; 0 if nothing does.
+
+    The gradient at a position that counts is (p − 1 at the label, p elsewhere) / n.
+
+    Shapes: ``logits`` (batch, length, classes), ``labels`` int64 and ``counts`` bool (batch, length) → a number, True,
+    and (batch, length, classes).
+
+    >>> found = mean_word_loss(torch.zeros(1, 2, 2), torch.tensor([[1, -1]]), torch.tensor([[True, False]]))
+    >>> found["value"], found["gradient"][0].tolist()
+    (tensor(0.6931), [[0.5, -0.5], [0.0, 0.0]])
+    """
+    n, gradient = max(int(counts.sum()), 1), torch.zeros_like(logits)
+    for i, t in counts.nonzero().tolist():
+        gradient[i, t] = logits[i, t].softmax(dim=-1) / n
+        gradient[i, t, labels[i, t]] -= 1 / n
+    return {"value": word_losses(logits, labels, counts).sum() / n, "linked": True, "gradient": gradient}

@@ -7,7 +7,6 @@ from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
     "masked_lm": ("share", "replacement"),
-    "weighting": ("annotator_noise", "curriculum"),
     "packing": ("documents",),
 }
 NAMES = tuple(f"{module}.{name}" for module, names in EXPERIMENTS.items() for name in names)
