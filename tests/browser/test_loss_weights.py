@@ -141,10 +141,10 @@ def test_each_view_has_its_own_controls_and_buttons(lab):
         look_at(lab, view)
         for how in lab.of_type(Choice, Slider, Toggle).values():
             if how.when:
-                named = lab.lab.locator(".mlab-control", has_text=how.label)
+                named = lab.lab.locator(".mlab-control-name").get_by_text(how.label, exact=True)
                 expect(named).to_be_visible() if how.when == f"view={view}" else expect(named).to_be_hidden()
         for name, sets in loss_weights.State.presets.items():
-            button = lab.lab.locator("button", has_text=name)
+            button = lab.lab.locator("button").get_by_text(name, exact=True)
             expect(button).to_be_visible() if sets["view"] == view else expect(button).to_be_hidden()
 
 
