@@ -73,6 +73,16 @@ def test_the_curriculum_is_the_librarys(lesson, seed, stage, ramp):
     assert (ours[0, 3:] == 0).all()
 
 
+def test_a_difficulty_with_a_gradient_would_be_made_larger(lesson):
+    """What the lesson says of the model's own loss as the difficulty, and of detach."""
+    losses = torch.tensor([[0.2, 1.5]], requires_grad=True)
+    slopes = []
+    for difficulty in (losses, losses.detach()):
+        loss = lesson["weighted_mean"](losses, lesson["curriculum"](difficulty, 1.0, 1.0))
+        slopes.append(torch.autograd.grad(loss, losses)[0])
+    assert slopes[0][0, 1] < 0 < slopes[1][0, 1]
+
+
 # --- Soft labels -----------------------------------------------------------------------------------------------------
 
 
