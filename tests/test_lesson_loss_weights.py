@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masklab.corpus import AMBIGUOUS, TAGS
+from masklab.labs.loss_weights import State, draw
 from masklab.losses import agreement_weights, completion_mask, curriculum_weights, next_token_labels, reduce
 from masklab.text import word_positions
 from tests.lessons import cells
@@ -184,6 +185,62 @@ def test_it_matters_which_words_weigh_less():
         dealt[words] = weights[words][torch.randperm(int(words.sum()), generator=generator(0))]
     ours, others = (names["right"](names["trained"](0, names["learn"](labels, one))) for one in (weights, dealt))
     assert ours > others + 0.08
+
+
+# --- What to try in the lab -----------------------------------------------------------------------------------------
+
+
+def looked_at(**changes):
+    """The values of each panel of the lab, by its name, and the names of the answers that a step moves."""
+    panels = {panel.name: panel for panel in draw(State(**changes)).panels}
+    return {name: panel.values for name, panel in panels.items()}, list(panels["step"].columns)
+
+
+def step_of(*, way=0, **changes):
+    """How far the step of one way moves each answer."""
+    values, answers = looked_at(**changes)
+    return dict(zip(answers, values["step"][way].tolist(), strict=True))
+
+
+def test_1_a_vote_less_moves_one_step_and_a_tie_moves_both():
+    (before, _), (fewer, _), (tied, _) = (
+        looked_at(votes0=votes) for votes in ((), ((3, 6),), ((3, 6), (3, 5)))
+    )  # “warm” has 7 of 10 votes, then 6, then 5
+    pull, now = before["pull"], fewer["pull"]
+    assert now[0, 3] < pull[0, 3] and (now > pull).sum() == 10
+    for found in (pull, now, tied["pull"]):
+        assert found.sum().item() == pytest.approx(1)
+    assert torch.equal(before["step"][1], fewer["step"][1]) and not torch.equal(before["step"][0], fewer["step"][0])
+    assert not torch.equal(before["step"][1], tied["step"][1])
+
+
+def test_2_all_wrong_is_seen_in_no_weight():
+    values, _ = looked_at(**State.presets["All wrong"])
+    assert set(values["weights"].flatten().tolist()) == {0.0, 1.0}  # 0 at the padding
+    assert torch.equal(values["step"][0], values["step"][1])
+
+
+def test_3_other_is_pulled_up_by_its_label_alone():
+    other, zero = (step_of(**State.presets["No nouns"] | {"label": label}) for label in ("other", "none"))
+    assert other["OTHER"] > 0.2 and other["NOUN"] < -0.2
+    assert zero["OTHER"] < 0 and -0.15 < zero["NOUN"] < 0
+
+
+def test_4_the_rarer_of_two_tags_comes_last():
+    for stage in (0.0, 1.0, 1.75, 2.0, 3.0):
+        values, _ = looked_at(view="curriculum", stage=stage, ramp=0.0)
+        assert (values["weights"][1, 3] == values["weights"][2, 1]) and bool(values["weights"][1, 3]) is (stage >= 2)
+        assert torch.equal(values["step"][0], values["step"][1]) is (stage >= 2)
+
+
+def test_5_without_ends_the_end_becomes_less_likely():
+    assert step_of(**State.presets["No marker"] | {"marker": "Bot:"})["[END]"] > 0.2
+    assert -0.1 < step_of(**State.presets["No end"])["[END]"] < 0
+
+
+def test_6_no_marker_is_a_mean_over_nothing():
+    values, _ = looked_at(**State.presets["No marker"])
+    assert values["numbers"][0].isnan().all() and (values["pull"] == 0).all() and (values["step"][0] == 0).all()
 
 
 # --- Libraries -------------------------------------------------------------------------------------------------------
