@@ -21,8 +21,8 @@ ROLES = ("template", "user", "template", *["assistant"] * 4, "pad", "pad")
 def lesson():
     """What the cells of parts 3 and 6 define, and those of part 4 that train nothing."""
     return cells(
-        "loss_weights", "def weighted_mean", "def gradient", "def by_number", "def winner_and_share",
-        "def soft_losses", "def curriculum", "writes = ", "def shift_left", "def trained", "def ten_votes",
+        "loss_weights", "def by_weight", "def gradient", "def by_number", "def winner_and_share",
+        "def soft_losses", "def stage_weights", "writes = ", "def shift_left", "def trained", "def ten_votes",
         "talk_ids = ", "wiped = ", "def after_marker",
     )  # fmt: skip
 
@@ -40,7 +40,7 @@ def test_the_weighted_mean_is_the_librarys_and_so_is_its_gradient(lesson, seed, 
     weights[0, 0], weights[0, 1:3] = 1.0, 0.0
     losses[0, 1:3] = odd
     losses.requires_grad_()
-    values = [lesson["weighted_mean"](losses, weights), reduce(losses, weights)]
+    values = [lesson["by_weight"](losses, weights), reduce(losses, weights)]
     torch.testing.assert_close(*values)
     slopes = [torch.autograd.grad(value, losses)[0] for value in values]
     torch.testing.assert_close(*slopes)
@@ -51,7 +51,7 @@ def test_the_weighted_mean_is_the_librarys_and_so_is_its_gradient(lesson, seed, 
 @given(seed=st.integers(0, 99), scale=st.floats(0.1, 10))
 def test_only_ratios_matter_if_the_sum_of_the_weights_is_below(lesson, seed, scale):
     losses, weights = torch.rand(2, 3, 6, generator=generator(seed))
-    mean, by_number = lesson["weighted_mean"], lesson["by_number"]
+    mean, by_number = lesson["by_weight"], lesson["by_number"]
     torch.testing.assert_close(mean(losses, weights * scale), mean(losses, weights))
     torch.testing.assert_close(by_number(losses, weights * scale), by_number(losses, weights) * scale)
 
@@ -69,7 +69,7 @@ def test_winner_and_share_are_the_librarys(lesson, seed, people):
 def test_the_curriculum_is_the_librarys(lesson, seed, stage, ramp):
     difficulty = 3 * torch.rand(2, 5, generator=generator(seed))
     difficulty[0, 3:] = math.inf  # padding
-    ours = lesson["curriculum"](difficulty, stage, ramp)
+    ours = lesson["stage_weights"](difficulty, stage, ramp)
     torch.testing.assert_close(ours, curriculum_weights(difficulty, stage=stage, ramp=ramp), atol=1e-5, rtol=0)
     assert (ours[0, 3:] == 0).all()
 
@@ -79,7 +79,7 @@ def test_a_difficulty_with_a_gradient_would_be_made_larger(lesson):
     losses = torch.tensor([[0.2, 1.5]], requires_grad=True)
     slopes = []
     for difficulty in (losses, losses.detach()):
-        loss = lesson["weighted_mean"](losses, lesson["curriculum"](difficulty, 1.0, 1.0))
+        loss = lesson["by_weight"](losses, lesson["stage_weights"](difficulty, 1.0, 1.0))
         slopes.append(torch.autograd.grad(loss, losses)[0])
     assert slopes[0][0, 1] < 0 < slopes[1][0, 1]
 
@@ -114,7 +114,7 @@ def test_a_soft_label_is_satisfied_by_its_own_shares_and_a_weighted_one_is_not(l
 
 
 def test_other_pushes_every_tag_down_and_a_weight_of_0_pushes_nothing():
-    slope = cells("loss_weights", "def weighted_mean", "def winner_and_share", "OTHER = 3")["logits"].grad
+    slope = cells("loss_weights", "def by_weight", "def winner_and_share", "OTHER = 3")["logits"].grad
     assert (slope[0, 3] == 0).all() and (slope[0, :3] != 0).all()  # the last way is the weight of 0
     logits = torch.zeros(1, 4, requires_grad=True)
     F.cross_entropy(logits, torch.tensor([3])).backward()
@@ -176,7 +176,7 @@ def test_no_new_sentence_was_learned(lesson):
 
 def test_it_matters_which_words_weigh_less():
     """The same weights, dealt out anew among the ambiguous words and among the others, do not help."""
-    names = cells("loss_weights", "def weighted_mean", "def winner_and_share", "def trained", "def ten_votes")
+    names = cells("loss_weights", "def by_weight", "def winner_and_share", "def trained", "def ten_votes")
     known, ambiguous = names["known"], names["ambiguous"]
     labels, weights = names["winner_and_share"](names["ten_votes"](0), len(TAGS))
     weights = weights * known.is_word
