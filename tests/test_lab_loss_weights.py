@@ -209,7 +209,8 @@ def test_the_votes_are_those_of_the_shown_sentence_and_each_sentence_keeps_its_o
 def test_a_word_without_a_label_has_a_weight_of_0_or_the_label_other():
     one, other = state("missing"), state("missing", label="other")
     assert torch.equal(drawn(one)["weights"].values > 0, IS_WORD & (LABELS != tagged.OTHER))
-    assert torch.equal(drawn(other)["weights"].values > 0, IS_WORD)
+    assert torch.equal(drawn(other)["weights"].values > 0, IS_WORD) and drawn(other)["weights"].edits is None
+    assert torch.equal(drawn(other)["weights"].blocked, ~IS_WORD)  # what has no label counts
     assert below(one)[1][2] == "–" and below(other)[1][2] == "OTHER"
     for picture in map(lesson.draw, (one, other)):
         assert [list(line.pressed) for line in picture.sentences][1] == [True, True, False, True, False]
@@ -254,7 +255,7 @@ def test_no_label_at_all_is_nan_and_said():
 @pytest.mark.parametrize("stage", [0.0, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("ramp", [0.5, 1.0, 2.0])
 def test_weights_are_those_of_the_lessons_own_cell(stage, ramp):
-    curriculum = cells("loss_weights", "import torch\n", "def curriculum")["curriculum"]
+    curriculum = cells("loss_weights", "import torch\n", "def stage_weights")["stage_weights"]
     panels = drawn(state("curriculum", stage=stage, ramp=ramp))
     torch.testing.assert_close(panels["weights"].values, curriculum(panels["difficulty"].values, stage, ramp))
 

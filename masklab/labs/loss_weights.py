@@ -112,8 +112,8 @@ def draw(state: State) -> Picture:
     batch = batch_of(state.sentences)
     shown = min(max(state.shown, 0), len(batch.tokens) - 1)
     view = _view(batch, state, shown)
-    hatched = ~batch.is_word if view.counts is None else ~view.counts
-    shared = panels_of(view.ways, view.logits, view.classes, hatched=hatched, edits=view.edits, meaning=view.meaning)
+    edits = view.edits if view.weighs else None
+    shared = panels_of(view.ways, view.logits, view.classes, edits=edits, meaning=view.meaning)
     return Picture(
         panels=[*view.panels, *shared],
         sentences=_sentences(batch, view, PADS[state.pads] if state.view == "completion" else PAD),

@@ -73,17 +73,15 @@ def panels_of(
     logits: Tensor,
     classes: Sequence[str],
     *,
-    hatched: Tensor,
     edits: Edit | None = None,
     meaning: str = "",
 ) -> list[Panel]:
     """Losses × weights → the loss → its gradient, by the first way, and the step by both.
 
-    Shapes: ``logits`` (B, L, T); ``hatched`` (B, L) bool, the weights that are drawn as blocked, and may be edited;
-    ``meaning`` is that of the losses.
+    ``edits`` are those of the weights, ``meaning`` that of the losses. Shape: ``logits`` (B, L, T).
 
     >>> ways = [Way("weights", torch.tensor([[0, 1]]), torch.tensor([[3.0, 1.0]]))] * 2
-    >>> panels = panels_of(ways, torch.zeros(1, 2, 2), ["NOUN", "VERB"], hatched=torch.zeros(1, 2) > 0)
+    >>> panels = panels_of(ways, torch.zeros(1, 2, 2), ["NOUN", "VERB"])
     >>> panels[-2].values, panels[-1].values[0]
     (tensor([[0.7500, 0.2500]]), tensor([ 0.2500, -0.2500]))
     """
@@ -97,7 +95,7 @@ def panels_of(
         ),
         Panel(
             name="weights", kind="weight", values=weights, title="weights", sign="×", say=" × weight {}", **grid,
-            meaning="How much each loss counts.", edits=edits, blocked=hatched,
+            meaning="How much each loss counts.", edits=edits, blocked=weights == 0,
         ),
         Panel(
             name="weighted", kind="loss", values=torch.where(weights > 0, one.losses * weights, 0.0), sign="=",
