@@ -175,6 +175,26 @@ def test_words_right_by_a_slow_loop(measured):
     assert measured["words_right"](model) == pytest.approx(by_loop) and 0 < by_loop[0] < 1
 
 
+def test_tags_right_by_the_definition(measured):
+    """A model that knows the tags gets all of them; one whose numbers say nothing gets the most common one."""
+
+    class Knows(torch.nn.Module):
+        def __init__(self, labels_of):
+            super().__init__()
+            self.labels_of = labels_of
+
+        def features(self, ids, mask):
+            (part,) = [one for one in (known, new) if torch.equal(one.ids, ids)]
+            assert torch.equal(mask, part.is_word[:, None, None, :])
+            return F.one_hot(self.labels_of(part), 64).float()
+
+    known, new = (measured["rows"](measured[name], range(400)) for name in ("known", "new"))
+    assert measured["tags_right"](Knows(lambda part: part.tags)) == 1.0
+    most_common = known.tags[known.is_word].mode().values
+    chance = (new.tags[new.is_word] == most_common).float().mean().item()
+    assert measured["tags_right"](Knows(lambda part: torch.zeros_like(part.tags))) == pytest.approx(chance)
+
+
 def test_all_versions_begin_alike_read_the_same_and_choose_more_of_the_same(measured, monkeypatch):
     calls = []
 
