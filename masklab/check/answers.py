@@ -41,6 +41,17 @@ def settled(answer):
     return type(answer)(map(settled, answer)) if type(answer) in (tuple, list) else answer
 
 
+def as_lists(answer):
+    """Tuples, arrays and tensors as lists, part by part; numbers as Python's.
+
+    >>> as_lists((torch.tensor([1, 2]), np.int64(3)))
+    [[1, 2], 3]
+    """
+    if isinstance(answer, np.ndarray | np.generic) or (isinstance(answer, Tensor) and plain(answer)):
+        return answer.tolist()
+    return [as_lists(part) for part in answer] if isinstance(answer, list | tuple | range) else answer
+
+
 def tensors(answer, right=None) -> Iterator[Tensor]:
     """The tensors of an answer, part by part; without those parts of which ``right`` says `...`.
 

@@ -9,13 +9,19 @@ from masklab.panels import MISSED, NOT_MARKED, Panel, counted, largest
 
 
 def compared(
-    answer: Tensor, right: Tensor, *, title: str, meaning: str = "What the definition gives.", **parts
+    answer: Tensor,
+    right: Tensor,
+    *,
+    title: str,
+    meaning: str = "What the definition gives.",
+    differs: Tensor | None = None,
+    **parts,
 ) -> list[Panel]:
     """Two panels side by side: what a function gave, with ✗ at each cell that differs, and the right answer.
 
     Shapes: ``answer``, ``right`` (rows, columns). ``title`` says what it is, ``meaning`` is the right answer's;
     ``parts`` are for both panels: ``kind``, ``rows``, ``columns``, ``blocked``, ``axes``, ``row_pads`` … Both have one
-    scale, so that equal numbers have equal colours.
+    scale, so that equal numbers have equal colours. ``differs`` are the cells to mark, if not all that differ.
 
     >>> yours, right = compared(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]),
     ...                         kind="weight", title="weights", rows=["0"], columns=["0", "1"])
@@ -25,7 +31,7 @@ def compared(
     ...                                 rows=["0"], columns=["0"])]
     [(-2.0, 2.0), (-2.0, 2.0)]
     """
-    differs = different(answer, right)
+    differs = different(answer, right) if differs is None else differs
     parts = {"limit": max(largest(answer), largest(right))} | parts
     hatched = " Blocked cells are hatched." if parts.get("blocked") is not None else ""
     count = counted(int(differs.sum()), "cell")

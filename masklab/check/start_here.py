@@ -9,16 +9,15 @@
 """
 
 import itertools
-import random
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from masklab.check import cases, oracles
-from masklab.check.answers import plain
+from masklab.check.answers import as_lists
+from masklab.check.draws import everyones_randomness
 from masklab.check.exercise import Exercise
 from masklab.check.misconceptions import Misconception, Note, forms
 from masklab.check.pictures import compared, given, positions
@@ -211,16 +210,9 @@ SORTED = 0.7  # correlation of a batch's place and its mean length: first a shor
 SHOWN = 10  # batches in a picture: with more of them, their numbers are too small to read
 
 
-def _as_lists(answer):
-    """Tuples, arrays and tensors as lists, part by part; numbers as Python's."""
-    if isinstance(answer, np.ndarray | np.generic) or (isinstance(answer, Tensor) and plain(answer)):
-        return answer.tolist()
-    return [_as_lists(part) for part in answer] if isinstance(answer, list | tuple | range) else answer
-
-
 def _batches_of(answer) -> list[list[int]]:
     """The answer as lists; a Complaint if it is something else."""
-    found = _as_lists(answer)
+    found = as_lists(answer)
     if isinstance(found, list) and all(isinstance(one, list) and all(type(i) is int for i in one) for one in found):
         return found
     one_list = isinstance(found, list) and all(type(i) is int for i in found)
@@ -253,25 +245,19 @@ def _from_short_to_long(found: list[list[int]], lengths: list[int]) -> float:
     return float(torch.corrcoef(torch.stack([means, torch.arange(len(means))]))[0, 1])
 
 
-def _everyones_randomness() -> tuple:
-    """Where the generators stand that all code shares."""
-    of_numpy = np.random.get_state(legacy=False)["state"]
-    return random.getstate(), of_numpy["pos"], of_numpy["key"].tobytes(), torch.get_rng_state().tolist()
-
-
 def _properties(function: Callable, lengths: list[int], size: int, seed: int) -> dict:
     """What is to hold for batches that may come in many orders: each with True or False.
 
     One call follows the other with the same seed, and then with three more.
     """
-    before = _everyones_randomness()
+    before = everyones_randomness()
     first, again, *others = (
         _batches_of(function(list(lengths), size, one)) for one in (seed, seed, *range(seed + 1, seed + 4))
     )
     draws = [first, *others]
     all_once = all(_all_once(found, lengths) for found in draws)
     well_filled = all(_well_filled(found, size) for found in draws)
-    holds = {"batches": first, "own generator": before == _everyones_randomness()} | dict.fromkeys(_HOLDS, True)
+    holds = {"batches": first, "own generator": before == everyones_randomness()} | dict.fromkeys(_HOLDS, True)
     holds |= {"all once": all_once, "well filled": well_filled, "same again": first == again}
     if not (all_once and well_filled):  # then the rest makes no sense
         return holds
@@ -293,7 +279,7 @@ def _fails(name: str) -> Callable[..., bool]:
 
 def _seen(symptom: Callable[[list[list[int]], list[int], int], bool]) -> Callable[..., bool]:
     """A symptom that is seen in the batches themselves."""
-    return lambda answer, _right, lengths, size, seed: symptom(_as_lists(answer["batches"]), lengths, size)
+    return lambda answer, _right, lengths, size, seed: symptom(as_lists(answer["batches"]), lengths, size)
 
 
 def _numbers(found: list[list[int]]) -> list[int]:
@@ -312,7 +298,7 @@ def _as_many_as_size(found: list[list[int]], lengths: list[int], size: int) -> b
 def _draw_batches(answer: dict, right: dict, lengths: list[int], size: int, seed: int):
     if not (answer["all once"] and answer["well filled"]):
         return ()
-    found = _as_lists(answer["batches"])
+    found = as_lists(answer["batches"])
     cells = [[lengths[i] for i in batch] + [0] * (size - len(batch)) for batch in found[:SHOWN]]
     meaning = (
         f"Each row is a batch: the lengths of its sentences. These are the first {len(cells)} of {len(found)} batches. "

@@ -10,6 +10,13 @@ export const CONTROLS = { choice, slider, number: numberBox, toggle, button };
 
 const TYPING_MS = 2000; // a box is being typed in until so long after the last key
 
+/** Whether a control is of use now: `when` names a toggle, or says which value a choice must have ("view=text").
+ * @param {Spec} spec @param {State} state */
+export function isUsed({ when = "" }, state) {
+  const [name, value] = when.split("=");
+  return !when || (value === undefined ? Boolean(state[name]) : String(state[name]) === value);
+}
+
 /** What is being typed is never overwritten, unless a button asked for it.
  * @param {View} view @param {HTMLInputElement} input @param {any} value */
 export function setValue(view, input, value) {
@@ -36,9 +43,10 @@ function labelled(view, spec, input, ...more) {
 
 function choice(view, spec) {
   const group = newId();
-  const radios = spec.options.map(([value]) => {
+  const radios = spec.options.map(([value], i) => {
     const radio = make("input", "", { type: "radio", name: group });
-    view.on(radio, "change", () => setState(view, { ...structuredClone(spec.sets ?? {}), [spec.name]: value }));
+    const more = { ...spec.sets, ...spec.each?.[i] };
+    view.on(radio, "change", () => setState(view, { ...structuredClone(more), [spec.name]: value }));
     return radio;
   });
   const textOf = (text) => make("span", "", { textContent: text });

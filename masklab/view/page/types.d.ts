@@ -80,6 +80,7 @@ interface Spec {
   options?: [any, string][];
   min?: number; max?: number; step?: number;
   sets?: State;
+  each?: State[];
   more?: boolean;
 }
 
