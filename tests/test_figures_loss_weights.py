@@ -15,7 +15,7 @@ def pictures():
 
 @pytest.fixture(scope="module")
 def lesson():
-    return cells("loss_weights", "def weighted_mean", "def winner_and_share", "writes = ", "def shift_left")
+    return cells("loss_weights", "def by_weight", "def winner_and_share", "writes = ", "def shift_left")
 
 
 def boxes(picture):

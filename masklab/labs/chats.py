@@ -12,7 +12,7 @@ from masklab.panels import Edit, counted
 from masklab.text import Batch, vectors, word_id
 
 END = "[END]"
-CHATS = (f"Who ate? Bot: The cat {END}", f"What? Bot: Fish pie {END}", f"When? Bot: Now {END}")
+CHATS = (f"User: food? Bot: The cat ate {END}", f"User: play? Bot: Cats fish {END}", f"User: nap? Bot: Now {END}")
 DIM = 8  # of the made-up vectors that a token's logits come from
 Rows = Sequence[Sequence[str]]
 
@@ -40,6 +40,7 @@ def completion(batch: Batch, *, marker: str, pad: str, wipe: bool, changed: Cell
     return View(
         ways=[Way("completion", labels, counts.float()), Way("all words", labels, is_word.float())],
         logits=_writer(batch.ids, classes),
+        meaning="How hard it is for a made-up model to write each token after the one before it.",
         classes=classes,
         below=[_roles(row, mark, words) for row, mark, words in zip(tokens, marks, is_word.tolist(), strict=True)],
         told=_told(tokens, is_word, marks, counts, marker=marker, by_id=wipe and pad == END),

@@ -97,7 +97,7 @@ def lab(*, panels: Sequence[str] | None = None, controls: Sequence[str] | None =
     lab doesn't have.
 
     >>> print(str(lab(view="completion")).splitlines()[0])
-    ▸ Who    ate?   Bot:   ●The   ●cat   ●[END]   6 of 6 are words
+    ▸ User:  food?  Bot:   ●The   ●cat   ●ate   ●[END]   7 of 7 are words
     """
     first = settings(State(), changes)
     return Lab(draw, state=first, label="Lab: masks that are weights", panels=panels, controls=controls)
@@ -112,8 +112,8 @@ def draw(state: State) -> Picture:
     batch = batch_of(state.sentences)
     shown = min(max(state.shown, 0), len(batch.tokens) - 1)
     view = _view(batch, state, shown)
-    hatched = ~batch.is_word if view.counts is None else ~view.counts
-    shared = panels_of(view.ways, view.logits, view.classes, edits=view.edits, hatched=hatched)
+    edits = view.edits if view.weighs else None
+    shared = panels_of(view.ways, view.logits, view.classes, edits=edits, meaning=view.meaning)
     return Picture(
         panels=[*view.panels, *shared],
         sentences=_sentences(batch, view, PADS[state.pads] if state.view == "completion" else PAD),

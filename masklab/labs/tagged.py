@@ -90,8 +90,7 @@ def difficulty_of(word: str, tag: str) -> float:
     >>> difficulty_of("The", "DET"), difficulty_of("fish", "NOUN"), difficulty_of("fish", "VERB")
     (0.0, 1.0, 2.0)
     """
-    word = word.lower()
-    if word not in USUAL:
+    if word.lower() not in USUAL:
         return UNKNOWN
     return 1.0 + (tag != USUAL[word]) if word in AMBIGUOUS else 0.0
 
@@ -103,7 +102,7 @@ def candidates(word: str, tag: str) -> tuple[int, int]:
     (['VERB', 'NOUN'], ['DET', 'OTHER'])
     """
     first = tag if tag in TAGS else "OTHER"
-    known = [one for one in AMBIGUOUS.get(word.lower(), ()) if one in TAGS and one != first]
+    known = [one for one in AMBIGUOUS.get(word, ()) if one in TAGS and one != first]
     return TAGS.index(first), TAGS.index(known[0] if known else SECOND[first])
 
 
@@ -114,4 +113,4 @@ def unsure(words: Sequence[str]) -> list[tuple[int, int]]:
     [(1, 7), (1, 8), (1, 9)]
     """
     last = range(ANNOTATORS - UNSURE, ANNOTATORS)
-    return [(place, one) for place, word in enumerate(words) if word.lower() in AMBIGUOUS for one in last]
+    return [(place, one) for place, word in enumerate(words) if word in AMBIGUOUS for one in last]

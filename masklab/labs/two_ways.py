@@ -12,7 +12,7 @@ from masklab.labs.sentences import grid_labels
 from masklab.losses import reduce
 from masklab.panels import Edit, Panel, largest, number
 
-MOST_CLASSES = 8  # so many columns of the step fit beside the other panels
+MOST_CLASSES = 7  # so many columns of the step fit beside the other panels
 SAME = 0.05  # degrees: less is written as 0.0, and comes from rounding
 
 
@@ -69,14 +69,19 @@ def degrees(one: Tensor, other: Tensor) -> float:
 
 
 def panels_of(
-    ways: Sequence[Way], logits: Tensor, classes: Sequence[str], *, edits: Edit | None, hatched: Tensor
+    ways: Sequence[Way],
+    logits: Tensor,
+    classes: Sequence[str],
+    *,
+    edits: Edit | None = None,
+    meaning: str = "",
 ) -> list[Panel]:
     """Losses × weights → the loss → its gradient, by the first way, and the step by both.
 
-    Shapes: ``logits`` (B, L, T); ``hatched`` (B, L) bool, the weights that are drawn as blocked.
+    ``edits`` are those of the weights, ``meaning`` that of the losses. Shape: ``logits`` (B, L, T).
 
     >>> ways = [Way("weights", torch.tensor([[0, 1]]), torch.tensor([[3.0, 1.0]]))] * 2
-    >>> panels = panels_of(ways, torch.zeros(1, 2, 2), ["NOUN", "VERB"], edits=None, hatched=torch.zeros(1, 2) > 0)
+    >>> panels = panels_of(ways, torch.zeros(1, 2, 2), ["NOUN", "VERB"])
     >>> panels[-2].values, panels[-1].values[0]
     (tensor([[0.7500, 0.2500]]), tensor([ 0.2500, -0.2500]))
     """
@@ -86,11 +91,11 @@ def panels_of(
     return [
         Panel(
             name="losses", kind="loss", values=one.losses, title="losses", say="loss {}", limit=3.0, **grid,
-            meaning="The cross-entropy of each label under a made-up model, the same for the same word.",
+            meaning=meaning,
         ),
         Panel(
             name="weights", kind="weight", values=weights, title="weights", sign="×", say=" × weight {}", **grid,
-            meaning="How much each loss counts.", edits=edits, blocked=hatched,
+            meaning="How much each loss counts.", edits=edits, blocked=weights == 0,
         ),
         Panel(
             name="weighted", kind="loss", values=torch.where(weights > 0, one.losses * weights, 0.0), sign="=",

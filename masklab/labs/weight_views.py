@@ -20,7 +20,8 @@ class View:
     """What a view makes of the sentences: two ways to weigh them, the first of which is drawn in full.
 
     Shapes: ``logits`` (B, L, T), with a name in ``classes`` for each of T; ``counts`` (B, L) bool, which chips are on.
-    ``below`` is the line under the chips, ``panels`` come before the losses, ``edits`` are those of chips and weights.
+    ``below`` is the line under the chips, ``meaning`` that of the losses; ``panels`` come before them; ``edits`` are
+    those of the chips and, where ``weighs`` is true, of the weights.
     """
 
     ways: Sequence[Way]
@@ -28,8 +29,10 @@ class View:
     classes: Sequence[str]
     below: Sequence[Sequence[str]]
     told: str
+    meaning: str = "The cross-entropy of each label under a made-up model, the same for the same word."
     panels: Sequence[Panel] = ()
     edits: Edit | None = None
+    weighs: bool = True
     counts: Tensor | None = None
 
 
@@ -152,6 +155,7 @@ def missing(text: Tagged, *, changed: Cells, as_other: bool) -> View:
         below=below,
         told=_on_missing(int((is_word & ~has_label).sum()), ways, text.logits),
         edits=Edit("missing", cells=flips.nonzero().tolist()),
+        weighs=not as_other,
         counts=has_label,
     )
 
