@@ -467,6 +467,7 @@ def values_of(how: Control):
 # How a lab reads a text, how many words it draws, and how many words its chips show; any other as the last one.
 READS = {
     "causal_masks": (words_of, 31, lambda line: len(line["words"]) - 1),  # without [BOS]
+    "masked_language_models": (words_of, 16, lambda line: line["pads"].count(False)),
     "recurrent_networks": (words_of, MAX_TOKENS, lambda line: line["pads"].count(False)),
     "": (str.split, MAX_TOKENS, lambda line: line["pads"].count(False)),
 }

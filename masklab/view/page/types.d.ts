@@ -21,7 +21,7 @@ interface Sent {
 /** What may be changed in the cells of a panel: see `Edit` in panels.py. */
 interface Edits {
   key: string;
-  how: "toggle" | "number" | "pick";
+  how: "toggle" | "number" | "pick" | "cycle";
   cells: number[][];
   low: number | null; high: number | null;
   step: number;
