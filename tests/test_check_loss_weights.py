@@ -429,6 +429,11 @@ WRONG = {
         lambda votes: by_loops(votes.clamp(min=0)),
         lambda votes: (by_counts(votes.clamp(min=0))[0], by_counts(votes)[1]),
     ],
+    ("vote_weights", "one too large"): [
+        lambda votes: (by_counts(votes)[0] + 1, by_counts(votes)[1]),
+        lambda votes: naive(votes + 1),
+        lambda votes: by_loops(votes + 1),
+    ],
     ("vote_weights", "the largest of a tie"): [
         larger_by_flip,
         labels_of(lambda given: max(sorted(given, reverse=True), key=given.count)),
@@ -443,6 +448,12 @@ WRONG = {
         labels_of(lambda given: round(sum(given) / len(given))),
         labels_of(lambda given: int(np.mean(given))),
         labels_of(lambda given: sorted(given)[len(given) // 2]),
+        lambda votes: (votes.median(-1).values.clamp(min=0), by_counts(votes)[1]),
+        lambda votes: (votes.float().mean(-1).round().long().clamp(min=0), by_counts(votes)[1]),
+    ],
+    ("vote_weights", "one annotator"): [
+        lambda votes: (votes[..., 0].clamp(min=0), (votes == votes[..., :1]).float().mean(-1)),
+        lambda votes: (votes[:, :, -1].clamp(min=0), by_counts(votes)[1]),
     ],
     ("vote_weights", "the largest id"): [
         lambda votes: (votes.amax(-1).clamp(min=0), (votes == votes.amax(-1, keepdim=True)).float().mean(-1)),
@@ -461,9 +472,17 @@ WRONG = {
         lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / votes.shape[2]),
         lambda votes: (by_counts(votes)[0], counted(votes).max(-1).values / len(votes[0, 0])),
     ],
+    ("vote_weights", "label 0 as no vote"): [
+        lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / (votes > 0).sum(-1).clamp(min=1)),
+        lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / (votes > 0).sum(-1)),
+        lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / (votes != 0).sum(-1)),
+    ],
+    ("vote_weights", "one too many"): weights_of(
+        lambda votes, labels, weights: counted(votes).amax(-1) / (1 + (votes >= 0).sum(-1))),
     ("vote_weights", "counts"): lambda votes: (by_counts(votes)[0], counted(votes).amax(-1)),
     ("vote_weights", "disagreement"): [
         weights_of(lambda votes, labels, weights: 1 - weights),
+        lambda votes: (shares_of_all(votes)[0], 1 - shares_of_all(votes)[1]),
         weights_of(lambda votes, labels, weights: (1 - weights).masked_fill((votes < 0).all(-1), 0)),
     ],
     ("vote_weights", "all or nothing"): [
@@ -506,6 +525,19 @@ WRONG = {
         lambda logits, labels: each(logits, labels).sum(1).mean(),
     ],
     ("labelled_loss", "divided by the length"): lambda logits, labels: each(logits, labels).mean(1).sum(),
+    ("labelled_loss", "divided by the missing"): [
+        lambda logits, labels: each(logits, labels).sum() / (labels == -1).sum(),
+        lambda logits, labels: each(logits, labels).sum() / max((labels < 0).sum(), 1),
+    ],
+    ("labelled_loss", "inverted"): [
+        lambda logits, labels: F.cross_entropy(logits[labels < 0], labels[labels < 0] + 1),
+        lambda logits, labels: (F.cross_entropy(logits.mT, labels.clamp(min=0), reduction="none") * (
+            labels < 0)).sum() / number(labels),
+    ],
+    ("labelled_loss", "nothing with a gap"): [
+        lambda logits, labels: logits.sum() * 0 if (labels == -1).any() else summed(logits, labels),
+        lambda logits, labels: summed(logits, labels) if (labels >= 0).all() else 0.0,
+    ],
     ("labelled_loss", "only full sentences"): [
         lambda logits, labels: summed(logits[(labels >= 0).all(1)], labels[(labels >= 0).all(1)]),
         lambda logits, labels: (each(logits, labels) * (labels >= 0).all(1)[:, None]).sum() / max(
@@ -517,6 +549,8 @@ WRONG = {
             int((labels > 0).sum()), 1),
         lambda logits, labels: F.cross_entropy(logits.mT, labels.clamp(min=0), ignore_index=0),
         lambda logits, labels: (each(logits, labels) * (labels > 0)).sum() / number(labels),
+        lambda logits, labels: (F.cross_entropy(logits.mT, labels.clamp(min=0), reduction="none") * labels.bool()).sum()
+        / labels.bool().sum().clamp(min=1),
     ],
     ("labelled_loss", "mean of means"): [
         lambda logits, labels: sentence_means(logits, labels).nanmean(),
@@ -537,6 +571,23 @@ WRONG = {
     ("labelled_loss", "softmax twice"): [
         lambda logits, labels: summed(logits.softmax(-1), labels),
         lambda logits, labels: F.cross_entropy(logits.softmax(-1).mT, labels, ignore_index=-1),
+    ],
+    ("labelled_loss", "softmax along another axis"): [
+        lambda logits, labels: F.nll_loss(logits.log_softmax(1)[labels >= 0], labels[labels >= 0]),
+        lambda logits, labels: F.nll_loss(logits.log_softmax(0).mT, labels, ignore_index=-1),
+    ],
+    ("labelled_loss", "no logarithm"): [
+        lambda logits, labels: F.nll_loss(logits[labels >= 0], labels[labels >= 0]),
+        lambda logits, labels: F.nll_loss(logits.softmax(-1)[labels >= 0], labels[labels >= 0], reduction="sum")
+        / number(labels),
+    ],
+    ("labelled_loss", "logits set to 0"): [
+        lambda logits, labels: F.cross_entropy((logits * (labels >= 0)[..., None]).mT, labels.clamp(min=0)),
+        lambda logits, labels: indexed(logits.masked_fill((labels < 0)[..., None], 0), labels).mean(),
+    ],
+    ("labelled_loss", "only the first sentence"): [
+        lambda logits, labels: summed(logits[:1], labels[:1]),
+        lambda logits, labels: F.cross_entropy(logits[0], labels[0], ignore_index=-1),
     ],
     ("labelled_loss", "classes on the wrong axis"): [
         lambda logits, labels: F.cross_entropy(
@@ -664,12 +715,25 @@ WRONG = {
         lambda difficulty, stage, ramp: torch.where(
             difficulty <= stage, 1.0, ((difficulty - stage) / max(ramp, 1e-9))).masked_fill(
                 difficulty > stage + ramp, 0.0),
+        lambda difficulty, stage, ramp: (1 + (difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            torch.ones_like(difficulty)),
+        lambda difficulty, stage, ramp: (1 + (difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
     ],
     ("curriculum", "ramp in the wrong place"): [
         lambda difficulty, stage, ramp: stepwise(difficulty, stage - ramp / 2, ramp),
         lambda difficulty, stage, ramp: stepwise(difficulty, stage - ramp, ramp),
         lambda difficulty, stage, ramp: (0.5 - (difficulty - stage) / max(ramp, 1e-9)).clamp(0, 1).masked_fill(
             (difficulty == stage) & (ramp == 0), 1.0),
+        lambda difficulty, stage, ramp: (1 - (difficulty - stage) / (ramp + 1)).clamp(0, 1),
+        lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
+        lambda difficulty, stage, ramp: torch.where(
+            difficulty <= stage, 1.0, ((stage + ramp - difficulty) / (stage + ramp)).clamp(0, 1)),
+    ],
+    ("curriculum", "slope of 1"): [
+        lambda difficulty, stage, ramp: (stage + ramp - difficulty).clamp(0, 1),
+        lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1, (stage + ramp - difficulty).clamp(0, 1)),
+        lambda difficulty, stage, ramp: (1 - (difficulty - stage)).clamp(0, 1),
     ],
     ("curriculum", "ramp as the end"): lambda difficulty, stage, ramp: (
         (ramp - difficulty) / (ramp - stage)).clamp(0, 1) if ramp > stage else (difficulty <= stage).float(),
@@ -677,6 +741,8 @@ WRONG = {
         less_than,
         lambda difficulty, stage, ramp: torch.where(
             difficulty < stage, 1.0, (1 - (difficulty - stage) / ramp).clamp(0, 1) if ramp else 0.0),
+        lambda difficulty, stage, ramp: ((stage + ramp - difficulty) / (ramp + 1e-8)).clamp(0, 1),
+        lambda difficulty, stage, ramp: line(difficulty, stage, ramp).clamp(0, 1).nan_to_num(0),
     ],
     ("curriculum", "a ramp of 0"): [
         lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp or 1.0),
@@ -705,7 +771,16 @@ WRONG = {
         lambda losses, weights: times(losses, weights).sum() / weights.sum().clamp(min=1),
         lambda losses, weights: times(losses, weights).sum() / max(weights.sum(), 1),
     ],
-    ("weighted_mean", "one too many"): lambda losses, weights: times(losses, weights).sum() / (1 + weights.sum()),
+    ("weighted_mean", "too much"): [
+        lambda losses, weights: times(losses, weights).sum() / (1 + weights.sum()),
+        lambda losses, weights: times(losses, weights).sum() / (weights.sum() + 1e-3),
+    ],
+    ("weighted_mean", "divided by the sentences"): lambda losses, weights: times(losses, weights).sum(1).mean(),
+    ("weighted_mean", "divided by the length"): lambda losses, weights: times(losses, weights).mean(1).sum(),
+    ("weighted_mean", "only the first sentence"): [
+        lambda losses, weights: mean(losses[0], weights[0]),
+        lambda losses, weights: times(losses, weights)[0].sum() / weights[0].sum().clamp(min=1e-9),
+    ],
     ("weighted_mean", "weighted twice"): [
         lambda losses, weights: mean(times(losses, weights), weights),
         lambda losses, weights: mean(losses, weights * weights),
@@ -782,7 +857,7 @@ WRONG = {
         ("completion_mask", lambda *case: by_rows(*case).numpy(), "must be a tensor, got a numpy array"),
         ("completion_mask", lambda *case: by_rows(*case)[0], "the first axis is missing"),
         ("completion_mask", lambda *case: by_rows(*case)[:, 1:], "must have shape"),
-        ("completion_mask", lambda *case: by_rows(*case).roll(2, dims=1), "some cells differ"),
+        ("completion_mask", lambda *case: by_rows(*case) & (case[0] % 2 == 0), "some cells differ"),
         ("completion_mask", lambda ids, lengths, marker, end_id: spans(
             lambda row, marker: row.index(marker[0]))(ids, lengths, marker, end_id), "ValueError"),
         ("completion_mask", lambda ids, lengths, marker, end_id: by_rows(
