@@ -60,12 +60,13 @@ test: export OMP_NUM_THREADS := 1
 
 # In this order the browser, which takes longest, starts first, on one of the two workers. With LESSON only what has the
 # lesson's name in its own is run: its notebooks, lab, check, figures, and what runs over all labs or all notebooks.
+# nbval runs the solved notebooks; the learners' are run in JupyterLab (test_jupyterlab.py), each cell of them.
 test: known-lesson $(stamp) lint ## run everything: style, types, tests, notebooks, browser (LESSON=05: one lesson)
 	@echo "Running all tests$(if $(lesson), of $(lesson)), two at a time …"
 	@$(bin)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --doctest-modules \
 		--nbval --nbval-current-env --nbval-sanitize-with=tests/notebooks/sanitize.cfg \
 		$(if $(module),-k $(module)) $(ignored) tests masklab notebooks/build.py \
-		$(wildcard notebooks/*.ipynb notebooks/solutions/*.ipynb) $(ARGS)
+		$(wildcard notebooks/solutions/*.ipynb) $(ARGS)
 
 known-lesson:
 	@$(if $(LESSON),$(if $(filter 1,$(words $(lesson))),:,$(call stop,$(no_lesson))),:)

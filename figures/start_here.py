@@ -24,7 +24,7 @@ LESSONS = {
     "01": ("Loss masking", COLUMNS[1], 70),
     "02": ("Padding in recurrent networks", COLUMNS[2], 30),
     "03": ("Masked language modelling", COLUMNS[2], 70),
-    "04": ("Custom weighting", COLUMNS[2], 110),
+    "04": ("Masks that are weights", COLUMNS[2], 110),
     "05": ("Attention padding", COLUMNS[1], 170),
     "06": ("Causal masks", COLUMNS[2], 170),
     "07": ("Masks combined", COLUMNS[3], 170),

@@ -19,7 +19,7 @@ KINDS = {
     "ids": "plain", "mask": "plain", "bool": "plain", "bias": "plain", "score": "signed", "vector": "signed",
     "output": "signed", "gradient": "signed", "weight": "unit", "loss": "unit", "probability": "bars",
 }  # fmt: skip
-HOWS = ("toggle", "number", "pick")
+HOWS = ("toggle", "number", "pick", "cycle")
 ENDS = {"signed": ("orange", "purple"), "unit": ("dark blue", "yellow")}  # the colours of the lowest and the highest
 # What a cell of a judged mask can be, and the sign that shows it: colour is never the only one.
 NOT_MARKED, RIGHT, MISSED, EXTRA = range(4)
@@ -48,7 +48,9 @@ class Edit:
     picture was drawn with. ``how`` is "toggle": [row, column] of each cell whose flag differs from what the
     lab would show by itself; or "number": [row, column, value] of each number that was set, from ``low`` to
     ``high`` (None is no limit), in steps of ``step``; or "pick", of chips alone: one of them is on, and the state
-    holds its place in the sentence, from 0. Raises ValueError for another ``how``.
+    holds its place in the sentence, from 0; or "cycle", of chips alone: each click goes on to the next of the
+    ``high`` + 1 things that a chip may be, and the state holds [row, column, clicks]. Raises ValueError for another
+    ``how``, and for a cycle without ``high``.
 
     >>> Edit("painted", cells=[[0, 3]]).hint
     'Its cells can be toggled.'
@@ -56,6 +58,8 @@ class Edit:
     'Its numbers can be set, from 0.'
     >>> Edit("step", how="pick").hint
     'One of them can be picked.'
+    >>> Edit("clicks", how="cycle", high=3).hint
+    'A click goes on to the next of 4.'
     """
 
     key: str
@@ -68,6 +72,8 @@ class Edit:
     def __post_init__(self):
         if self.how not in HOWS:
             raise ValueError(f"how must be one of {', '.join(HOWS)}, got {self.how!r}.")
+        if self.how == "cycle" and not self.high:
+            raise ValueError(f"high must be the number of clicks before a cycle begins anew, got {self.high}.")
 
     @property
     def hint(self) -> str:
@@ -76,6 +82,8 @@ class Edit:
             return "Its cells can be toggled."
         if self.how == "pick":
             return "One of them can be picked."
+        if self.how == "cycle":
+            return f"A click goes on to the next of {(self.high or 0) + 1:g}."
         ends = [f"{word} {end:g}" for word, end in (("from", self.low), ("to", self.high)) if end is not None]
         return " ".join(["Its numbers can be set" + "," * bool(ends), *ends]).replace("-", "−") + "."
 
@@ -191,7 +199,7 @@ class Sentence:
 
     ``below`` is a small line under each chip (an id, a label), ``pressed`` says which chips are on; both
     have one entry a token, or none. With ``edits`` a chip can be toggled, its cells are [sentence, position]; or
-    picked, and ``pressed`` says which one is.
+    picked, and ``pressed`` says which one is; or clicked through what it may be.
     Raises ValueError when a part doesn't fit the tokens.
     """
 

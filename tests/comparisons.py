@@ -3,7 +3,7 @@
 from itertools import product
 
 
-def apart(result, other: str, *, right: str | None = None) -> bool:
+def apart(result, other: str) -> bool:
     """Whether *every* seed of the right variant is better than every seed of the other: the verdict compares pairs."""
-    pairs = product(result.scores[right or result.right], result.scores[other])
+    pairs = product(result.scores[result.right], result.scores[other])
     return all(ours > theirs if result.better == "higher" else ours < theirs for ours, theirs in pairs)

@@ -243,6 +243,25 @@ def test_a_symptom_may_have_to_be_there_in_every_case_that_is_answered_wrongly()
     assert twice(always=True)(lambda x: x + x).state == "right"
 
 
+def test_a_misconception_may_be_told_by_a_part_of_the_answer():
+    """Whatever the rest is; a case without this part says nothing, and a part that is right everywhere is no fault."""
+    two_things = Exercise(
+        name="two_things", asks="twice x, and x + 1", takes="x", cases=[(torch.tensor(float(i)),) for i in range(4)],
+        definition=lambda x: (2 * x, x + 1),
+        wrong=[Misconception("squared", "too much.", gives=lambda x: x * x,
+                             part=lambda answer, x: answer[0] if x != 1 else ...),
+               Misconception("minus", "too little.", gives=lambda x: x - 1, part=lambda answer, x: answer[1][None][:0]),
+               Misconception("the same", "as it was.", gives=lambda x: x + 1, part=lambda answer, x: answer[1])],
+    )  # fmt: skip
+    assert two_things(lambda x: (x * x, x + 1)).misconception == "squared"
+    assert two_things(lambda x: (x * x if x != 1 else x, x)).misconception == "squared"
+    assert two_things(lambda x: (x * x if x != 3 else x, x)).misconception == ""
+    assert two_things(lambda x: (2 * x if x != 1 else x, x + 1)).misconception == ""
+    assert two_things(lambda x: (2 * x, x - 1)).misconception == ""
+    assert two_things(lambda x: (2 * x, x + 1)).state == "right"
+    assert two_things(lambda x: x * x).misconception == ""
+
+
 def test_a_return_in_the_loop_is_known_in_every_exercise():
     def add_one(*, stop):
         def answer(x):

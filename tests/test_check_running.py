@@ -5,6 +5,7 @@ import functools
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -320,7 +321,15 @@ def test_a_module_that_is_being_loaded_is_loaded_to_its_end(monkeypatch, tmp_pat
     assert judged(lambda x: (answer(x), counts(x))).misconception == "endless"
 
 
-def test_the_learners_own_interrupt_still_works(monkeypatch):
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """Python's own handler, also where the tests run in the background of a shell, which ignores interrupts there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_learners_own_interrupt_still_works(heeds_interrupts):
     def answer(x):
         signal.raise_signal(signal.SIGINT)
 

@@ -276,6 +276,31 @@ def test_a_preset_is_a_button_beside_reset():
     assert lab().controls[1]["name"] == "side" and "presets" not in State().raw()
 
 
+def test_a_preset_may_belong_to_an_option_of_a_choice():
+    @dataclass(frozen=True, kw_only=True)
+    class Other(State):
+        presets = {"Both": {"side": "left", "layers": 2}}
+        presets_by = "side"
+
+    reset, preset, *_ = Lab(draw, state=Other(), label="a lab").controls
+    assert preset["when"] == "side=left" and "when" not in reset
+
+
+def test_an_option_may_set_more():
+    @dataclass(frozen=True, kw_only=True)
+    class Other(State):
+        side: str = control(
+            "right", Choice(label="Side", options={"left": "l", "right": "r"}, each={"left": {"painted": ((0, 1),)}})
+        )
+
+    spec = next(spec for spec in Lab(draw, state=Other(), label="a lab").controls if spec["name"] == "side")
+    assert spec["each"] == [{"painted": [[0, 1]]}, {}]
+    first = controls.settings(Other(), {"side": "left", "layers": 2})
+    assert (first.side, first.layers, first.painted) == ("left", 2, ((0, 1),))
+    assert controls.settings(Other(), {"side": "left", "painted": []}).painted == ()  # a person's own comes first
+    assert controls.settings(Other(), {"side": "right"}).painted == ()
+
+
 def test_a_states_own_controls_come_before_those_it_shares():
     @dataclass(frozen=True, kw_only=True)
     class More(State):
@@ -391,7 +416,9 @@ def test_reset_goes_back_to_the_state_that_a_lab_began_with(module):
     changes |= dict.fromkeys(of_type(module, Position), 1)
     one = module.lab(**changes)
     reset = one.controls[0]
-    assert (reset["name"], reset["sets"]) == ("reset", module.State().raw() | changes)
+    brought = [how.each.get(changes[name], {}) for name, how in of_type(module, Choice).items()]
+    first = module.State().changed({key: value for sets in brought for key, value in sets.items()} | changes)
+    assert (reset["name"], reset["sets"]) == ("reset", first.raw())
 
 
 @each_lab
@@ -440,6 +467,7 @@ def values_of(how: Control):
 # How a lab reads a text, how many words it draws, and how many words its chips show; any other as the last one.
 READS = {
     "causal_masks": (words_of, 31, lambda line: len(line["words"]) - 1),  # without [BOS]
+    "masked_language_models": (words_of, 16, lambda line: line["pads"].count(False)),
     "recurrent_networks": (words_of, MAX_TOKENS, lambda line: line["pads"].count(False)),
     "": (str.split, MAX_TOKENS, lambda line: line["pads"].count(False)),
 }

@@ -231,8 +231,10 @@ def test_cells_that_can_be_toggled_are_announced_and_marked_by_their_flag_alone(
 
 
 def test_other_ways_to_edit_are_refused():
-    with pytest.raises(ValueError, match="how must be one of toggle, number, pick, got 'drag'"):
+    with pytest.raises(ValueError, match="how must be one of toggle, number, pick, cycle, got 'drag'"):
         Edit("losses", how="drag")
+    with pytest.raises(ValueError, match="high must be the number of clicks before a cycle begins anew, got None"):
+        Edit("clicks", how="cycle")
 
 
 def test_nan_is_told_apart_from_blocked():

@@ -132,7 +132,9 @@ class Exercise:
         """The first misconception that explains the answers."""
         fits, copies = not any(map(form, answers, rights)), self._copies()
         for one in (*BEFORE, *self.wrong, *AFTER):
-            if one.gives and self._given(one.gives, answers):
+            if one.gives and not one.part and self._given(one.gives, answers):
+                return one
+            if one.gives and one.part and fits and self._given_in_part(one, answers, rights, copies):
                 return one
             if one.shows and fits and self._seen(one, answers, rights, copies):
                 return one
@@ -143,6 +145,19 @@ class Exercise:
         return all(
             self._same(answer, self._answer(gives, case)) for answer, case in zip(answers, self.cases, strict=True)
         )
+
+    def _given_in_part(self, one: Misconception, answers: list, rights: list, copies: list) -> bool:
+        """Whether a part of the answers is wrong, and what a wrong answer gives, in every case that has this part."""
+        assert one.gives is not None and one.part is not None, "it must be told by a part"
+        wrong = False
+        for answer, right, case in zip(answers, rights, copies, strict=True):
+            part, right_part = one.part(answer, *case), one.part(right, *case)
+            if part is ... or not part.numel():
+                continue
+            if not self._same(part, settled(one.gives(*case))):
+                return False
+            wrong = wrong or not self._same(part, right_part)
+        return wrong
 
     def _seen(self, one: Misconception, answers: list, rights: list, copies: list) -> bool:
         """Whether a symptom is seen in some case, or in every case that is answered wrongly."""

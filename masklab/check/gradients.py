@@ -72,6 +72,16 @@ def by_value(name: str, says: str, *ways: Callable) -> Misconception:
     return Misconception(name, says, shows=shows, always=True)
 
 
+def value_if_any(counts: Callable[..., Tensor]) -> Callable:
+    """The part of an answer that a wrong mean is told by: its value, where something counts.
+
+    >>> part = value_if_any(lambda losses: losses > 0)
+    >>> part({"value": torch.tensor(2.0)}, torch.ones(1, 2)), part({"value": torch.tensor(2.0)}, torch.zeros(1, 2))
+    (tensor(2.), Ellipsis)
+    """
+    return lambda answer, *case: answer["value"] if bool(counts(*case).any()) else ...
+
+
 def value_is_not_finite(counts: Callable[..., Tensor], *, empty: bool) -> Callable[..., bool]:
     """The symptom of NaN or ∞ as the value: where nothing counts, or elsewhere.
 

@@ -13,9 +13,10 @@ class Misconception:
     """A wrong answer that has a name, and what a teacher says to it.
 
     It is recognised in one of two ways. ``gives(*case)`` is the wrong answer itself: whoever gives the same
-    on *every* case gets the sentence. ``shows(answer, right, *case)`` looks for a symptom, where many wrong
-    answers have one cause: *one* case with the symptom is enough; with ``always``, every case that is answered
-    wrongly must have it.
+    on *every* case gets the sentence. With ``part``, only ``part(answer, *case)`` is compared with it; a case in
+    which that is `...` or holds no number is left out. ``shows(answer, right, *case)`` looks for a symptom, where
+    many wrong answers have one cause: *one* case with the symptom is enough; with ``always``, every case that is
+    answered wrongly must have it.
 
     >>> inverted = Misconception("inverted", "True means a word.", gives=lambda is_word: ~is_word)
     >>> inverted.name
@@ -25,6 +26,7 @@ class Misconception:
     name: str
     says: str
     gives: Callable | None = None
+    part: Callable | None = None
     shows: Callable[..., bool] | None = None
     always: bool = False
 
@@ -66,13 +68,13 @@ def only_the_first(answer, right, *_case) -> bool:
     return same(answer[0], right[0]) and len(answer[1:].unique()) == 1
 
 
-def forms(name: str, says: str, *ways: Callable) -> list[Misconception]:
-    """One misconception in several forms, each told by what it gives.
+def forms(name: str, says: str, *ways: Callable, part: Callable | None = None) -> list[Misconception]:
+    """One misconception in several forms, each told by what it gives, or by a part of it.
 
     >>> [one.name for one in forms("halved", "Don't halve it.", lambda x: x / 2, lambda x: x // 2)]
     ['halved', 'halved']
     """
-    return [Misconception(name, says, gives=way) for way in ways]
+    return [Misconception(name, says, gives=way, part=part) for way in ways]
 
 
 def one_of(*ways: Callable) -> Callable[..., bool]:

@@ -6,8 +6,6 @@ from masklab import validate
 from masklab.training import Result
 
 EXPERIMENTS = {  # the functions of each module, in the order of the lessons
-    "masked_lm": ("share", "replacement"),
-    "weighting": ("annotator_noise", "curriculum"),
     "packing": ("documents",),
 }
 NAMES = tuple(f"{module}.{name}" for module, names in EXPERIMENTS.items() for name in names)
@@ -19,7 +17,7 @@ def run(name: str, **options) -> Result:
     Raises ValueError for a name that is not in ``NAMES``.
 
     >>> NAMES[0]
-    'masked_lm.share'
+    'packing.documents'
     """
     validate.one_of(NAMES, name=name)
     module, function = name.split(".")

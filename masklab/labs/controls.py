@@ -45,8 +45,8 @@ def must(name: str, expected: str, got: Any) -> BadInput:
 class Control:
     """What all controls have; those without a ``type`` hold a value that is changed elsewhere on the page.
 
-    ``when`` names the toggle that shows the control; ``sets`` are other keys of the state that it sets, too;
-    ``more`` puts it behind the page's "more".
+    ``when`` names the toggle that shows the control, or says which value of a choice does ("view=text"); ``sets`` are
+    other keys of the state that it sets, too; ``more`` puts it behind the page's "more".
     """
 
     label: str = ""
@@ -68,9 +68,13 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Control):
-    """One of a few values; ``options`` are the values and their labels."""
+    """One of a few values; ``options`` are the values and their labels.
+
+    ``each`` is what an option sets, too: its example, in the place of another option's. What was typed stays.
+    """
 
     options: Mapping[Any, str]
+    each: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
     type: ClassVar[str] = "choice"
 
     def parse(self, name: str, value: Any) -> Any:
@@ -81,8 +85,10 @@ class Choice(Control):
         raise must(name, f"{', '.join(most)} or {last}" if most else last, value)
 
     def spec(self, name: str) -> dict[str, Any]:
-        """With the options as [value, label]."""
-        return super().spec(name) | {"options": [list(option) for option in self.options.items()]}
+        """With the options as [value, label], and what each one sets."""
+        each = [{key: plain(value) for key, value in self.each.get(one, {}).items()} for one in self.options]
+        options = {"options": [list(option) for option in self.options.items()]}
+        return super().spec(name) | options | ({"each": each} if self.each else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,10 +253,12 @@ def control(default: Any, how: Control) -> Any:
 class State:
     """Everything that a lab's picture depends on. Raises BadInput for a value that its control doesn't take.
 
-    ``presets`` are buttons by their labels: what of the state each one sets.
+    ``presets`` are buttons by their labels: what of the state each one sets. ``presets_by`` names a choice that they
+    all set: then each button is shown with its own option only.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets_by: ClassVar[str] = ""
     text: bool = control(False, Toggle(label="Show as text", more=True))
 
     def __post_init__(self):
@@ -267,7 +275,9 @@ class State:
 
 
 def settings(state: State, changes: Mapping[str, Any]) -> State:
-    """The state with a person's own settings; raises TypeError for one that it doesn't have, BadInput for a wrong one.
+    """The state with a person's own settings, and with what an option among them sets, where they don't say otherwise.
+
+    Raises TypeError for a setting that the state doesn't have, BadInput for a wrong one.
 
     >>> settings(State(), {"text": True}).text
     True
@@ -277,7 +287,11 @@ def settings(state: State, changes: Mapping[str, Any]) -> State:
     """
     for name in changes:
         known(name, controls_of(type(state)), what="setting", error=TypeError)
-    return state.changed(changes)
+    brought: dict[str, Any] = {}
+    for name, how in controls_of(type(state)).items():
+        for option, sets in how.each.items() if isinstance(how, Choice) and name in changes else ():
+            brought |= sets if option == changes[name] else {}
+    return state.changed(brought | dict(changes))
 
 
 def known(name: str, names: Iterable[str], *, what: str, error: type[Exception] = ValueError) -> str:
@@ -317,9 +331,12 @@ def specs(state: State) -> list[dict[str, Any]]:
     >>> [(spec["name"], spec["type"]) for spec in specs(State())]
     [('reset', 'button'), ('text', 'toggle')]
     """
-    buttons = {"Reset": state.raw(), **state.presets}
-    sent = [
-        {"type": "button", "name": label.lower(), "label": label, "sets": {key: plain(sets[key]) for key in sets}}
-        for label, sets in buttons.items()
-    ]
+    presets = [_button(label, sets, by=state.presets_by) for label, sets in state.presets.items()]
+    sent = [_button("Reset", state.raw()), *presets]
     return [*sent, *(how.spec(name) for name, how in controls_of(type(state)).items() if how.type)]
+
+
+def _button(label: str, sets: Mapping[str, Any], *, by: str = "") -> dict[str, Any]:
+    """A button that sets a part of the state; ``by`` is the choice whose option it belongs to."""
+    spec = {"type": "button", "name": label.lower(), "label": label, "sets": {key: plain(sets[key]) for key in sets}}
+    return spec | ({"when": f"{by}={sets[by]}"} if by else {})

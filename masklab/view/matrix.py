@@ -26,9 +26,9 @@ class MatrixView(anywidget.AnyWidget):
     A page changes it by messages (see `link`), and every page shows what came of it.
     ``controls`` declares them: dicts with ``type`` ("sentences",
     "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
-    ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true),
-    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}, ``more`` (rarely used: behind
-    the page's "More" button).
+    ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true, or "key=value"),
+    ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}, ``each`` (what each option
+    sets where another's is set), ``more`` (rarely used: behind the page's "More" button).
     ``label`` is the accessible name of the whole.
     """
 

@@ -11,7 +11,7 @@ from tests.browser import lab as labs
 from tests.browser.lab import FOCUSED, WAIT_MS, LabPage, settled
 from tests.browser.lesson import LESSONS, NOTEBOOK, REPOSITORY, TALL, Lesson
 from tests.browser.page import ARTEFACTS
-from tests.browser.server import CELLS, run_all, transcript, wait_for_kernel
+from tests.browser.server import CELLS, transcript, wait_for_kernel
 
 expect.set_options(timeout=WAIT_MS)
 pytestmark = pytest.mark.parametrize("opened_lesson", LESSONS, indirect=True, scope="module")
@@ -39,6 +39,7 @@ def test_make_lab_opens_the_start_page_with_no_pop_up(opened_lesson):
 
 
 def test_every_cell_runs_and_each_check_says_that_its_exercise_is_open(lesson):
+    """The learner's notebook: opening it has run it, and raises if a cell fails. nbval runs the solved one."""
     cells = lesson.page.evaluate(CELLS)
     assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
     said = transcript([cell for cell in cells if "\ncheck." in cell["source"]])
@@ -197,12 +198,3 @@ def test_the_cell_of_the_lab_can_be_run_again_and_again(lesson):
         wait_for_kernel(lesson.page)
         expect(lesson.count()).to_have_count(lesson.start["labs"])
         lesson.shows()
-
-
-def test_restart_and_run_all_brings_a_fresh_lab(lesson):
-    lesson.shows(**lesson.change("something else"))
-    lesson.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    run_all(lesson.page)
-    expect(lesson.count()).to_have_count(lesson.start["labs"])
-    lesson.shows()
-    lesson.shows(**lesson.change("The dog"))

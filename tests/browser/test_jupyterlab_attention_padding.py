@@ -10,6 +10,7 @@ from masklab.check import attention_padding as check
 from tests.browser import lab as labs
 from tests.browser.lab import WAIT_MS, settled, violations
 from tests.browser.page import ARTEFACTS
+from tests.browser.server import run_all
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -65,3 +66,12 @@ def test_a_wrong_answer_typed_into_an_exercise_is_explained(lesson, line):
     cell = said.locator("xpath=ancestor::*[contains(@class, 'jp-CodeCell')]")
     expect(cell.locator(".jp-OutputArea-output img")).to_have_count(0 if "raised" in expected else 1)
     cell.screenshot(path=ARTEFACTS / "jupyterlab-exercise.png")
+
+
+def test_restart_and_run_all_brings_a_fresh_lab(lesson):
+    lesson.shows(**lesson.change("something else"))
+    lesson.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    run_all(lesson.page)
+    expect(lesson.count()).to_have_count(lesson.start["labs"])
+    lesson.shows()
+    lesson.shows(**lesson.change("The dog"))

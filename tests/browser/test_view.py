@@ -871,6 +871,24 @@ def test_one_chip_is_picked_and_the_nearest_where_the_sentence_is_shorter(page):
     assert pressed(page) == ["true", "false", "false", "false", "false"]
 
 
+def test_a_chip_is_clicked_through_what_it_may_be(page):
+    words, edits = ["The", "cat"], Edit("clicks", how="cycle", high=2)
+    sentences = [Sentence(tokens=words, pads=[False] * 2, pressed=[True, False], edits=edits)] * 2
+    open_view(page, Picture(panels=[], sentences=sentences), state={"shown": 0, "clicks": [[0, 1, 1]]})
+    chips = page.locator(".mlab-chip")
+    chips.nth(1).click()
+    assert state(page)["clicks"] == [[0, 1, 2]]
+    chips.nth(3).click()  # of another sentence: it is shown, too
+    assert (state(page)["clicks"], state(page)["shown"]) == ([[0, 1, 2], [1, 1, 1]], 1)
+    chips.nth(1).click()
+    assert state(page)["clicks"] == [[1, 1, 1]]  # as it was
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    assert state(page)["clicks"] == [[1, 1, 1], [0, 0, 2]]
+    assert pressed(page) == ["true", "false", "true", "false"]  # as the kernel says
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_letters_of_query_and_key_can_be_read_on_a_chip_that_is_on(page, theme):
     page.emulate_media(color_scheme=theme)

@@ -1,7 +1,8 @@
-/* The words of one sentence, as chips: they choose a word, and where the lab says so they can be toggled or picked. */
+/* The words of one sentence, as chips: they choose a word, and where the lab says so they can be toggled, picked, or
+ * clicked through what they may be. */
 
 import { attributes, clamp, isolated, make, newId, setFlag, setText } from "./dom.js";
-import { toggled } from "./edit.js";
+import { cycled, toggled } from "./edit.js";
 import { setState } from "./link.js";
 import { turnedPlaces } from "./picture.js";
 import { select } from "./selection.js";
@@ -54,10 +55,12 @@ export function pressChips(chips, row, state, isShown) {
   });
 }
 
-/* Of chips to pick from, the picked one is on, or the nearest that there is; others are on or off by themselves. */
+/* Of chips to pick from, the picked one is on, or the nearest that there is; others are on or off by themselves, and
+ * only the kernel knows what comes next in a cycle. */
 function onIn({ edits, pressed, labels }, row, state, isShown) {
   const now = state[edits.key];
   if (edits.how === "pick") return (i) => isShown && i === clamp(now, 0, labels.length - 1);
+  if (edits.how === "cycle") return (i) => Boolean(pressed[i]);
   const turned = turnedPlaces(edits.cells, now ?? [], ([r, c]) => (r === row ? c : -1));
   return (i) => Boolean(pressed[i]) !== turned.has(i);
 }
@@ -65,7 +68,9 @@ function onIn({ edits, pressed, labels }, row, state, isShown) {
 /* What a click on a chip changes in the state. */
 function changeOf({ edits }, row, i, state) {
   if (!edits) return {};
-  return { [edits.key]: edits.how === "pick" ? i : toggled(state[edits.key] ?? [], [row, i]) };
+  if (edits.how === "pick") return { [edits.key]: i };
+  const cells = state[edits.key] ?? [];
+  return { [edits.key]: edits.how === "cycle" ? cycled(cells, [row, i], edits.high) : toggled(cells, [row, i]) };
 }
 
 /** Tab comes in at one chip of the shown sentence.
@@ -77,7 +82,7 @@ export function moveStop(chips, i, isShown) {
 }
 
 /** Chips of the shown sentence choose a word as query and as key; any other shows its sentence.
- * Where chips can be toggled or picked, a click does that, too.
+ * Where chips can be toggled, picked or clicked through, a click does that, too.
  * @param {View} view @param {Chips} chips @param {number} row @param {(changes?: State) => void} show */
 export function listenToChips(view, chips, row, show) {
   const chipOf = (event) => event.target.closest(".mlab-chip");

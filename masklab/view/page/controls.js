@@ -10,6 +10,13 @@ export const CONTROLS = { choice, slider, number: numberBox, toggle, button };
 
 const TYPING_MS = 2000; // a box is being typed in until so long after the last key
 
+/** Whether a control is of use now: `when` names a toggle, or says which value a choice must have ("view=text").
+ * @param {Spec} spec @param {State} state */
+export function isUsed({ when = "" }, state) {
+  const [name, value] = when.split("=");
+  return !when || (value === undefined ? Boolean(state[name]) : String(state[name]) === value);
+}
+
 /** What is being typed is never overwritten, unless a button asked for it.
  * @param {View} view @param {HTMLInputElement} input @param {any} value */
 export function setValue(view, input, value) {
@@ -34,11 +41,18 @@ function labelled(view, spec, input, ...more) {
   return helped(view, spec, input, make("label", "", {}, name, input, ...more));
 }
 
+/* What an option sets: its example, where there still is that of another option. What a learner typed stays. */
+function examples(each, i, state) {
+  const isExample = ([key]) => each.some((one) => JSON.stringify(one[key]) === JSON.stringify(state[key]));
+  return Object.fromEntries(Object.entries(each?.[i] ?? {}).filter(isExample));
+}
+
 function choice(view, spec) {
   const group = newId();
-  const radios = spec.options.map(([value]) => {
+  const radios = spec.options.map(([value], i) => {
     const radio = make("input", "", { type: "radio", name: group });
-    view.on(radio, "change", () => setState(view, { ...structuredClone(spec.sets ?? {}), [spec.name]: value }));
+    const more = () => structuredClone({ ...spec.sets, ...examples(spec.each, i, view.link.state()) });
+    view.on(radio, "change", () => setState(view, { ...more(), [spec.name]: value }));
     return radio;
   });
   const textOf = (text) => make("span", "", { textContent: text });

@@ -1,5 +1,6 @@
 /* What a learner changes in a panel: at once on the page, and into the state for the kernel.
- * The state holds a list of cells: for flags [row, column], for numbers [row, column, value]. */
+ * The state holds a list of cells: for flags [row, column], for numbers [row, column, value], for what goes in a cycle
+ * [row, column, clicks]. */
 
 import { clamp } from "./dom.js";
 import { setState } from "./link.js";
@@ -20,6 +21,14 @@ const changesOf = (view, edits) => view.link.state()[edits.key] ?? [];
 export function toggled(cells, cell) {
   const others = without(cells, cell);
   return others.length < cells.length ? others : [...cells, cell];
+}
+
+/** A list of clicks with one more at a cell; after `most` of them it is as it was.
+ * @param {number[][]} cells @param {number[]} cell @param {number} most */
+export function cycled(cells, cell, most) {
+  const [row, column] = cell;
+  const before = cells.find(([r, c]) => r === row && c === column)?.[2] ?? 0;
+  return [...without(cells, cell), ...(before < most ? [[row, column, before + 1]] : [])];
 }
 
 /** Give one cell's flag the value `blocked`.

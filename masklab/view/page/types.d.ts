@@ -21,7 +21,7 @@ interface Sent {
 /** What may be changed in the cells of a panel: see `Edit` in panels.py. */
 interface Edits {
   key: string;
-  how: "toggle" | "number" | "pick";
+  how: "toggle" | "number" | "pick" | "cycle";
   cells: number[][];
   low: number | null; high: number | null;
   step: number;
@@ -80,6 +80,7 @@ interface Spec {
   options?: [any, string][];
   min?: number; max?: number; step?: number;
   sets?: State;
+  each?: State[];
   more?: boolean;
 }
 

@@ -9,7 +9,7 @@
 import { BarsPanel } from "./bars.js";
 import { CanvasPanel } from "./canvas.js";
 import { makeCode, showCode } from "./code.js";
-import { CONTROLS } from "./controls.js";
+import { CONTROLS, isUsed } from "./controls.js";
 import { attributes, make, newId, setFlag, setText } from "./dom.js";
 import { showEdits } from "./edit.js";
 import { closeEditor } from "./editor.js";
@@ -37,7 +37,7 @@ const BUILDERS = { sentences: sentenceBoxes, ...CONTROLS };
 function showState(view) {
   const state = view.link.state();
   for (const { spec, control } of view.controls) {
-    control.node.hidden = Boolean(spec.when) && !state[spec.when];
+    control.node.hidden = !isUsed(spec, state);
     control.sync(state);
   }
   showEdits(view);
