@@ -177,8 +177,8 @@ vote_weights = Exercise(
         *_weights_are("of all annotators", "your weights are shares of *all* annotators. Some gave no vote on a word: "
                       "divide by the number of votes that were given there.",
                       lambda votes, labels: _support(votes, labels) / votes.shape[-1]),
-        *_weights_are("label 0 as no vote", "you don't count the votes for label 0. 0 is a label like any other: only "
-                      "−1 means that no vote was given.",
+        *_weights_are("label 0 as no vote", "the votes for label 0 are missing from what you divide by. 0 is a label "
+                      "like any other: only −1 means that no vote was given.",
                       lambda votes, labels: _support(votes, labels) / (votes > 0).sum(dim=-1).clamp(min=1),
                       lambda votes, labels: _support(votes, labels) / (votes > 0).sum(dim=-1),
                       lambda votes, labels: _support(votes, labels) / votes.count_nonzero(dim=-1)),
@@ -367,7 +367,8 @@ labelled_loss = Exercise(
         *_loss_is("losses of 0 left out", "you count the losses that are not 0. Where the model is sure, the loss of a "
                   "label may be exactly 0. Count the labels.",
                   lambda logits, labels: _each(logits, labels).sum() / _each(logits, labels).count_nonzero()),
-        *_loss_is("one too many", "you divide by more than the number of labels.",
+        *_loss_is("one too many", "you divide by more than the number of labels: is there a `+ 1`, or a `clamp` "
+                  "that is too high?",
                   lambda logits, labels: _each(logits, labels).sum() / ((labels >= 0).sum() + 1),
                   lambda logits, labels: _each(logits, labels).sum() / (labels >= 0).sum().clamp(min=2)),
         *_loss_is("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
@@ -612,8 +613,8 @@ completion_mask = Exercise(
         *forms("end wiped by its id", "you leave out every position that holds `end_id`. So the end of the answer is "
                "not learned, and the model never stops. A pad may look the same: the lengths tell them apart.",
                lambda *case: _end(_wiped(*case), *case), part=_end),
-        *forms("end forgotten", "one too short: the last word of each sentence is not in your mask. It is the end "
-               "token, and a model that never learns it never stops.",
+        *forms("end forgotten", "one too short: the last word of each sentence is not in your mask. That is where its "
+               "end token is, and a model that never learns it never stops.",
                lambda *case: ~_end(_completions(*case), *case), part=_end),
         Misconception("overlooked", "in some sentences you don't find the marker, though it is there. It may begin at "
                       "any position, even inside another beginning: 7 7 8 is in 7 7 7 8.",
@@ -720,7 +721,8 @@ curriculum = Exercise(
                       lambda *case: 1 - _stepwise(*case),
                       lambda difficulty, stage, ramp: difficulty >= stage,
                       lambda difficulty, stage, ramp: difficulty > stage + ramp),
-        *_words_weigh("no ramp", "the ramp is not used: your weights fall from 1 to 0 at once.",
+        *_words_weigh("no ramp", "there is no ramp: your weights fall from 1 to 0 at once. Between `stage` and "
+                      "`stage + ramp` there is a straight line.",
                       lambda difficulty, stage, ramp: difficulty <= stage,
                       lambda difficulty, stage, ramp: difficulty < stage,
                       lambda difficulty, stage, ramp: difficulty <= stage + ramp,
@@ -857,7 +859,7 @@ weighted_mean = Exercise(
                   "small loss, and a small step. A mean divides by the sum of the weights.",
                   lambda losses, weights: _times(losses, weights).mean()),
         *_mean_is("divided by the count", "you divide by how *many* weights are not 0. A loss of weight 0.5 adds half "
-                  "of itself to the sum, so it counts as half a loss below: divide by the sum of the weights.",
+                  "of itself to the sum. So it counts as half a loss in what you divide by: the sum of the weights.",
                   lambda losses, weights: _sum(losses, weights) / _count(weights)),
         *_mean_is("not divided", "this is the sum of losses × weights. A weighted mean divides it: by which number?",
                   _sum),
@@ -870,11 +872,11 @@ weighted_mean = Exercise(
                   lambda losses, weights: losses[weights == 1].sum() / (weights == 1).sum().clamp(min=1),
                   lambda losses, weights: losses[weights == 1].sum() / _or_1(weights.sum())),
         *_mean_is("at least 1", "you divide by at least 1. That is right for a count. The sum of some weights may be "
-                  "less than 1, and still it is what the mean divides by: only where it is exactly 0 you need another "
-                  "number.",
+                  "less than 1, and still it is what the mean divides by. You need another number only where it is "
+                  "exactly 0.",
                   lambda losses, weights: _sum(losses, weights) / weights.sum().clamp(min=1)),
         *_mean_is("too much", "you divide by more than the sum of the weights. What you add to avoid 0/0 has to be "
-                  "very small, for the sum may be small, too. Or add it only where the sum is 0.",
+                  "very small, because the sum may be small, too. Or add it only where the sum is 0.",
                   *[lambda losses, weights, more=more: _sum(losses, weights) / (weights.sum() + more)
                     for more in (1, 0.1, 0.01, 0.001, 0.0001)]),
         *_mean_is("divided by the sentences", "you divide by the number of sentences. What do the weights add up to?",
@@ -888,7 +890,7 @@ weighted_mean = Exercise(
         *_mean_is("weighted twice", "the weights are in your sum twice.",
                   lambda losses, weights: _sum(losses, weights**2) / _or_1(weights.sum()),
                   lambda losses, weights: _sum(losses, weights**2) / _or_1((weights**2).sum())),
-        *_mean_is("mean of means", "this is the mean of the sentences' means. Here one sum over the whole batch is "
+        *_mean_is("mean of means", "you take the mean of each sentence first. Here one sum over the whole batch is "
                   "divided by the sum of all weights.",
                   lambda losses, weights: _means(losses, weights).nan_to_num().mean(),
                   lambda losses, weights: _means(losses, weights).nanmean(),
