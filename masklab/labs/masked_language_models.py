@@ -41,6 +41,7 @@ EIGHT = (
 )  # fmt: skip
 GIVEN = {(row, place, word): LOSSES[row][place] for row in range(3) for place, word in enumerate(TEXT.split())}
 BY = {"hand": "by hand", "words": "words", "spans": "spans", "T5": "T5"}
+RATE = "How many words are chosen. By hand it is the rate of static and dynamic masking alone."
 ANEW: dict[str, Any] = {"clicks": []}  # another choice, and what was clicked meant something else
 
 
@@ -63,7 +64,7 @@ class State(c.State):
     sentences: tuple[str, ...] = control((TEXT,) * 3, Sentences(label="Sentences"))
     shown: int = control(0, Position())
     strategy: str = control("hand", Choice(label="Choose", options=BY, sets=ANEW))
-    rate: float = control(15.0, Slider(label="Rate in %", low=0, high=100, step=5, sets=ANEW))
+    rate: float = control(15.0, Slider(label="Rate in %", low=0, high=100, step=5, sets=ANEW, help=RATE))
     seed: int = control(0, Number(label="Seed", low=0, high=9999, sets=ANEW, help="Other draws of the same kind."))
     losses: str = control("source", Choice(label="Losses", options={"source": "the source's", "model": "the model's"}))
     epochs: float = control(
