@@ -15,7 +15,7 @@ from masklab.figures.drawings import write
 SENTENCE = ("The", "cat", "ate", "fish", "pie")
 BLANKS = (1, 4)  # hidden in the first picture, as in the source: "the [MASK] ate fish [MASK]"
 FATES = {1: "[MASK]", 3: "door", 4: "pie"}  # a word of each fate: masked, random, unchanged
-SPANS, SENTINELS = ((1, 2), (4,)), ("⟨X⟩", "⟨Y⟩")  # what T5 takes out, and what it puts there
+SPANS, SENTINELS = ((1, 2), (4,)), ("<0>", "<1>")  # what T5 takes out, and what it puts there
 X, STEP = 56, 84  # the first column, and from one to the next
 Parts = list[Box | Arrow | Note]
 
@@ -86,7 +86,7 @@ def fates() -> Diagram:
 
 def t5() -> Diagram:
     """Spans leave the sentence, a sentinel stands for each, and the target says what it was."""
-    input_, target = ("The", "⟨X⟩", "fish", "⟨Y⟩"), ("⟨X⟩", "cat", "ate", "⟨Y⟩", "pie")
+    input_, target = ("The", "<0>", "fish", "<1>"), ("<0>", "cat", "ate", "<1>", "pie")
     parts: Parts = [
         Box(x=at(i), y=28, text=word, style="made" if i in sum(SPANS, ()) else "given")
         for i, word in enumerate(SENTENCE)
@@ -104,8 +104,8 @@ def t5() -> Diagram:
     return Diagram(
         name="t5",
         title="T5: sentinels",
-        point="“The cat ate fish pie”: “cat ate” and “pie” are chosen, two spans. The input is “The ⟨X⟩ fish ⟨Y⟩”, one "
-        "sentinel for each span. The target is “⟨X⟩ cat ate ⟨Y⟩ pie”.",
+        point="“The cat ate fish pie”: “cat ate” and “pie” are chosen, two spans. The input is “The <0> fish <1>”, one "
+        "sentinel for each span. The target is “<0> cat ate <1> pie”.",
         size=(660, 166),
         parts=parts,
     )

@@ -429,6 +429,11 @@ WRONG = {
         lambda votes: by_loops(votes.clamp(min=0)),
         lambda votes: (by_counts(votes.clamp(min=0))[0], by_counts(votes)[1]),
     ],
+    ("vote_weights", "one too large"): [
+        lambda votes: (by_counts(votes)[0] + 1, by_counts(votes)[1]),
+        lambda votes: naive(votes + 1),
+        lambda votes: by_loops(votes + 1),
+    ],
     ("vote_weights", "the largest of a tie"): [
         larger_by_flip,
         labels_of(lambda given: max(sorted(given, reverse=True), key=given.count)),
@@ -443,6 +448,12 @@ WRONG = {
         labels_of(lambda given: round(sum(given) / len(given))),
         labels_of(lambda given: int(np.mean(given))),
         labels_of(lambda given: sorted(given)[len(given) // 2]),
+        lambda votes: (votes.median(-1).values.clamp(min=0), by_counts(votes)[1]),
+        lambda votes: (votes.float().mean(-1).round().long().clamp(min=0), by_counts(votes)[1]),
+    ],
+    ("vote_weights", "one annotator"): [
+        lambda votes: (votes[..., 0].clamp(min=0), (votes == votes[..., :1]).float().mean(-1)),
+        lambda votes: (votes[:, :, -1].clamp(min=0), by_counts(votes)[1]),
     ],
     ("vote_weights", "the largest id"): [
         lambda votes: (votes.amax(-1).clamp(min=0), (votes == votes.amax(-1, keepdim=True)).float().mean(-1)),
@@ -461,9 +472,17 @@ WRONG = {
         lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / votes.shape[2]),
         lambda votes: (by_counts(votes)[0], counted(votes).max(-1).values / len(votes[0, 0])),
     ],
+    ("vote_weights", "label 0 as no vote"): [
+        lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / (votes > 0).sum(-1).clamp(min=1)),
+        lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / (votes > 0).sum(-1)),
+        lambda votes: (by_counts(votes)[0], counted(votes).amax(-1) / (votes != 0).sum(-1)),
+    ],
+    ("vote_weights", "one too many"): weights_of(
+        lambda votes, labels, weights: counted(votes).amax(-1) / (1 + (votes >= 0).sum(-1))),
     ("vote_weights", "counts"): lambda votes: (by_counts(votes)[0], counted(votes).amax(-1)),
     ("vote_weights", "disagreement"): [
         weights_of(lambda votes, labels, weights: 1 - weights),
+        lambda votes: (shares_of_all(votes)[0], 1 - shares_of_all(votes)[1]),
         weights_of(lambda votes, labels, weights: (1 - weights).masked_fill((votes < 0).all(-1), 0)),
     ],
     ("vote_weights", "all or nothing"): [
@@ -506,6 +525,19 @@ WRONG = {
         lambda logits, labels: each(logits, labels).sum(1).mean(),
     ],
     ("labelled_loss", "divided by the length"): lambda logits, labels: each(logits, labels).mean(1).sum(),
+    ("labelled_loss", "divided by the missing"): [
+        lambda logits, labels: each(logits, labels).sum() / (labels == -1).sum(),
+        lambda logits, labels: each(logits, labels).sum() / max((labels < 0).sum(), 1),
+    ],
+    ("labelled_loss", "inverted"): [
+        lambda logits, labels: F.cross_entropy(logits[labels < 0], labels[labels < 0] + 1),
+        lambda logits, labels: (F.cross_entropy(logits.mT, labels.clamp(min=0), reduction="none") * (
+            labels < 0)).sum() / number(labels),
+    ],
+    ("labelled_loss", "nothing with a gap"): [
+        lambda logits, labels: logits.sum() * 0 if (labels == -1).any() else summed(logits, labels),
+        lambda logits, labels: summed(logits, labels) if (labels >= 0).all() else 0.0,
+    ],
     ("labelled_loss", "only full sentences"): [
         lambda logits, labels: summed(logits[(labels >= 0).all(1)], labels[(labels >= 0).all(1)]),
         lambda logits, labels: (each(logits, labels) * (labels >= 0).all(1)[:, None]).sum() / max(
@@ -517,6 +549,8 @@ WRONG = {
             int((labels > 0).sum()), 1),
         lambda logits, labels: F.cross_entropy(logits.mT, labels.clamp(min=0), ignore_index=0),
         lambda logits, labels: (each(logits, labels) * (labels > 0)).sum() / number(labels),
+        lambda logits, labels: (F.cross_entropy(logits.mT, labels.clamp(min=0), reduction="none") * labels.bool()).sum()
+        / labels.bool().sum().clamp(min=1),
     ],
     ("labelled_loss", "mean of means"): [
         lambda logits, labels: sentence_means(logits, labels).nanmean(),
@@ -537,6 +571,23 @@ WRONG = {
     ("labelled_loss", "softmax twice"): [
         lambda logits, labels: summed(logits.softmax(-1), labels),
         lambda logits, labels: F.cross_entropy(logits.softmax(-1).mT, labels, ignore_index=-1),
+    ],
+    ("labelled_loss", "softmax along another axis"): [
+        lambda logits, labels: F.nll_loss(logits.log_softmax(1)[labels >= 0], labels[labels >= 0]),
+        lambda logits, labels: F.nll_loss(logits.log_softmax(0).mT, labels, ignore_index=-1),
+    ],
+    ("labelled_loss", "no logarithm"): [
+        lambda logits, labels: F.nll_loss(logits[labels >= 0], labels[labels >= 0]),
+        lambda logits, labels: F.nll_loss(logits.softmax(-1)[labels >= 0], labels[labels >= 0], reduction="sum")
+        / number(labels),
+    ],
+    ("labelled_loss", "logits set to 0"): [
+        lambda logits, labels: F.cross_entropy((logits * (labels >= 0)[..., None]).mT, labels.clamp(min=0)),
+        lambda logits, labels: indexed(logits.masked_fill((labels < 0)[..., None], 0), labels).mean(),
+    ],
+    ("labelled_loss", "only the first sentence"): [
+        lambda logits, labels: summed(logits[:1], labels[:1]),
+        lambda logits, labels: F.cross_entropy(logits[0], labels[0], ignore_index=-1),
     ],
     ("labelled_loss", "classes on the wrong axis"): [
         lambda logits, labels: F.cross_entropy(
@@ -664,12 +715,25 @@ WRONG = {
         lambda difficulty, stage, ramp: torch.where(
             difficulty <= stage, 1.0, ((difficulty - stage) / max(ramp, 1e-9))).masked_fill(
                 difficulty > stage + ramp, 0.0),
+        lambda difficulty, stage, ramp: (1 + (difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            torch.ones_like(difficulty)),
+        lambda difficulty, stage, ramp: (1 + (difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
     ],
     ("curriculum", "ramp in the wrong place"): [
         lambda difficulty, stage, ramp: stepwise(difficulty, stage - ramp / 2, ramp),
         lambda difficulty, stage, ramp: stepwise(difficulty, stage - ramp, ramp),
         lambda difficulty, stage, ramp: (0.5 - (difficulty - stage) / max(ramp, 1e-9)).clamp(0, 1).masked_fill(
             (difficulty == stage) & (ramp == 0), 1.0),
+        lambda difficulty, stage, ramp: (1 - (difficulty - stage) / (ramp + 1)).clamp(0, 1),
+        lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
+        lambda difficulty, stage, ramp: torch.where(
+            difficulty <= stage, 1.0, ((stage + ramp - difficulty) / (stage + ramp)).clamp(0, 1)),
+    ],
+    ("curriculum", "slope of 1"): [
+        lambda difficulty, stage, ramp: (stage + ramp - difficulty).clamp(0, 1),
+        lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1, (stage + ramp - difficulty).clamp(0, 1)),
+        lambda difficulty, stage, ramp: (1 - (difficulty - stage)).clamp(0, 1),
     ],
     ("curriculum", "ramp as the end"): lambda difficulty, stage, ramp: (
         (ramp - difficulty) / (ramp - stage)).clamp(0, 1) if ramp > stage else (difficulty <= stage).float(),
@@ -677,6 +741,8 @@ WRONG = {
         less_than,
         lambda difficulty, stage, ramp: torch.where(
             difficulty < stage, 1.0, (1 - (difficulty - stage) / ramp).clamp(0, 1) if ramp else 0.0),
+        lambda difficulty, stage, ramp: ((stage + ramp - difficulty) / (ramp + 1e-8)).clamp(0, 1),
+        lambda difficulty, stage, ramp: line(difficulty, stage, ramp).clamp(0, 1).nan_to_num(0),
     ],
     ("curriculum", "a ramp of 0"): [
         lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp or 1.0),
@@ -705,7 +771,16 @@ WRONG = {
         lambda losses, weights: times(losses, weights).sum() / weights.sum().clamp(min=1),
         lambda losses, weights: times(losses, weights).sum() / max(weights.sum(), 1),
     ],
-    ("weighted_mean", "one too many"): lambda losses, weights: times(losses, weights).sum() / (1 + weights.sum()),
+    ("weighted_mean", "too much"): [
+        lambda losses, weights: times(losses, weights).sum() / (1 + weights.sum()),
+        lambda losses, weights: times(losses, weights).sum() / (weights.sum() + 1e-3),
+    ],
+    ("weighted_mean", "divided by the sentences"): lambda losses, weights: times(losses, weights).sum(1).mean(),
+    ("weighted_mean", "divided by the length"): lambda losses, weights: times(losses, weights).mean(1).sum(),
+    ("weighted_mean", "only the first sentence"): [
+        lambda losses, weights: mean(losses[0], weights[0]),
+        lambda losses, weights: times(losses, weights)[0].sum() / weights[0].sum().clamp(min=1e-9),
+    ],
     ("weighted_mean", "weighted twice"): [
         lambda losses, weights: mean(times(losses, weights), weights),
         lambda losses, weights: mean(losses, weights * weights),
@@ -782,7 +857,7 @@ WRONG = {
         ("completion_mask", lambda *case: by_rows(*case).numpy(), "must be a tensor, got a numpy array"),
         ("completion_mask", lambda *case: by_rows(*case)[0], "the first axis is missing"),
         ("completion_mask", lambda *case: by_rows(*case)[:, 1:], "must have shape"),
-        ("completion_mask", lambda *case: by_rows(*case).roll(2, dims=1), "some cells differ"),
+        ("completion_mask", lambda *case: by_rows(*case) & (case[0] % 2 == 0), "some cells differ"),
         ("completion_mask", lambda ids, lengths, marker, end_id: spans(
             lambda row, marker: row.index(marker[0]))(ids, lengths, marker, end_id), "ValueError"),
         ("completion_mask", lambda ids, lengths, marker, end_id: by_rows(
@@ -827,3 +902,133 @@ def test_right_values_in_an_odd_form_are_never_an_error(name):
     right = RIGHT[name][0]
     for change in (list, str, lambda one: [one], lambda one: (one, one), lambda one: {"answer": one}, repr):
         assert getattr(check, name)(lambda *case, change=change: change(right(*case))).state == "wrong"
+
+
+def test_the_cases_hold_what_the_texts_of_the_exercises_say():
+    """Gaps, ties, ends that are pads, a small sum: without them a wrong answer would pass."""
+    votes = [votes for (votes,) in check.vote_weights.cases]
+    assert all((one < 0).all(dim=-1).any() for one in votes[1::2]) and all((one >= 0).any() for one in votes)
+    assert any((counted(one) == counted(one).amax(-1, keepdim=True)).sum(-1).where((one >= 0).any(-1), 0).max() > 1
+               for one in votes)  # fmt: skip
+    labels = [labels for _, labels in check.labelled_loss.cases]
+    assert {bool((one >= 0).any()) for one in labels} == {True, False} and all((one < 0).any() for one in labels)
+    chats = check.completion_mask.cases
+    last = torch.cat([ids[torch.arange(len(ids)), lengths - 1] for ids, lengths, _, _ in chats])
+    assert (last == check.END).any() and (last != check.END).any()
+    pads = torch.cat([ids[torch.arange(ids.shape[1]) >= lengths[:, None]] for ids, lengths, _, _ in chats])
+    assert set(pads.tolist()) == {0, check.END}
+    missing = torch.cat([check._without_marker(*case) for case in chats])
+    assert 0.1 < missing.float().mean() < 0.7
+    assert all(not check._without_marker(*case).all() for case in chats)
+    assert any(len(starts_of(row, case[2])) > 1 for case in chats for row in case[0].tolist())
+    assert {ramp > 0 for _, _, ramp in check.curriculum.cases} == {True, False}
+    assert all((difficulty == stage).any() for difficulty, stage, _ in check.curriculum.cases)
+    sums = [weights.sum().item() for _, weights in check.weighted_mean.cases]
+    assert min(sums) == 0 and any(0 < one < 1 for one in sums) and max(sums) > 1
+
+
+# --- what the sentences claim -----------------------------------------------------------------------------------------
+
+
+def test_max_gives_the_first_of_several_and_both_the_values_and_their_places():
+    most, places = torch.tensor([[1, 2, 2], [0, 0, 0]]).max(dim=-1)
+    assert most.tolist() == [2, 0] and places.tolist() == [1, 0]
+    assert torch.tensor([False, False]).int().argmax() == 0
+
+
+def test_the_first_of_a_tie_depends_on_the_order_of_the_votes():
+    assert Counter([2, 1, 1, 2]).most_common(1)[0][0] == 2 and Counter([1, 2, 2, 1]).most_common(1)[0][0] == 1
+    assert torch.tensor([2, 1, 1, 2]).mode().values == 1
+    assert torch.tensor([-1, -1, 2]).mode().values == -1
+
+
+def test_a_missing_label_is_the_last_class_to_an_index_and_no_class_to_a_loss():
+    assert torch.arange(5)[torch.tensor(-1)] == 4
+    with pytest.raises(IndexError, match="Target -1 is out of bounds"):
+        F.cross_entropy(torch.zeros(1, 5), torch.tensor([-1]))
+    with pytest.raises(RuntimeError, match="non-negative"):
+        F.one_hot(torch.tensor([-1]))
+
+
+def test_a_mean_over_no_labels_is_nan_and_a_sum_is_0_with_a_gradient_of_zeros():
+    logits, none = torch.ones(1, 5, requires_grad=True), torch.tensor([-1])
+    assert F.cross_entropy(logits, none, ignore_index=-1).isnan()
+    total = F.cross_entropy(logits, none, ignore_index=-1, reduction="sum")
+    total.backward()
+    assert total == 0 and torch.equal(logits.grad, torch.zeros(1, 5))
+
+
+def test_a_line_is_nan_at_the_stage_if_the_ramp_is_0_and_at_the_padding_if_it_is_multiplied():
+    assert torch.equal(line(torch.tensor([0.0, 1.0, 2.0]), 1.0, 0.0).isnan(), torch.tensor([False, True, False]))
+    assert (line(torch.tensor(math.inf), 1.0, 1.0) * 0).isnan()
+    assert line(torch.tensor(math.inf), 1.0, 1.0).clamp(0, 1) == 0
+
+
+@pytest.mark.parametrize("answer", [
+    lambda losses, weights: mean(losses.nan_to_num(0, 0, 0), weights),
+    lambda losses, weights: (losses * weights).nansum() / weights.sum().clamp(min=1e-9),
+    lambda losses, weights: mean(losses, weights * losses.isfinite()),
+])  # fmt: skip
+def test_an_answer_that_hides_a_nan_with_a_weight_is_right_with_a_note(answer):
+    verdict = check.weighted_mean(answer)
+    assert (verdict.state, verdict.note) == ("right", "NaN that counts")
+
+
+def test_no_other_right_answer_gets_a_note():
+    assert all(getattr(check, name)(answer).note == "" for name, answers in RIGHT.items() for answer in answers)
+
+
+def test_a_sentence_is_about_the_first_of_two_faults():
+    """Where the answer begins, then pads, sentences without a marker, and its end; labels before weights."""
+    both = spans(moved(1), stop_of=lambda row, n, start: None)
+    assert check.completion_mask(both).misconception == "first word missing"
+    wiped = lambda ids, *rest: without_a_test(ids, *rest) & (ids != check.END)  # noqa: E731
+    assert check.completion_mask(wiped).misconception == "no marker"
+    unlengthy = lambda ids, lengths, *rest: without_a_test(ids, lengths + 1, *rest)  # noqa: E731
+    assert check.completion_mask(unlengthy).misconception == "pads counted"
+    assert check.vote_weights(lambda votes: (votes.amax(-1).clamp(min=0), votes.sum(-1) / 9)).misconception == (
+        "the largest id"
+    )
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_of_votes_shows_labels_or_if_they_are_right_the_weights():
+    votes, yours, right = check.vote_weights(larger_by_flip).panels
+    assert yours.title == "your labels" and votes.values.shape[0] == len(yours.rows)
+    assert torch.equal(votes.blocked, votes.values < 0)
+    i = yours.marks.flatten().bool().tolist().index(True)  # a tie
+    smaller, larger = (int(one.values[i]) for one in (right, yours))
+    given = votes.values[i].tolist()
+    assert smaller < larger and given.count(smaller) == given.count(larger) > 0
+    _, yours, right = check.vote_weights(shares_of_all).panels
+    assert yours.title == "your weights" and (yours.values <= right.values).all()
+
+
+def test_the_picture_of_a_loss_hatches_what_is_missing_or_shows_the_gradient():
+    losses, yours, right = check.labelled_loss(WRONG["labelled_loss", "divided by all positions"][0]).panels
+    assert losses.values[~losses.blocked].mean().item() == pytest.approx(right.values.item(), abs=1e-5)
+    assert losses.values.mean().item() == pytest.approx(yours.values.item(), abs=1e-5)
+    yours, right = check.labelled_loss(WRONG["labelled_loss", "wrong gradient"][0]).panels
+    assert yours.title.startswith("your gradient of sentence ") and not yours.values.any() and right.values.any()
+
+
+def test_the_picture_of_completions_names_the_marker_and_hatches_the_padding():
+    given, yours, _ = check.completion_mask(WRONG["completion_mask", "pads counted"][0]).panels
+    assert given.title == "ids; marker 7, end 2" and torch.equal(yours.marks > 0, given.blocked & (yours.values > 0))
+
+
+def test_the_picture_of_a_curriculum_names_stage_and_ramp():
+    given, yours, right = check.curriculum(pads_as(1.0)).panels
+    assert given.title == "difficulty; stage 1, ramp 0" and torch.equal(yours.marks > 0, given.values.isinf())
+    assert torch.equal(right.values, stepwise(given.values, 1.0, 0.0))
+
+
+def test_the_picture_of_a_weighted_mean_has_losses_weights_and_both_numbers_or_the_gradient():
+    losses, weights, yours, right = check.weighted_mean(WRONG["weighted_mean", "not divided"]).panels
+    products = losses.values.where(weights.values > 0, 0) * weights.values
+    assert products.sum().item() == pytest.approx(yours.values.item(), abs=1e-4)
+    assert (products.sum() / weights.values.sum()).item() == pytest.approx(right.values.item(), abs=1e-4)
+    yours, right = check.weighted_mean(replaced_at_the_end).panels
+    assert yours.title == "your gradient" and yours.values.isnan().any() and not right.values.any()

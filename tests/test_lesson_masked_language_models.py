@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from masklab import corpus, corruption, losses, tiny
 from masklab.corpus import BOS, EOS, MASK, SPECIALS, VOCABULARY
 from masklab.dialects import to_labels
+from masklab.labs import masked_language_models as lab
 from tests.lessons import cells
 from tests.strategies import seeds
 
@@ -275,3 +276,51 @@ def test_one_draw_for_two_questions(lesson):
     chosen = lesson["chosen_by_draw"]
     shares = [(chosen & fate).sum() / chosen.sum() for fate in lesson["attempts"].values()]
     assert shares == pytest.approx([0, 1, 0.8], abs=0.005)
+
+
+# --- the lab ---------------------------------------------------------------------------------------------------------
+
+
+def picture(**changes):
+    """The lab's picture of a state, with the model that the lesson hands over."""
+    return lab.draw(lab.State().changed(changes))
+
+
+def guesses(**changes):
+    """The probability of each guess that is shown."""
+    (panel,) = [panel for panel in picture(**changes).panels if panel.name == "guesses"]
+    return dict(zip(panel.rows, panel.values[:, 0].tolist(), strict=True))
+
+
+def test_the_lab_gets_the_model_that_it_would_train_itself():
+    shown = cells("masked_language_models", "from masklab.tiny import mlm_texts", "fit_encoder(model")["model"]
+    for ours, theirs in zip(shown.parameters(), lab.trained().parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_what_to_try_with_clicks():
+    expected = {1: ("cat", "misses 1 of 5"), 2: ("cat", "misses 1 of 5"), 3: ("−100", "finds the same 4")}
+    for clicks, (label, found) in expected.items():
+        seen = picture(clicks=((0, 1, clicks),))
+        assert seen.sentences[0].below[1] == label and found in seen.summary
+        assert ("2.524 / 5 = 0.505" in seen.summary) is (clicks < 3)
+    masked, swapped, kept = (guesses(losses="model", clicks=((0, 1, n),) if n else ())["4: pie"] for n in range(3))
+    assert swapped < masked - 0.1 and kept > masked
+
+
+def test_what_to_try_with_words():
+    eight = picture(**lab.State.presets["8 words, 15 %"])
+    assert "Nothing is chosen in sentence 2 (as in 27 % of all with 8 words)" in eight.summary
+    everything = picture(strategy="words", rate=100.0)
+    assert all(all(one.pressed) for one in everything.sentences)
+    typed = picture(sentences=("The [MASK] drinks milk",), strategy="words", rate=0.0)
+    assert "the mean is 0 / 0" in typed.summary and "has no right answer" in typed.summary
+
+
+def test_what_to_try_with_epochs_and_t5():
+    often = {epochs: {p.name: p for p in picture(epochs=float(epochs)).panels}["schedules"] for epochs in range(1, 41)}
+    same = [epochs for epochs, panel in often.items() if torch.equal(*panel.values)]
+    assert same[:10] == list(range(1, 11)) and max(same) < 13
+    assert often[40].row_notes == ["4 of 5", "5 of 5"]
+    t5 = picture(strategy="T5", clicks=((0, 1, 1), (0, 2, 1)))
+    assert t5.sentences[0].below == ["", "<0>", "<0>", "", "<1>"]

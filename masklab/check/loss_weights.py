@@ -27,6 +27,11 @@ from masklab.check.gradients import gradient_faults, value_and_gradient, value_i
 from masklab.check.misconceptions import Misconception, Note, forms
 from masklab.check.pictures import compared, different, first_difference, given, positions, sentence_grid
 
+AVERAGED = (
+    "you average the ids of the labels, or take the one in the middle. They are names, not amounts: 2 is not between 1 "
+    "(a noun, say) and 3 (a verb). Count the votes for each label."
+)
+
 # --- 1 · Weights from votes -----------------------------------------------------------------------------------------
 
 
@@ -37,9 +42,11 @@ def _vote_cases() -> list[tuple[Tensor]]:
         annotators = 3 + i % 4
         votes = torch.randint(4, (1 + i % 3, 3 + i % 2, annotators), generator=g)
         votes[torch.rand(votes.shape, generator=g) < (0.0, 0.3, 0.6)[i % 3]] = -1
-        votes[0, 0] = -1
         if i % 2:
+            votes[0, 0] = -1
             votes[0, 1] = torch.tensor([2, 1, 1, 2, -1, -1])[:annotators]  # from four on a tie, the larger id first
+        else:
+            votes[0, 0] = torch.tensor([-1, 3, -1, 0, 3, 3])[:annotators]
         found.append((votes,))
     return found
 
@@ -139,18 +146,28 @@ vote_weights = Exercise(
         *_labels_are("no vote as label 0", "you count each missing vote as a vote for label 0. −1 means that no vote "
                      "was given: it supports nobody.",
                      lambda votes: _winners(votes.clamp(min=0))),
+        *_labels_are("one too large", "your labels are one too large. If you add 1 to the votes, so that −1 becomes 0, "
+                     "take it away again in the end, and leave out what was −1.",
+                     lambda votes: _winners(votes) + 1,
+                     lambda votes: _winners(votes + 1)),
         *_rule_is("the largest of a tie", "where two labels have equally many votes, you take the one with the larger "
                   "id. The task asks for the smaller one.",
                   lambda word: max(sorted(set(word))[::-1], key=word.count)),
         *_rule_is("the first of a tie", "where two labels have equally many votes, you take the one that was named "
                   "first. So the order of the annotators decides. The task asks for the smaller id.",
                   lambda word: Counter(word).most_common(1)[0][0]),
-        *_rule_is("averaged", "you average the ids of the labels, or take the one in the middle. They are names, not "
-                  "amounts: 2 is not between 1 (a noun, say) and 3 (a verb). Count the votes for each label.",
+        *_rule_is("averaged", AVERAGED,
                   lambda word: sorted(word)[(len(word) - 1) // 2],
                   lambda word: sorted(word)[len(word) // 2],
                   lambda word: round(sum(word) / len(word)),
                   lambda word: int(sum(word) / len(word))),
+        *_labels_are("averaged", AVERAGED,
+                     lambda votes: votes.median(dim=-1).values.clamp(min=0),
+                     lambda votes: votes.double().mean(dim=-1).round().clamp(min=0),
+                     lambda votes: votes.double().mean(dim=-1).long().clamp(min=0)),
+        *_labels_are("one annotator", "your labels are what *one* annotator said. The label should be what most said.",
+                     lambda votes: votes[..., 0].clamp(min=0),
+                     lambda votes: votes[..., -1].clamp(min=0)),
         *_rule_is("the largest id", "your labels are the largest ids that somebody chose. Which one was chosen most "
                   "*often*?",
                   max),
@@ -160,12 +177,21 @@ vote_weights = Exercise(
         *_weights_are("of all annotators", "your weights are shares of *all* annotators. Some gave no vote on a word: "
                       "divide by the number of votes that were given there.",
                       lambda votes, labels: _support(votes, labels) / votes.shape[-1]),
+        *_weights_are("label 0 as no vote", "the votes for label 0 are missing from what you divide by. 0 is a label "
+                      "like any other: only −1 means that no vote was given.",
+                      lambda votes, labels: _support(votes, labels) / (votes > 0).sum(dim=-1).clamp(min=1),
+                      lambda votes, labels: _support(votes, labels) / (votes > 0).sum(dim=-1),
+                      lambda votes, labels: _support(votes, labels) / votes.count_nonzero(dim=-1)),
+        *_weights_are("one too many", "you divide by one more than the number of votes. Adding 1 does avoid 0/0, but "
+                      "it changes every share: clamp(min=1) changes only 0.",
+                      lambda votes, labels: _support(votes, labels) / ((votes >= 0).sum(dim=-1) + 1)),
         *_weights_are("counts", "your weights are numbers of votes. A word that more people have labelled would weigh "
                       "more, even if they agree less. Which *share* of the votes has the winner?",
                       _support),
         *_weights_are("disagreement", "inverted: a word on which all agree weighs 0. Your weights are the share that "
                       "disagrees.",
-                      lambda votes, labels: 1 - _share(votes, labels)),
+                      lambda votes, labels: 1 - _share(votes, labels),
+                      lambda votes, labels: 1 - _support(votes, labels) / votes.shape[-1]),
         *_weights_are("all or nothing", "your weights are 1 where all agree, and 0 elsewhere. Where 3 of 4 agree, the "
                       "weight should be 0.75. (`//` drops what comes after the point, `/` keeps it.)",
                       lambda votes, labels: (_share(votes, labels) == 1).float()),
@@ -231,6 +257,11 @@ def _in_place_of_missing(label: int) -> list[Callable[[Tensor, Tensor], Tensor]]
         lambda logits, labels: every(logits, labels).mean(),
         lambda logits, labels: every(logits, labels).sum() / _number(labels),
     ]
+
+
+def _missing_ones(logits: Tensor, labels: Tensor) -> Tensor:
+    """The sum of the losses where labels are missing, with class 0 in their place."""
+    return F.cross_entropy(logits.mT, labels.clamp(min=0).where(labels < 0, -100), reduction="sum")
 
 
 def _only_full(logits: Tensor, labels: Tensor) -> Tensor:
@@ -306,6 +337,17 @@ labelled_loss = Exercise(
         *_loss_is("divided by the length", "you divide by the number of positions in *one* row. How many labels are "
                   "there in the whole batch?",
                   lambda logits, labels: _each(logits, labels).sum() / labels.shape[1]),
+        *_loss_is("divided by the missing", "you divide by the number of labels that are *missing*. How many are "
+                  "there?",
+                  lambda logits, labels: _each(logits, labels).sum() / (labels < 0).sum(),
+                  lambda logits, labels: _each(logits, labels).sum() / (labels < 0).sum().clamp(min=1)),
+        *_loss_is("inverted", "inverted: your mean is over the positions whose label is missing.",
+                  lambda logits, labels: _missing_ones(logits, labels) / (labels < 0).sum(),
+                  lambda logits, labels: _missing_ones(logits, labels) / (labels < 0).sum().clamp(min=1),
+                  lambda logits, labels: _missing_ones(logits, labels) / _number(labels)),
+        *_loss_is("nothing with a gap", "you return 0 as soon as *any* label is missing. Only if all are, the loss is "
+                  "0.",
+                  lambda logits, labels: _each(logits, labels).sum() / _number(labels) * (labels >= 0).all()),
         *_loss_is("only full sentences", "you leave out each sentence in which *any* label is missing. The other "
                   "labels of such a sentence are good: leave out the positions that have none.",
                   _only_full),
@@ -314,7 +356,10 @@ labelled_loss = Exercise(
                   lambda logits, labels: F.cross_entropy(
                       logits.mT, labels.where(labels > 0, -100), reduction="sum") / (labels > 0).sum().clamp(min=1),
                   lambda logits, labels: F.cross_entropy(
-                      logits.mT, labels.where(labels > 0, -100), reduction="sum") / _number(labels)),
+                      logits.mT, labels.where(labels > 0, -100), reduction="sum") / _number(labels),
+                  lambda logits, labels: F.cross_entropy(
+                      logits.mT, labels.clamp(min=0).where(labels != 0, -100), reduction="sum") / (
+                          labels != 0).sum().clamp(min=1)),
         *_loss_is("mean of means", "this is the mean of the sentences' means. Here all labels weigh the same.",
                   lambda logits, labels: _by_sentence(logits, labels).nanmean(),
                   lambda logits, labels: _by_sentence(logits, labels).nan_to_num().mean(),
@@ -322,11 +367,29 @@ labelled_loss = Exercise(
         *_loss_is("losses of 0 left out", "you count the losses that are not 0. Where the model is sure, the loss of a "
                   "label may be exactly 0. Count the labels.",
                   lambda logits, labels: _each(logits, labels).sum() / _each(logits, labels).count_nonzero()),
-        *_loss_is("one too many", "you divide by more than the number of labels.",
+        *_loss_is("one too many", "you divide by more than the number of labels: is there a `+ 1`, or a `clamp` "
+                  "that is too high?",
                   lambda logits, labels: _each(logits, labels).sum() / ((labels >= 0).sum() + 1),
                   lambda logits, labels: _each(logits, labels).sum() / (labels >= 0).sum().clamp(min=2)),
         *_loss_is("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
                   _over(lambda logits: logits.softmax(dim=-1))),
+        *_loss_is("softmax along another axis", "softmax runs along another axis. The scores of a word are on the last "
+                  "one: dim=-1.",
+                  *[lambda logits, labels, dim=dim: F.nll_loss(
+                      logits.log_softmax(dim=dim).mT, labels, ignore_index=-1, reduction="sum") / _number(labels)
+                    for dim in (0, 1)]),
+        *_loss_is("no logarithm", "these are not log-probabilities: nll_loss wants what log_softmax makes of the "
+                  "logits. cross_entropy does both.",
+                  *[lambda logits, labels, way=way: F.nll_loss(
+                      way(logits).mT, labels, ignore_index=-1, reduction="sum") / _number(labels)
+                    for way in (lambda logits: logits, lambda logits: logits.softmax(dim=-1))]),
+        *_loss_is("logits set to 0", "you set the logits to 0 where a label is missing. Equal logits are a guess, and "
+                  "it still has a loss: leave these positions out of the loss.",
+                  *[lambda logits, labels, way=way: way(logits * (labels >= 0)[..., None], labels)
+                    for way in (*_in_place_of_missing(0), *_in_place_of_missing(4))]),
+        *_loss_is("only the first sentence", "only the first sentence is in your mean. Is a `return` inside the loop, "
+                  "or did you take [0]?",
+                  lambda logits, labels: _each(logits[:1], labels[:1]).sum() / _number(labels[:1])),
         *_loss_is("classes on the wrong axis", "the logits get mixed. cross_entropy wants the classes on axis 1, and "
                   "`view` or `reshape` doesn't swap axes: transpose(1, 2) does.",
                   _over(lambda logits: logits.reshape(len(logits), 5, -1).mT)),
@@ -456,10 +519,6 @@ def _wiped(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tens
     return _completions(ids, lengths, marker, end_id) & (ids != end_id)
 
 
-def _with_the_marker(*, but_one: bool = False) -> Callable[..., Tensor]:
-    return _from(_after, shift=lambda marker: -len(marker) + but_one)
-
-
 def _one_place(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tensor:
     """The first sentence's place for all."""
     start = _after(ids[0].tolist(), marker)
@@ -471,9 +530,29 @@ def _without_marker(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int
     return torch.tensor([not _starts(row[:n], marker) for row, n in zip(ids.tolist(), lengths.tolist(), strict=True)])
 
 
-def _only_without_marker(answer: Tensor, right: Tensor, *case) -> bool:
-    """Whether all sentences that go wrong have no marker."""
-    return not bool(((answer != right).any(dim=1) & ~_without_marker(*case)).any())
+def _head(mask: Tensor, *case) -> Tensor:
+    """A mask at all words but the last, of the sentences with a marker: what depends on where the answer begins."""
+    last = _words(*case).sum(dim=1, keepdim=True) - 1
+    return mask[(torch.arange(mask.shape[1]) < last) & ~_without_marker(*case)[:, None]]
+
+
+def _end(mask: Tensor, *case) -> Tensor:
+    """A mask at the last word of each answer."""
+    last = _words(*case).sum(dim=1, keepdim=True) - 1
+    return mask[(torch.arange(mask.shape[1]) == last) & _completions(*case)]
+
+
+def _begins(name: str, says: str, *ways: Callable[..., Tensor]) -> list[Misconception]:
+    """Another place where the answer begins, whatever is at its end and in sentences without a marker."""
+    return forms(name, says, *[lambda *case, way=way: _head(way(*case), *case) for way in ways], part=_head)
+
+
+def _pads_are_true(answer: Tensor, right: Tensor, *case) -> bool:
+    return bool((answer & ~_words(*case)).any())
+
+
+def _true_without_marker(answer: Tensor, right: Tensor, *case) -> bool:
+    return bool(answer[_without_marker(*case)].any())
 
 
 def _overlooked(answer: Tensor, right: Tensor, ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> bool:
@@ -484,10 +563,6 @@ def _overlooked(answer: Tensor, right: Tensor, ids: Tensor, lengths: Tensor, mar
         if first is not None and (first not in later or not same(answer[i, first:], right[i, first:])):
             return False
     return True
-
-
-def _pads_are_true(answer: Tensor, right: Tensor, *case) -> bool:
-    return bool((answer & ~_words(*case)).any()) and same(answer & _words(*case), right)
 
 
 def _draw_completion(answer: Tensor, right: Tensor, ids: Tensor, lengths: Tensor, marker: list[int], end_id: int):
@@ -506,41 +581,41 @@ completion_mask = Exercise(
     definition=_completions,
     picture=_draw_completion,
     wrong=[
-        *forms("prompt counted", "all words count, the prompt's too. The model should learn to write what comes "
-               "*after* the marker.",
-               _words, lambda *case: torch.ones(case[0].shape).bool()),
-        *forms("inverted", "inverted: you mark the prompt. True should be the words after the marker.",
-               lambda *case: _words(*case) & ~_completions(*case),
-               lambda *case: ~_completions(*case)),
+        *_begins("prompt counted", "all words count, the prompt's too. The model should learn to write what comes "
+                 "*after* the marker.",
+                 _words),
+        *_begins("inverted", "inverted: you mark the prompt. True should be the words after the marker.",
+                 lambda *case: ~_completions(*case)),
+        *_begins("last occurrence", "you look for the *last* marker. A text that is part of the answer may hold it "
+                 "again: the answer begins after the first one.",
+                 _from(_last)),
+        *_begins("marker included", "the marker, or its last token, is in your mask. It is given to the model, like "
+                 "the prompt. The answer begins len(marker) positions after the marker's first token.",
+                 *[_from(_after, shift=shift) for shift in (
+                     lambda marker: -len(marker), lambda marker: 1 - len(marker), lambda marker: -1)]),
+        *_begins("first word missing", "the first word of the answer is not in your mask: you begin one too late.",
+                 _from(_after, shift=lambda marker: 1)),
+        *_begins("part of the marker", "you look for *one* token of the marker. It may stand in a prompt, too: all of "
+                 "them have to follow one another.",
+                 *_PARTS),
+        *_begins("one place for all", "every sentence gets the place of the first one's marker. Each has its own.",
+                 _one_place),
+        *_begins("stops too early", "you stop at the first end token that you find. Does your search begin after the "
+                 "marker? A prompt may have an end token, too.",
+                 _from(_after, until=lambda row, length, start: min([length, *_ends(row)[:1]])),
+                 _from(_after, until=lambda row, length, start: min([length, *[t + 1 for t in _ends(row)[:1]]]))),
+        Misconception("pads counted", "some pads are True. A pad may have the same id as the end token: only the "
+                      "lengths say where a sentence ends. Its last word is at `length - 1`.",
+                      shows=_pads_are_true),
+        Misconception("no marker", "something is True in a sentence without the marker. Nothing should be. If you use "
+                      "argmax: on a row that is all False it says 0. Ask `any` whether there is a marker.",
+                      shows=_true_without_marker),
         *forms("end wiped by its id", "you leave out every position that holds `end_id`. So the end of the answer is "
                "not learned, and the model never stops. A pad may look the same: the lengths tell them apart.",
-               _wiped),
-        *forms("end forgotten", "one too short: the last word of each sentence is not in your mask. It is the end "
-               "token, and a model that never learns it never stops.",
-               _from(_after, until=lambda row, length, start: length - 1)),
-        *forms("last occurrence", "you look for the *last* marker. A text that is part of the answer may hold it "
-               "again: the answer begins after the first one.",
-               _from(_last)),
-        *forms("marker included", "the marker, or its last token, is in your mask. It is given to the model, like the "
-               "prompt. The answer begins len(marker) positions after the marker's first token.",
-               _with_the_marker(), _with_the_marker(but_one=True), _from(_after, shift=lambda marker: -1)),
-        *forms("first word missing", "the first word of the answer is not in your mask: you begin one too late.",
-               _from(_after, shift=lambda marker: 1)),
-        *forms("part of the marker", "you look for *one* token of the marker. It may stand in a prompt, too: all of "
-               "them have to follow one another.",
-               *_PARTS),
-        *forms("stops too early", "you stop at the first end token that you find. Does your search begin after the "
-               "marker? A prompt may have an end token, too.",
-               _from(_after, until=lambda row, length, start: min([length, *_ends(row)[:1]])),
-               _from(_after, until=lambda row, length, start: min([length, *[t + 1 for t in _ends(row)[:1]]]))),
-        Misconception("pads counted", "the words are right, but some pads are True. A pad may have the same id as the "
-                      "end token: only the lengths say where a sentence ends.",
-                      shows=_pads_are_true, always=True),
-        *forms("one place for all", "every sentence gets the place of the first one's marker. Each has its own.",
-               _one_place),
-        Misconception("no marker", "only sentences without the marker go wrong: nothing is True there. If you use "
-                      "argmax: on a row that is all False it says 0. Ask `any` whether there is a marker.",
-                      shows=_only_without_marker, always=True),
+               lambda *case: _end(_wiped(*case), *case), part=_end),
+        *forms("end forgotten", "one too short: the last word of each sentence is not in your mask. That is where its "
+               "end token is, and a model that never learns it never stops.",
+               lambda *case: ~_end(_completions(*case), *case), part=_end),
         Misconception("overlooked", "in some sentences you don't find the marker, though it is there. It may begin at "
                       "any position, even inside another beginning: 7 7 8 is in 7 7 7 8.",
                       shows=_overlooked, always=True),
@@ -557,7 +632,7 @@ def _curriculum_cases() -> list[tuple[Tensor, float, float]]:
         difficulty = torch.randint(17, is_word.shape, generator=g) / 4
         stage, ramp = (1.0, 0.5, 2.0, 1.5)[i % 4], (0.0, 1.0, 2.5)[i % 3]
         words = is_word.nonzero().tolist()
-        for (row, column), value in zip(words, (stage, 0.0, stage + ramp / 4, 4.0), strict=False):
+        for (row, column), value in zip(words, (stage, 0.0, stage + (ramp or 0.1) / 4, 4.0), strict=False):
             difficulty[row, column] = value
         found.append((difficulty.masked_fill(~is_word, math.inf), stage, ramp))
     return found
@@ -646,7 +721,8 @@ curriculum = Exercise(
                       lambda *case: 1 - _stepwise(*case),
                       lambda difficulty, stage, ramp: difficulty >= stage,
                       lambda difficulty, stage, ramp: difficulty > stage + ramp),
-        *_words_weigh("no ramp", "the ramp is not used: your weights fall from 1 to 0 at once.",
+        *_words_weigh("no ramp", "there is no ramp: your weights fall from 1 to 0 at once. Between `stage` and "
+                      "`stage + ramp` there is a straight line.",
                       lambda difficulty, stage, ramp: difficulty <= stage,
                       lambda difficulty, stage, ramp: difficulty < stage,
                       lambda difficulty, stage, ramp: difficulty <= stage + ramp,
@@ -658,14 +734,26 @@ curriculum = Exercise(
                         for line in (_slope, _plain_slope)]),
         *_words_weigh("the wrong way", "within the ramp your weights rise: a harder word weighs more than an easier "
                       "one. The line goes *down*, from 1 at the stage to 0 at stage + ramp.",
-                      _rising),
+                      _rising,
+                      lambda *case: (2 - _slope(*case)).clamp(0, 1),
+                      lambda *case: (2 - _slope(*case)).clamp(0, 1) if case[2] else _slope(*case)),
         *_words_weigh("ramp in the wrong place", "your line is in another place. It begins *at* the stage, where the "
                       "weight is still 1, and it ends at stage + ramp.",
-                      _moved(lambda ramp: -ramp / 2), _moved(lambda ramp: -ramp), _moved(lambda ramp: ramp)),
+                      _moved(lambda ramp: -ramp / 2), _moved(lambda ramp: -ramp), _moved(lambda ramp: ramp),
+                      lambda difficulty, stage, ramp: _stepwise(difficulty, stage, ramp + 1),
+                      lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
+                      lambda difficulty, stage, ramp: torch.where(
+                          difficulty <= stage, 1.0, (1 - difficulty / (stage + ramp)).clamp(0, 1))),
+        *_words_weigh("slope of 1", "your line falls by 1 from one difficulty to the next, whatever the ramp is. "
+                      "Dividing by the ramp makes it as long as the ramp.",
+                      *[lambda difficulty, stage, ramp, end=end, up_to=up_to: torch.where(
+                          difficulty <= (stage if up_to else -1), 1.0, (end(stage, ramp) - difficulty).clamp(0, 1))
+                        for end in (lambda stage, ramp: stage + ramp, lambda stage, ramp: stage + 1)
+                        for up_to in (True, False)]),
         *_words_weigh("ramp as the end", "your line ends at `ramp`. That is its length: it ends at stage + ramp.",
                       lambda difficulty, stage, ramp: _stepwise(difficulty, stage, max(ramp - stage, 0.0))),
-        *_words_weigh("strict", "a word that is exactly as difficult as the stage counts fully: 1 *up to* the stage. "
-                      "With a ramp of 0 the comparison is ≤, not <.",
+        *_words_weigh("strict", "with a ramp of 0, a word that is exactly as difficult as the stage weighs 0. It "
+                      "counts fully: the comparison is ≤, not <. (And if a 0/0 was turned into a 0, it should be 1.)",
                       lambda difficulty, stage, ramp: _stepwise(difficulty, stage, ramp) * (
                           (difficulty != stage) | (ramp > 0))),
         Misconception("a ramp of 0", "only a ramp of 0 goes wrong. Then there is no line: 1 up to the stage, 0 after "
@@ -771,7 +859,7 @@ weighted_mean = Exercise(
                   "small loss, and a small step. A mean divides by the sum of the weights.",
                   lambda losses, weights: _times(losses, weights).mean()),
         *_mean_is("divided by the count", "you divide by how *many* weights are not 0. A loss of weight 0.5 adds half "
-                  "of itself to the sum, so it counts as half a loss below: divide by the sum of the weights.",
+                  "of itself to the sum. So it counts as half a loss in what you divide by: the sum of the weights.",
                   lambda losses, weights: _sum(losses, weights) / _count(weights)),
         *_mean_is("not divided", "this is the sum of losses × weights. A weighted mean divides it: by which number?",
                   _sum),
@@ -784,15 +872,25 @@ weighted_mean = Exercise(
                   lambda losses, weights: losses[weights == 1].sum() / (weights == 1).sum().clamp(min=1),
                   lambda losses, weights: losses[weights == 1].sum() / _or_1(weights.sum())),
         *_mean_is("at least 1", "you divide by at least 1. That is right for a count. The sum of some weights may be "
-                  "less than 1, and still it is what the mean divides by: only where it is exactly 0 you need another "
-                  "number.",
+                  "less than 1, and still it is what the mean divides by. You need another number only where it is "
+                  "exactly 0.",
                   lambda losses, weights: _sum(losses, weights) / weights.sum().clamp(min=1)),
-        *_mean_is("one too many", "you divide by more than the sum of the weights: is there a `+ 1`?",
-                  lambda losses, weights: _sum(losses, weights) / (weights.sum() + 1)),
+        *_mean_is("too much", "you divide by more than the sum of the weights. What you add to avoid 0/0 has to be "
+                  "very small, because the sum may be small, too. Or add it only where the sum is 0.",
+                  *[lambda losses, weights, more=more: _sum(losses, weights) / (weights.sum() + more)
+                    for more in (1, 0.1, 0.01, 0.001, 0.0001)]),
+        *_mean_is("divided by the sentences", "you divide by the number of sentences. What do the weights add up to?",
+                  lambda losses, weights: _sum(losses, weights) / len(losses)),
+        *_mean_is("divided by the length", "you divide by the number of positions in *one* row. What do the weights of "
+                  "the whole batch add up to?",
+                  lambda losses, weights: _sum(losses, weights) / losses.shape[1]),
+        *_mean_is("only the first sentence", "only the first sentence is in your mean. Is a `return` inside the loop, "
+                  "or did you take [0]?",
+                  lambda losses, weights: _sum(losses[:1], weights[:1]) / _or_1(weights[:1].sum())),
         *_mean_is("weighted twice", "the weights are in your sum twice.",
                   lambda losses, weights: _sum(losses, weights**2) / _or_1(weights.sum()),
                   lambda losses, weights: _sum(losses, weights**2) / _or_1((weights**2).sum())),
-        *_mean_is("mean of means", "this is the mean of the sentences' means. Here one sum over the whole batch is "
+        *_mean_is("mean of means", "you take the mean of each sentence first. Here one sum over the whole batch is "
                   "divided by the sum of all weights.",
                   lambda losses, weights: _means(losses, weights).nan_to_num().mean(),
                   lambda losses, weights: _means(losses, weights).nanmean(),

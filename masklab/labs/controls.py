@@ -68,7 +68,10 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Control):
-    """One of a few values; ``options`` are the values and their labels, ``each`` what some of them set, too."""
+    """One of a few values; ``options`` are the values and their labels.
+
+    ``each`` is what an option sets, too: its example, in the place of another option's. What was typed stays.
+    """
 
     options: Mapping[Any, str]
     each: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)

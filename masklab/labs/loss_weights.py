@@ -26,12 +26,12 @@ FIRST = tuple(SENTENCES)
 VOTES = tuple(f"votes{i}" for i in range(6))  # of each sentence
 AGREED = {key: unsure(text.split()) for key, text in zip(VOTES, FIRST, strict=False)}  # nobody is unsure any more
 ERRED = AGREED | {"votes0": [*unsure(FIRST[0].split()[:4]), *((4, i) for i in range(7))]}  # ten for "fish", a verb
-EXAMPLES = {view: {"sentences": CHATS if view == "completion" else FIRST, "shown": 0} for view in VIEWS}
+EXAMPLES = {view: {"sentences": CHATS if view == "completion" else FIRST} for view in VIEWS}
 
 
 def _preset(view: str, **sets) -> dict[str, Any]:
     """A view with its example, and whatever else a button sets."""
-    return {"view": view, **EXAMPLES[view], **sets}
+    return {"view": view, **EXAMPLES[view], "shown": 0, **sets}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,8 @@ class State(c.State):
     sentences: tuple[str, ...] = control(FIRST, Sentences(label="Sentences"))
     shown: int = control(0, Position())
     view: str = control(
-        "annotators", Choice(label="View", options=VIEWS, each=EXAMPLES, help="Each view has its own example.")
+        "annotators",
+        Choice(label="View", options=VIEWS, each=EXAMPLES, help="A view brings its example; what you typed stays."),
     )
     label: str = control(
         "none",

@@ -28,7 +28,7 @@ class MatrixView(anywidget.AnyWidget):
     "choice", "slider", "number", "toggle", "button"), ``name`` (the key in ``state``),
     ``label``, and as needed ``help``, ``when`` (shown while that key of ``state`` is true, or "key=value"),
     ``options`` [[value, label], …], ``min``, ``max``, ``step``, ``sets`` {key: value}, ``each`` (what each option
-    sets), ``more`` (rarely used: behind the page's "More" button).
+    sets where another's is set), ``more`` (rarely used: behind the page's "More" button).
     ``label`` is the accessible name of the whole.
     """
 

@@ -85,7 +85,7 @@ def test_stage_and_ramp_let_words_wait_and_a_difficulty_is_typed(lab):
     changed = look_at(lab, "curriculum")
     lab.lab.get_by_label("Ramp").press("Home")
     lab.shows(**changed, ramp=0.0)
-    assert lab.rows("weights")[0][:5] == ["1.00"] * 3 + ["0.00"] * 2
+    assert lab.rows("weights")[0][:5] == ["1.00"] * 3 + ["0.00▨"] * 2
     for stage in (0.25, 0.5, 0.75, 1.0):
         lab.lab.get_by_label("Stage").press("ArrowRight")
         lab.shows(**changed, ramp=0.0, stage=stage)
@@ -94,7 +94,7 @@ def test_stage_and_ramp_let_words_wait_and_a_difficulty_is_typed(lab):
     lab.page.keyboard.type("1,5")
     lab.page.keyboard.press("Enter")
     lab.shows(**changed, ramp=0.0, stage=1.0, levels=[[0, 0, 1.5]])
-    assert lab.rows("weights")[0][0] == "0.00"
+    assert lab.rows("weights")[0][0] == "0.00▨"
 
 
 def test_the_end_is_lost_where_pads_share_its_id_and_are_wiped_by_it(lab):
@@ -146,6 +146,20 @@ def test_each_view_has_its_own_controls_and_buttons(lab):
         for name, sets in loss_weights.State.presets.items():
             button = lab.lab.locator("button").get_by_text(name, exact=True)
             expect(button).to_be_visible() if sets["view"] == view else expect(button).to_be_hidden()
+
+
+def test_what_was_typed_stays_in_another_view_and_an_example_does_not(lab):
+    lab.paste("The dog can play")
+    typed = ["The dog can play", *loss_weights.FIRST[1:]]
+    lab.shows(sentences=typed)
+    for view in [*VIEWS][1:]:
+        lab.pick("View", VIEWS[view])
+        lab.shows(view=view, sentences=typed)
+    summary(lab).to_contain_text("No sentence has the marker “Bot:” as one token")
+    lab.lab.get_by_role("button", name="No end").click()
+    lab.shows(**loss_weights.State.presets["No end"])
+    lab.pick("View", VIEWS["annotators"])
+    lab.shows(**loss_weights.State.presets["No end"] | {"view": "annotators", "sentences": loss_weights.FIRST})
 
 
 @pytest.mark.parametrize("name", loss_weights.State.presets)

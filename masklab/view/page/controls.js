@@ -41,12 +41,18 @@ function labelled(view, spec, input, ...more) {
   return helped(view, spec, input, make("label", "", {}, name, input, ...more));
 }
 
+/* What an option sets: its example, where there still is that of another option. What a learner typed stays. */
+function examples(each, i, state) {
+  const isExample = ([key]) => each.some((one) => JSON.stringify(one[key]) === JSON.stringify(state[key]));
+  return Object.fromEntries(Object.entries(each?.[i] ?? {}).filter(isExample));
+}
+
 function choice(view, spec) {
   const group = newId();
   const radios = spec.options.map(([value], i) => {
     const radio = make("input", "", { type: "radio", name: group });
-    const more = { ...spec.sets, ...spec.each?.[i] };
-    view.on(radio, "change", () => setState(view, { ...structuredClone(more), [spec.name]: value }));
+    const more = () => structuredClone({ ...spec.sets, ...examples(spec.each, i, view.link.state()) });
+    view.on(radio, "change", () => setState(view, { ...more(), [spec.name]: value }));
     return radio;
   });
   const textOf = (text) => make("span", "", { textContent: text });

@@ -1,0 +1,1082 @@
+"""The checks of lesson 03: choose words, corrupt them, the loss over the chosen, T5's spans and back, a mask per epoch.
+
+>>> choose(lambda is_word, is_special, probability, generator: is_word & (
+...     torch.rand(is_word.shape, generator=generator) < probability)).misconception
+'specials chosen'
+>>> corrupt(lambda ids, chosen, mask_id, random_ids, generator: ids.masked_fill(chosen, mask_id)).misconception
+'always [MASK]'
+>>> mlm_loss(lambda logits, ids, chosen: F.cross_entropy(logits.transpose(1, 2), ids)).misconception
+'all positions'
+>>> to_spans(lambda ids, chosen, sentinels: ([], [])).state
+'wrong'
+>>> from_spans(lambda inputs, targets, sentinels: inputs).misconception
+'sentinels left'
+>>> schedule(lambda make, epochs, copies: [make()] * epochs).misconception
+'one mask for all'
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from masklab.check import cases, oracles
+from masklab.check.answers import as_lists, same
+from masklab.check.draws import RARE, drawn, within
+from masklab.check.exercise import Exercise
+from masklab.check.gradients import by_value, gradient_faults, value_and_gradient, value_is_not_finite
+from masklab.check.misconceptions import Misconception, forms
+from masklab.check.pictures import compared, given, positions, sentence_grid
+from masklab.check.running import Complaint
+from masklab.panels import Panel
+
+
+def _fails(name: str) -> Callable[..., bool]:
+    """The symptom of draws for which a property does not hold."""
+    return lambda answer, *_case: not answer[name]
+
+
+def _though_it_moves(name: str) -> Callable[..., bool]:
+    """The symptom of a property that does not hold, although the calls differ."""
+    return lambda answer, *_case: bool(answer["moves on"]) and not answer[name]
+
+
+def _generator_faults(what: str) -> list[Misconception]:
+    """What is wrong with draws that don't come from the generator alone."""
+    return [
+        Misconception("everyone's generator", "your function draws from the random numbers that all code shares, or "
+                      "seeds them. Draw from `generator` only: torch.rand(shape, generator=generator).",
+                      shows=_fails("own generator")),
+        Misconception("not the same again", "from the same state of `generator`, your function gives something else "
+                      "the second time. Everything that is random in it must come from `generator`.",
+                      shows=_fails("same again")),
+        Misconception("nothing drawn", f"you give the same {what} in each call, and nothing is drawn from `generator`. "
+                      "Hand it to what draws: torch.rand(shape, generator=generator). Don't make a new one from its "
+                      "seed.",
+                      shows=lambda answer, *_case: not answer["moves on"] and not answer["is drawn from"]),
+        Misconception("every call the same", f"you give the same {what} in each call, for you seed `generator` again. "
+                      "It goes on from draw to draw: leave its seed alone.",
+                      shows=lambda answer, *_case: not answer["moves on"] and not answer["goes on"]),
+    ]  # fmt: skip
+
+
+# --- 1 · Choose words -----------------------------------------------------------------------------------------------
+
+CHOICES = 100  # calls of one case
+
+
+def _choose_case(lengths: list[int], total: int, side: str, probability: float, *, pads: bool = False, inside=()):
+    """Sentences that begin and end with a special token; pads may be special, too, and some tokens ``inside``."""
+    is_word = oracles.word_positions(torch.tensor(lengths), total, side=side)
+    is_special = torch.zeros_like(is_word)
+    for row, words in zip(is_special, is_word, strict=True):
+        where = words.nonzero().flatten()
+        row[where[[0, -1]]] = True
+        row[where[list(inside)]] = True
+    return is_word, is_special | (~is_word & pads), probability, cases.generator(len(lengths))
+
+
+def _no_specials(length: int, probability: float):
+    is_word = torch.ones(1, length, dtype=torch.bool)
+    return is_word, torch.zeros_like(is_word), probability, cases.generator()
+
+
+def _choice(function: Callable, *case) -> dict:
+    """What holds for a choice that is made a hundred times: each with True or False, and how often each was chosen."""
+    holds = _chosen(function, *case)
+    return {name: holds[name] for name in (*_SEEN_CHOICE, *_CHOICE)}
+
+
+def _chosen(function: Callable, is_word: Tensor, is_special: Tensor, probability: float, generator) -> dict:
+    found, holds = drawn(function, is_word, is_special, probability, generator=generator, calls=CHOICES, like=is_word)
+    may = is_word & ~is_special
+    holds |= {
+        "first": found[0],
+        "counts": (found & may).sum(dim=2),
+        "shares": found.float().mean(dim=0),
+        "long rows": True,
+        "no pads": not bool((found & ~is_word).any()),
+        "no specials": not bool((found & is_word & is_special).any()),
+    } | dict.fromkeys(_CHANCE, True)
+    if not may.any():
+        return holds | {"moves on": True}
+    holds |= {
+        "share": bool(within(found[:, may].float().mean(), probability, found[:, may].numel())),
+        "long rows": _long_rows_are_right(found, may, probability),
+        "each word": bool(within(holds["shares"][may], probability, CHOICES).all()),
+        "may be empty": all(_is_empty_at_times(row[:, of], probability) for row, of in _rows(found, may)),
+    }
+    if probability in (0.0, 1.0):
+        return holds | {"moves on": True}
+    return holds | {
+        "rows differ": _differ_in(found.transpose(1, 2), may.T),
+        "words differ": _differ_in(found, may),
+        # The count of 8 words or more stays between two neighbours in less than two thirds of all calls.
+        "count varies": len(may) == 1 or all(_spread(row[:, of]) > 1 for row, of in _rows(found, may) if of.sum() > 7),
+        "total varies": may.sum() < 16 or _spread(found[:, may]) > 1,
+        "by itself": _pairs_as_likely(found, may, probability),
+    }
+
+
+_CHANCE = ("share", "each word", "may be empty", "rows differ", "words differ", "count varies", "total varies",
+           "by itself")  # fmt: skip
+_SEEN_CHOICE = ("first", "counts", "shares", "long rows", "is drawn from", "goes on")  # shown, and not judged
+_CHOICE = ("own generator", "same again", "moves on", "no pads", "no specials", *_CHANCE)
+
+
+def _rows(found: Tensor, may: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Row by row what was found in all calls (calls, length), and where something may be chosen (length,)."""
+    return zip(found.unbind(dim=1), may, strict=True)
+
+
+def _long_rows_are_right(found: Tensor, may: Tensor, probability: float) -> bool:
+    """Whether the share is right in rows of 8 words or more: few of them are empty, so one word more changes little."""
+    words = torch.cat([row[:, of].flatten() for row, of in _rows(found, may) if of.sum() > 7] + [found.new_empty(0)])
+    return bool(within(words.float().mean().nan_to_num(probability), probability, len(words)))
+
+
+def _is_empty_at_times(found: Tensor, probability: float) -> bool:
+    """Whether nothing is chosen in some call, where chance would bring that for certain. Shape: (calls, words)."""
+    never = (1 - (1 - probability) ** found.shape[1]) ** len(found)
+    return never > RARE or not bool(found.any(dim=1).all())
+
+
+def _differ_in(found: Tensor, may: Tensor) -> bool:
+    """Whether in some call the words of some row are not all alike; True if no row has two words."""
+    two = [row[:, of] for row, of in _rows(found, may) if of.sum() > 1]
+    return not two or any(bool((row != row[:, :1]).any()) for row in two)
+
+
+def _spread(found: Tensor) -> int:
+    """How far the numbers of chosen words are apart. Shape: (calls, words)."""
+    counts = found.sum(dim=1)
+    return int(counts.max() - counts.min())
+
+
+def _pairs_as_likely(found: Tensor, may: Tensor, probability: float) -> bool:
+    """Whether two neighbours are both chosen as often as independent ones. No word is in two pairs."""
+    both = [row[:, of][:, : int(of.sum()) // 2 * 2].unflatten(1, (-1, 2)).all(dim=2) for row, of in _rows(found, may)]
+    pairs = torch.cat(both, dim=1)
+    return not pairs.numel() or bool(within(pairs.float().mean(), probability**2, pairs.numel()))
+
+
+def _share_is(share: Callable[[float], float]) -> Callable[..., bool]:
+    """The symptom of another share than asked for, which is ``share(probability)``."""
+
+    def shows(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability: float, _generator) -> bool:
+        chosen = answer["shares"][is_word & ~is_special]
+        other = share(probability)
+        return not answer["share"] and bool(within(chosen.mean(), other, CHOICES * chosen.numel()))
+
+    return shows
+
+
+def _an_end_is_never_chosen(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability, _generator):
+    rows = [row[of] for row, of in zip(answer["shares"], is_word & ~is_special, strict=True) if of.sum() > 3]
+    ends = [[row[end].item() for row in rows] for end in (0, -1)]
+    return not answer["each word"] and any(row.any() for row in rows) and any(not any(end) for end in ends)
+
+
+def _draw_choice(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability: float, _generator):
+    may = is_word & ~is_special
+    expected = probability * may.float()
+    differs = torch.where(may, ~within(answer["shares"], probability, CHOICES), answer["shares"] > 0)
+    shown = given(may, kind="mask", title="may be chosen", meaning="Words that are not special.", **sentence_grid(may))
+    if not (answer["count varies"] and answer["total varies"] and answer["may be empty"]):
+        counts = answer["counts"][:12].T
+        rows, columns = sentence_grid(may)["rows"], positions(counts.shape[1])
+        return [given(counts, kind="ids", title="how many you choose", meaning="The first 12 calls, sentence by "
+                      "sentence.", rows=rows, columns=columns, axes=("sentence", "call"))]  # fmt: skip
+    if differs.any():
+        pair = compared(answer["shares"], expected, kind="weight", title="shares", differs=differs,
+                        meaning=f"How often each is chosen in {CHOICES} calls, but for chance.",
+                        **sentence_grid(may))  # fmt: skip
+        return [shown, *pair]
+    first = given(answer["first"], kind="mask", title="your mask", meaning="The first call.", **sentence_grid(may))
+    return [shown, Panel(**vars(first) | {"name": "first"})]
+
+
+choose = Exercise(
+    name="choose",
+    asks="which words are hidden: each that is not special with `probability`, nothing else; (batch, length) bool",
+    takes="is_word, is_special, probability, generator",
+    cases=[
+        _choose_case([13, 11, 6, 3], 13, "right", 0.5),
+        _choose_case([4, 16, 5, 14, 10], 16, "left", 0.15, pads=True, inside=[2]),
+        _no_specials(16, 0.5),
+        _choose_case([6, 3], 7, "left", 0.0),
+        _choose_case([3, 7, 5], 8, "right", 1.0, pads=True),
+        _choose_case([2, 2], 3, "right", 0.5),  # special tokens only
+    ],
+    definition=lambda *case: dict.fromkeys(_SEEN_CHOICE, ...) | dict.fromkeys(_CHOICE, True),
+    observed=_choice,
+    picture=_draw_choice,
+    wrong=[
+        Misconception("pads chosen", "you choose positions at the padding. No word was there, so there is nothing to "
+                      "guess: choose where `is_word` is True.",
+                      shows=_fails("no pads")),
+        Misconception("specials chosen", "you choose special tokens, such as [BOS] and [EOS]. They are where they "
+                      "always are, and a model learns nothing from guessing them: leave out where `is_special` is "
+                      "True.",
+                      shows=_fails("no specials")),
+        Misconception("always 15 %", "you choose 15 % whatever `probability` says. Take the number from the argument.",
+                      shows=_share_is(lambda probability: 0.15), always=True),
+        Misconception("the others", "you choose the words that should be left, and leave those that should be chosen. "
+                      "A number from 0 to 1 is *below* `probability` with that probability.",
+                      shows=_share_is(lambda probability: 1 - probability), always=True),
+        *_generator_faults("mask"),
+        Misconception("one draw for all rows", "all sentences get the same choice at the same positions. Each needs "
+                      "draws of its own: torch.rand of the whole shape.",
+                      shows=_though_it_moves("rows differ")),
+        Misconception("one draw for a row", "in each sentence you choose all words or none. Each word needs a draw of "
+                      "its own.",
+                      shows=_though_it_moves("words differ")),
+        Misconception("a fixed number", "you choose the same number of words in a sentence each time. Here each word "
+                      "is chosen by itself, so one call chooses more and the next one fewer.",
+                      shows=_though_it_moves("count varies")),
+        Misconception("a fixed total", "you choose the same number of words in the batch each time. Here each word is "
+                      "chosen by itself, so one call chooses more and the next one fewer.",
+                      shows=_though_it_moves("total varies")),
+        Misconception("at least one", "you always choose something, even in the shortest sentence. If each word is "
+                      "chosen by itself, a short sentence often gets nothing, and here that is right.",
+                      shows=lambda answer, *_case: answer["long rows"] and not answer["may be empty"]),
+        Misconception("an end left out", "the first or the last word of a sentence is never chosen, although it may "
+                      "be. `is_special` already says what to leave out at the ends: is a slice or a range too short?",
+                      shows=_an_end_is_never_chosen),
+        Misconception("some words", "some words are chosen more often than others. Each has the same `probability`; "
+                      "see the picture.",
+                      shows=lambda answer, *_case: answer["share"] and not answer["each word"]),
+        Misconception("another share", "the share of words that you choose is not `probability`. One draw for each "
+                      "word, compared with `probability`, is all it takes; see the picture.",
+                      shows=_fails("share")),
+        Misconception("together", "neighbours are chosen together too often, or too rarely. Each word has a draw of "
+                      "its own here: whether its neighbour is chosen makes no difference.",
+                      shows=_fails("by itself")),
+    ],
+)  # fmt: skip
+
+# --- 2 · Corrupt what was chosen ------------------------------------------------------------------------------------
+
+CORRUPTIONS = 400  # calls of one case: even a fate of 10 % befalls each chosen word at some time
+SHARES = (0.8, 0.1, 0.1)
+FATES = ("[MASK]", "random", "unchanged", "another id")
+_RANDOM = torch.tensor([27, 11, 30, 14, 22, 15, 19, 23])  # no range, and no word of the sentences
+
+
+def _corrupt_case(seed: int, rows: int, length: int, mask_id: int, random_ids: Tensor, share: float):
+    """Padded sentences with a special token at each end, and which words are chosen: about a ``share`` of them."""
+    g = cases.generator(seed)
+    ids = torch.randint(40, 60, (rows, length), generator=g)
+    ids[:, 0], ids[:, -2], ids[:, -1] = 3, 4, 0
+    chosen = torch.rand(rows, length, generator=g) < share
+    return ids, chosen & (ids >= 40), mask_id, random_ids, cases.generator(seed)
+
+
+def _corruption(function: Callable, *case) -> dict:
+    """What holds for ids that are corrupted again and again: each with True or False, and what becomes of them."""
+    holds = _corrupted(function, *case)
+    return {name: holds[name] for name in (*_SEEN_CORRUPTION, *_CORRUPTION)}
+
+
+def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, generator) -> dict:
+    found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=CORRUPTIONS, like=ids)
+    fates = torch.stack([found == mask_id, torch.isin(found, random_ids), found == ids])  # (3, calls, batch, length)
+    fates = torch.cat([fates, ~fates.any(dim=0, keepdim=True)])
+    holds |= {
+        "found": found,
+        "int64": found.dtype == torch.int64,
+        "shares": torch.stack([_means(fates, chosen), _means(fates, ~chosen)]),  # (2, 4)
+        "by position": fates.float().mean(dim=1),  # (4, batch, length)
+        "others": not bool((found != ids)[:, ~chosen].any()),
+        "known ids": not bool(fates[3][:, chosen].any()),
+        "drawn ids": found[fates[1] & chosen],
+    } | dict.fromkeys(_SPREAD, True)
+    if not chosen.any():
+        return holds | {"moves on": True}
+    fate, random = fates.int().argmax(dim=0), fates[1] & chosen
+    shares = [bool(within(one, share, CORRUPTIONS * int(chosen.sum()))) for one, share in _as_asked(holds["shares"][0])]
+    each = [bool(within(one[chosen], share, CORRUPTIONS).all()) for one, share in _as_asked(holds["by position"])]
+    return holds | {
+        "shares right": all(shares),
+        "each position": all(each) and all(bool(one[chosen].all()) for one in holds["by position"][:3]),
+        "own fates": _differ_in(fate, chosen) and _differ_in(fate.transpose(1, 2), chosen.T),
+        "own ids": _not_one_id(found, random) and _not_one_id(found.transpose(1, 2), random.transpose(1, 2)),
+        "each id": _as_often(holds["drawn ids"], random_ids),
+    }
+
+
+_SPREAD = ("shares right", "each position", "own fates", "own ids", "each id")
+_SEEN_CORRUPTION = ("found", "shares", "by position", "drawn ids", "is drawn from", "goes on")
+_CORRUPTION = ("own generator", "same again", "moves on", "int64", "others", "known ids", *_SPREAD)
+
+
+def _means(fates: Tensor, where: Tensor) -> Tensor:
+    """Which share has each fate; zeros if there is no such position. Shape: (4,)."""
+    return fates[:, :, where].float().mean(dim=(1, 2)).nan_to_num(0.0)
+
+
+def _as_asked(fates: Sequence[Tensor] | Tensor) -> Iterator[tuple[Tensor, float]]:
+    """The three fates, each with the share that is asked for."""
+    return zip(fates[:3], SHARES, strict=True)
+
+
+def _not_one_id(found: Tensor, random: Tensor) -> bool:
+    """Whether some row of some call has two different random ids; with 20 pairs to look at, chance brings that."""
+    several = random.sum(dim=2) > 1  # (calls, rows)
+    largest = found.masked_fill(~random, -1).amax(dim=2)
+    smallest = found.masked_fill(~random, 10**6).amin(dim=2)
+    return int(several.sum()) < 20 or bool((largest != smallest)[several].any())
+
+
+def _frequencies(drawn_ids: Tensor, random_ids: Tensor) -> Tensor:
+    """How often each of the random ids was drawn. Shape: as ``random_ids``."""
+    return (drawn_ids[:, None] == random_ids).float().mean(dim=0)
+
+
+def _as_often(drawn_ids: Tensor, random_ids: Tensor) -> bool:
+    if not len(drawn_ids):
+        return True
+    return bool(within(_frequencies(drawn_ids, random_ids), 1 / len(random_ids), len(drawn_ids)).all())
+
+
+def _shares_are(*triples: tuple[float, float, float]) -> Callable[..., bool]:
+    """The symptom of other shares than asked for, which are those of one of the triples."""
+
+    def shows(answer: dict, right: dict, ids: Tensor, chosen: Tensor, *_more) -> bool:
+        count = CORRUPTIONS * int(chosen.sum())
+        return not answer["shares right"] and any(
+            all(
+                bool(within(one, share, count, rare=0.02))
+                for one, share in zip(answer["shares"][0], triple, strict=False)
+            )
+            for triple in triples
+        )
+
+    return shows
+
+
+def _always_masked(answer: dict, right: dict, *case) -> bool:
+    """Whether all become [MASK], and not just by the luck of one seed."""
+    one_seed = answer["is drawn from"] and not answer["goes on"]
+    return not one_seed and _shares_are((1.0, 0.0, 0.0))(answer, right, *case)
+
+
+def _stray(answer: dict, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor) -> Tensor:
+    """The ids at chosen positions that are none of those allowed."""
+    found = answer["found"][:, chosen]
+    return found[(found != mask_id) & ~torch.isin(found, random_ids) & (found != ids[chosen])]
+
+
+def _strays(symptom: Callable[[Tensor, int, Tensor], bool]) -> Callable[..., bool]:
+    """A symptom seen in the ids that don't belong there: ``symptom(stray, mask_id, random_ids)``."""
+
+    def shows(answer: dict, right: dict, *case) -> bool:
+        stray = _stray(answer, *case[:4])
+        return bool(len(stray)) and bool(symptom(stray, *case[2:4]))
+
+    return shows
+
+
+def _others_get(*fates: int) -> Callable[..., bool]:
+    """The symptom of positions that were not chosen and changed: into these fates, and no others."""
+
+    def shows(answer: dict, right: dict, ids: Tensor, chosen: Tensor, *_more) -> bool:
+        got = {fate for fate in (0, 1, 3) if answer["shares"][1][fate] > 0}
+        return not answer["others"] and got == set(fates)
+
+    return shows
+
+
+def _only_others_change(answer: dict, *_case) -> bool:
+    return not answer["others"] and answer["shares"][0][2] == 1
+
+
+def _places(symptom: Callable[..., bool]) -> list[Misconception]:
+    """Where a word stands decides: always, or just more than it should."""
+    says = (
+        "where a word stands decides what becomes of it. Any chosen word may become [MASK], or a random word, or stay: "
+        "that is drawn anew for each word in each call."
+    )
+    return [Misconception("fixed places", says, shows=symptom)]
+
+
+def _draw_corruption(answer: dict, right: dict, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, _g):
+    expected = torch.tensor([[*SHARES, 0.0], [0.0, 0.0, 1.0, 0.0]])
+    expected[0] *= bool(chosen.any())
+    counts = [CORRUPTIONS * int(chosen.sum()), CORRUPTIONS * int((~chosen).sum())]
+    odd = torch.stack([torch.stack([~within(one, share, n) for one, share in zip(mine, row.tolist(), strict=True)])
+                       for mine, row, n in zip(answer["shares"], expected, counts, strict=True)])  # fmt: skip
+    if odd.any():
+        return compared(answer["shares"], expected, kind="weight", title="shares", differs=odd,
+                        meaning=f"What becomes of each in {CORRUPTIONS} calls, but for chance.",
+                        rows=["chosen", "others"], columns=FATES, axes=("position", "fate"))  # fmt: skip
+    if not answer["each id"]:
+        mine = _frequencies(answer["drawn ids"], random_ids)[None]
+        even = torch.full_like(mine, 1 / len(random_ids))
+        return compared(mine, even, kind="weight", title="random ids", rows=["share"],
+                        differs=~within(mine, 1 / len(random_ids), len(answer["drawn ids"])),
+                        columns=[str(one) for one in random_ids.tolist()], axes=("share", "id"))  # fmt: skip
+    meaning = "What your function was given. The chosen words are hatched."
+    first = given(answer["found"][0], kind="ids", title="your ids", meaning="The first call. The chosen are hatched.",
+                  blocked=chosen, **sentence_grid(ids))  # fmt: skip
+    return [given(ids, kind="ids", title="ids", meaning=meaning, blocked=chosen, **sentence_grid(ids)),
+            Panel(**vars(first) | {"name": "first"})]  # fmt: skip
+
+
+corrupt = Exercise(
+    name="corrupt",
+    asks="new ids: of the chosen 80 % mask_id, 10 % one of random_ids, 10 % as they were; (batch, length) int64",
+    takes="ids, chosen, mask_id, random_ids, generator",
+    cases=[
+        _corrupt_case(1, 3, 10, 2, _RANDOM, 0.7),
+        _corrupt_case(2, 2, 9, 103, _RANDOM + 100, 1.0),
+        _corrupt_case(3, 2, 5, 2, _RANDOM, 0.0),  # nothing is chosen
+    ],
+    definition=lambda *case: dict.fromkeys(_SEEN_CORRUPTION, ...) | dict.fromkeys(_CORRUPTION, True),
+    observed=_corruption,
+    picture=_draw_corruption,
+    wrong=[
+        Misconception("not int64", "your ids are not int64. An embedding looks ids up, and takes no floats: is one of "
+                      "the numbers in your function a float?",
+                      shows=_fails("int64")),
+        Misconception("the others corrupted", "you corrupt the words that were *not* chosen, and leave the chosen ones "
+                      "as they are.",
+                      shows=_only_others_change),
+        Misconception("chosen not used", "you corrupt words that were not chosen, too. The 80, 10 and 10 % are shares "
+                      "of the *chosen* words: nothing else may change.",
+                      shows=_others_get(0, 1)),
+        Misconception("random ids everywhere", "your random words stand at positions that were not chosen, too. Is the "
+                      "second draw limited to `chosen`?",
+                      shows=_others_get(1)),
+        Misconception("[MASK] everywhere", "you put mask_id at positions that were not chosen, too.",
+                      shows=_others_get(0)),
+        Misconception("others changed", "positions that were not chosen have changed. They keep their ids.",
+                      shows=_fails("others")),
+        Misconception("places, not ids", "your random ids are *places* in random_ids, not the ids that stand there. "
+                      "Draw the places, then look the ids up: random_ids[places].",
+                      shows=_strays(lambda stray, mask_id, random_ids: bool((stray < len(random_ids)).all())
+                                    and len(stray.unique()) > 2)),
+        Misconception("another [MASK]", "you don't put the `mask_id` that is handed over. It is not the same number in "
+                      "all vocabularies: take it from the argument.",
+                      shows=_strays(lambda stray, mask_id, random_ids: len(stray.unique()) == 1)),
+        Misconception("not of random_ids", "some random words are none of `random_ids`. These are the ids of real "
+                      "words; drawn from the whole vocabulary, or from a range, a word may be replaced by [PAD] or "
+                      "[EOS].",
+                      shows=_fails("known ids")),
+        Misconception("always [MASK]", "all chosen words become [MASK]. That is right for 80 % of them: of the others "
+                      "half become random words, and half stay as they are.",
+                      shows=_always_masked, always=True),
+        *_generator_faults("ids"),
+        Misconception("one draw for all", "all chosen words of a sentence, or of a position, have the same fate. Each "
+                      "needs a draw of its own: torch.rand of the whole shape.",
+                      shows=_fails("own fates")),
+        *_places(lambda answer, right, ids, chosen, *_more: bool(answer["moves on"]) and bool(chosen.any()) and bool(
+            (answer["by position"][:, chosen].amax(dim=0) == 1).all())),
+        Misconception("none unchanged", "no chosen word keeps its id. 10 % of them should.",
+                      shows=_shares_are((0.8, 0.2, 0.0), (0.9, 0.1, 0.0))),
+        Misconception("none random", "no chosen word becomes a random one. 10 % of them should.",
+                      shows=_shares_are((0.8, 0.0, 0.2), (0.9, 0.0, 0.1))),
+        Misconception("a tenth of the rest", "your second draw decides over what [MASK] has left: a fifth of the "
+                      "chosen. A tenth of that is 2 %. 10 % of all chosen is *half* of what is left.",
+                      shows=_shares_are((0.8, 0.02, 0.18), (0.8, 0.18, 0.02))),
+        Misconception("overwritten", "your second draw overwrites what the first has put there: some [MASK] become "
+                      "random words. One draw with two limits, at 0.8 and 0.9, gives each word one fate.",
+                      shows=_shares_are((0.72, 0.1, 0.18), (0.4, 0.5, 0.1))),
+        Misconception("other shares", "the shares are not 80, 10 and 10 %; see the picture.",
+                      shows=_fails("shares right")),
+        Misconception("one random id", "all random words of a sentence, of a position or of the batch are the same. "
+                      "Each needs a draw of its own.",
+                      shows=_fails("own ids")),
+        Misconception("some ids only", "not all of `random_ids` are drawn equally often. "
+                      "torch.randint(len(random_ids), shape, generator=generator) draws from all places.",
+                      shows=_fails("each id")),
+        *_places(_fails("each position")),
+    ],
+)  # fmt: skip
+
+# --- 3 · The loss over the chosen -----------------------------------------------------------------------------------
+
+
+def _loss_case(i: int, is_word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Random logits and ids of words, with pads, and which words are chosen: each fourth time none at all."""
+    g = cases.generator(i)
+    ids = torch.randint(5, 12, is_word.shape, generator=g).masked_fill(~is_word, 0)  # 1 to 4 are special tokens
+    chosen = is_word & (torch.rand(is_word.shape, generator=g) < 0.5) & (i % 4 != 3)
+    if i % 4 == 0:
+        chosen[0] = is_word[0]  # something is chosen for certain
+    return torch.randn(*is_word.shape, 12, generator=g), ids, chosen
+
+
+def _sure_case() -> tuple[Tensor, Tensor, Tensor]:
+    """The model is so sure of one chosen word that its loss is exactly 0."""
+    logits, ids, chosen = _loss_case(0, cases.padded_batches(1)[0])
+    logits[0, 0, ids[0, 0]] = 60.0
+    return logits, ids, chosen
+
+
+def _counts(logits: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
+    return chosen
+
+
+def _each(logits: Tensor, ids: Tensor) -> Tensor:
+    """The loss at each position. Shape: (batch, length)."""
+    return F.cross_entropy(logits.transpose(1, 2), ids, reduction="none")
+
+
+def _sum(logits: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
+    return (_each(logits, ids) * chosen).sum()
+
+
+def _sentence_means(logits: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
+    """The mean over each sentence's chosen words; NaN where there are none. Shape: (batch,)."""
+    return (_each(logits, ids) * chosen).sum(dim=1) / chosen.sum(dim=1)
+
+
+def _at_least_1(chosen: Tensor) -> Tensor:
+    return chosen.sum().clamp(min=1)
+
+
+def _next_word(where: Callable[[Tensor], Tensor]) -> Callable:
+    """The loss against the word after each, over those that are chosen: ``where`` cuts the mask."""
+    return lambda logits, ids, chosen: F.cross_entropy(logits[:, :-1][where(chosen)], ids[:, 1:][where(chosen)])
+
+
+def _draw_mlm_loss(answer: dict, right: dict, logits: Tensor, ids: Tensor, chosen: Tensor):
+    if not same(answer["value"], right["value"]):
+        losses = given(oracles.word_losses(logits, ids, torch.ones_like(chosen)), kind="loss", title="losses",
+                       meaning="The loss at each position. What was not chosen is hatched.", blocked=~chosen,
+                       **sentence_grid(chosen))  # fmt: skip
+        pair = compared(answer["value"].reshape(1, 1), right["value"].reshape(1, 1), kind="loss", title="loss",
+                        rows=["batch"], columns=["mean"], axes=("batch", "mean"))  # fmt: skip
+        return [losses, *pair]
+    if not same(answer["gradient"], right["gradient"]):
+        mine, theirs = (one["gradient"].abs().sum(dim=2) for one in (answer, right))
+        return compared(mine, theirs, kind="gradient", title="gradient, added up without signs", blocked=~chosen,
+                        **sentence_grid(chosen))  # fmt: skip
+    return ()
+
+
+NOTHING_CHOSEN = (
+    "where nothing is chosen, your loss is NaN. With 15 % of a short sentence that happens, and after one such step "
+    "all weights are NaN. What can you divide the sum by so that it stays 0?"
+)
+
+mlm_loss = Exercise(
+    name="mlm_loss",
+    asks="the mean cross-entropy over the chosen positions; 0, with a gradient of zeros, if nothing is chosen",
+    takes="logits, ids, chosen",
+    cases=[*(_loss_case(i, is_word) for i, is_word in enumerate(cases.padded_batches(16))), _sure_case()],
+    definition=oracles.mean_word_loss,
+    observed=value_and_gradient(_counts),
+    picture=_draw_mlm_loss,
+    wrong=[
+        Misconception("0/0", NOTHING_CHOSEN, shows=value_is_not_finite(_counts, empty=True), always=True),
+        by_value("all positions", "your mean is over all positions. A word that the model can see is no riddle, and at "
+                 "the padding there is no word: only the chosen count.",
+                 lambda logits, ids, chosen: _each(logits, ids).mean(),
+                 lambda logits, ids, chosen: _each(logits, ids)[ids != 0].mean(),
+                 lambda logits, ids, chosen: _each(logits, ids).sum() / chosen.sum(),
+                 lambda logits, ids, chosen: _each(logits, ids).sum() / _at_least_1(chosen)),
+        *forms("looked for [MASK]", "in no batch does anything count. Are you looking for [MASK] in `ids`? These are "
+               "the ids *before* corruption. And afterwards, only 80 % of the chosen are [MASK]: `chosen` says what "
+               "counts.",
+               lambda logits, ids, chosen: F.cross_entropy(logits[ids < 0], ids[ids < 0]),
+               lambda logits, ids, chosen: logits[ids < 0].sum(),
+               lambda logits, ids, chosen: (_each(logits, ids) * (ids < 0)).sum() / (ids < 0).sum()),
+        by_value("divided by all positions", "the sum is right, but you divide it by the number of all positions, or "
+                 "of all words. How many are chosen?",
+                 lambda logits, ids, chosen: _sum(logits, ids, chosen) / ids.numel(),
+                 lambda logits, ids, chosen: _sum(logits, ids, chosen) / (ids != 0).sum(),
+                 lambda logits, ids, chosen: _sum(logits, ids, chosen) / len(ids),
+                 lambda logits, ids, chosen: _sum(logits, ids, chosen) / ids.shape[1]),
+        by_value("not divided", "this is the sum over the chosen. A mean divides it: by which number?", _sum),
+        by_value("one too many", "you divide by one more than the number of chosen positions.",
+                 lambda logits, ids, chosen: _sum(logits, ids, chosen) / (chosen.sum() + 1)),
+        by_value("the others", "you take the positions that were *not* chosen. In `chosen`, True means that a word was "
+                 "chosen, and counts.",
+                 lambda logits, ids, chosen: _each(logits, ids)[~chosen].mean(),
+                 lambda logits, ids, chosen: _each(logits, ids)[~chosen].sum() / _at_least_1(~chosen),
+                 lambda logits, ids, chosen: _each(logits, ids)[~chosen].sum() / _at_least_1(chosen)),
+        by_value("mean of means", "this is the mean of the sentences' means. Here each chosen word weighs the same: "
+                 "one sum, divided by the number of all chosen words.",
+                 lambda *case: _sentence_means(*case).nanmean(),
+                 lambda *case: _sentence_means(*case).nan_to_num().mean(),
+                 lambda *case: _sentence_means(*case).mean(),
+                 lambda *case: _sentence_means(*case).nansum()),
+        by_value("next word", "you compare with the word *after* each. A causal model predicts the next word; this one "
+                 "guesses the word that stands at the same position. Nothing is shifted.",
+                 _next_word(lambda chosen: chosen[:, :-1]), _next_word(lambda chosen: chosen[:, 1:]),
+                 lambda logits, ids, chosen: F.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:])),
+        by_value("0 as a label", "you set to 0 what was not chosen, in the ids or in the logits. But 0 is an id like "
+                 "any other, and equal logits are a guess: both have a loss. Which label does F.cross_entropy ignore?",
+                 lambda logits, ids, chosen: _each(logits, ids * chosen).mean(),
+                 lambda logits, ids, chosen: _each(logits * chosen[..., None], ids).mean(),
+                 lambda logits, ids, chosen: _each(logits * chosen[..., None], ids * chosen).mean()),
+        by_value("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
+                 lambda logits, ids, chosen: F.cross_entropy(logits[chosen].softmax(dim=-1), ids[chosen]),
+                 lambda logits, ids, chosen: _sum(logits.softmax(dim=-1), ids, chosen) / _at_least_1(chosen)),
+        by_value("softmax along another axis", "softmax runs along another axis. A position's scores for the words are "
+                 "on the last one: dim=-1.",
+                 lambda logits, ids, chosen: F.nll_loss(logits.log_softmax(dim=1)[chosen], ids[chosen]),
+                 lambda logits, ids, chosen: F.nll_loss(logits[chosen].log_softmax(dim=0), ids[chosen])),
+        by_value("no logarithm", "these are not log-probabilities. log_softmax makes them from logits. nll_loss leaves "
+                 "that to you; cross_entropy does it itself.",
+                 lambda logits, ids, chosen: F.nll_loss(logits[chosen], ids[chosen]),
+                 lambda logits, ids, chosen: F.nll_loss(logits.softmax(dim=-1)[chosen], ids[chosen])),
+        by_value("sign", "the sign is wrong: a loss is the *negative* logarithm of a probability, and at least 0.",
+                 lambda *case: -_sum(*case) / _at_least_1(case[2]), lambda *case: -_sum(*case) / case[2].sum()),
+        by_value("losses of 0 left out", "you count the losses that are not 0. Where the model is sure, a chosen "
+                 "word's loss may be exactly 0, and it counts like the others: chosen.sum() has them all.",
+                 lambda logits, ids, chosen: (lambda losses: losses.sum() / losses.count_nonzero())(
+                     _each(logits, ids) * chosen),
+                 lambda logits, ids, chosen: (lambda losses: losses.sum() / losses.count_nonzero().clamp(min=1))(
+                     _each(logits, ids) * chosen)),
+        Misconception("0/0", NOTHING_CHOSEN, shows=value_is_not_finite(_counts, empty=True)),
+        *gradient_faults(_counts, to="logits"),
+    ],
+)  # fmt: skip
+
+# --- 4 and 5 · T5's spans, and the way back -------------------------------------------------------------------------
+
+Ids = list[int]
+
+
+def _spans_of(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    """T5's format, token by token: a new run takes the next sentinel, in the inputs and in the targets."""
+    inputs: Ids = []
+    targets: Ids = []
+    runs = 0
+    for t, (token, hidden) in enumerate(zip(ids, chosen, strict=True)):
+        if hidden and (t == 0 or not chosen[t - 1]):
+            inputs.append(sentinels[runs])
+            targets.append(sentinels[runs])
+            runs += 1
+        (targets if hidden else inputs).append(token)
+    return inputs, targets
+
+
+def _sentences() -> list[tuple[Ids, list[bool], Ids]]:
+    """Sentences with runs inside, at both ends, everywhere and nowhere; sentinels are not always the largest ids."""
+    chosen = ["0110010", "1100110", "0100011", "1011101", "1000000", "0000001", "0000000", "1111111", "0101010", "1",
+              "00111000110001", "10110111001", "1001"]  # fmt: skip
+    g, found = cases.generator(), []
+    for i, flags in enumerate(chosen):
+        ids = torch.randint(20, 60, (len(flags),), generator=g).tolist()
+        if i % 3 == 2:
+            ids[-1] = ids[0]  # a word that comes twice
+        sentinels = (list(range(99, 91, -1)), list(range(4, 12)), [70, 15, 62, 3, 88, 9])[i % 3]
+        found.append((ids, [flag == "1" for flag in flags], sentinels))
+    return found
+
+
+def _written(ids: Ids) -> str:
+    return " ".join(map(str, ids))
+
+
+def _read(ids: str) -> Ids:
+    return list(map(int, ids.split()))
+
+
+def _is_ids(found) -> bool:
+    return isinstance(found, list) and all(type(one) is int for one in found)
+
+
+def _two_lists(function: Callable, ids: Ids, chosen: list[bool], sentinels: Ids) -> dict:
+    """The inputs and targets of an answer; a Complaint if it is something else."""
+    found = as_lists(function(list(ids), list(chosen), list(sentinels)))
+    if not (isinstance(found, list) and len(found) == 2 and all(map(_is_ids, found))):
+        got = "one list of ids" if _is_ids(found) else "something else"
+        raise Complaint(f"your answer must be two lists of ids, (inputs, targets). Got {got}.")
+    return dict(zip(("inputs", "targets"), map(_written, found), strict=True))
+
+
+def _one_list(function: Callable, inputs: Ids, targets: Ids, sentinels: Ids) -> dict:
+    found = as_lists(function(list(inputs), list(targets), list(sentinels)))
+    if not _is_ids(found):
+        raise Complaint("your answer must be one list of ids. Got something else.")
+    return {"ids": _written(found)}
+
+
+def _spans(way: Callable[..., tuple[Ids, Ids]]) -> Callable:
+    """A way to make spans, as it is judged: two lists, written as text."""
+    return lambda *case: dict(zip(("inputs", "targets"), map(_written, way(*case)), strict=True))
+
+
+def _row(ids: Ids, width: int) -> Tensor:
+    return torch.tensor([ids + [-1] * (width - len(ids))])
+
+
+def _draw_ids(answer: str, right: str, *, title: str) -> list[Panel]:
+    """One list beside the right one; −1 stands where one of them has ended."""
+    mine, theirs = _read(answer), _read(right)
+    width = max(len(mine), len(theirs))
+    ended = " −1 is behind its end." if len(mine) != len(theirs) else ""
+    return compared(_row(mine, width), _row(theirs, width), kind="ids", title=title,
+                    meaning=f"What the definition gives.{ended}", rows=["ids"], columns=positions(width),
+                    axes=("list", "position"))  # fmt: skip
+
+
+def _draw_spans(answer: dict, right: dict, ids: Ids, chosen: list[bool], sentinels: Ids):
+    part = "inputs" if answer["inputs"] != right["inputs"] else "targets"
+    sentence = given(torch.tensor([ids]), kind="ids", title="sentence", meaning="What was chosen is hatched.",
+                     blocked=torch.tensor([chosen]), rows=["ids"], columns=positions(len(ids)),
+                     axes=("list", "position"))  # fmt: skip
+    return [sentence, *_draw_ids(answer[part], right[part], title=part)]
+
+
+def _draw_restored(answer: dict, right: dict, inputs: Ids, targets: Ids, sentinels: Ids):
+    width = max(len(inputs), len(targets))
+    pair = given(torch.cat([_row(inputs, width), _row(targets, width)]), kind="ids", title="inputs and targets",
+                 meaning="What your function was given. −1 is behind an end.", rows=["inputs", "targets"],
+                 columns=positions(width), axes=("list", "position"))  # fmt: skip
+    return [pair, *_draw_ids(answer["ids"], right["ids"], title="ids")]
+
+
+def _starts(chosen: list[bool]) -> list[bool]:
+    """Where a run begins."""
+    return [hidden and (t == 0 or not chosen[t - 1]) for t, hidden in enumerate(chosen)]
+
+
+def _with_numbers(number: Callable[[int], int]) -> Callable:
+    """The right spans, but run i has another sentinel: number ``number(i)``."""
+    return lambda ids, chosen, sentinels: _spans_of(
+        ids, chosen, [sentinels[number(i) % len(sentinels)] for i in range(sum(_starts(chosen)))]
+    )
+
+
+def _one_for_each(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    """A sentinel for each chosen token, round and round if there are too few."""
+    unused = [sentinels[i % len(sentinels)] for i in range(sum(chosen))]
+    inputs, targets = list(ids), []
+    for sentinel, t in zip(unused, [t for t, hidden in enumerate(chosen) if hidden], strict=True):
+        inputs[t] = sentinel
+        targets += [sentinel, ids[t]]
+    return inputs, targets
+
+
+def _as_wide_as_before(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    """The run's sentinel at each of its tokens, as [MASK] would be."""
+    _, targets = _spans_of(ids, chosen, sentinels)
+    inputs, run = list(ids), -1
+    for t, (hidden, begins) in enumerate(zip(chosen, _starts(chosen), strict=True)):
+        run += begins
+        inputs[t] = sentinels[run] if hidden else ids[t]
+    return inputs, targets
+
+
+def _closed(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    inputs, targets = _spans_of(ids, chosen, sentinels)
+    return inputs, targets + sentinels[sum(_starts(chosen)) :][:1]
+
+
+def _sentinel_behind(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    inputs, targets = _spans_of(ids, chosen, sentinels)
+    return inputs, _spans_of(ids[::-1], chosen[::-1], sentinels[: sum(_starts(chosen))][::-1])[1][::-1]
+
+
+def _wraps_around(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    """chosen[t − 1] is chosen[−1] where t = 0: the first run is taken for a part of the last one."""
+    begins = [hidden and not chosen[t - 1] for t, hidden in enumerate(chosen)]
+    inputs, targets, runs = [], [], 0
+    for token, hidden, new in zip(ids, chosen, begins, strict=True):
+        if new:
+            inputs.append(sentinels[runs])
+            targets.append(sentinels[runs])
+            runs += 1
+        (targets if hidden else inputs).append(token)
+    return inputs, targets
+
+
+def _first_run_lost(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+    """A run at the start is no run: its tokens stay."""
+    first = chosen.index(False) if False in chosen else len(chosen)
+    return _spans_of(ids, [hidden and t >= first for t, hidden in enumerate(chosen)], sentinels)
+
+
+def _last_run_lost(*, in_inputs: bool, in_targets: bool) -> Callable:
+    """A run at the end is found only when a word follows it, which never comes."""
+
+    def spans(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
+        inputs, targets = _spans_of(ids, chosen, sentinels)
+        if chosen[-1]:
+            last = sentinels[sum(_starts(chosen)) - 1]
+            inputs = inputs[:-1] if in_inputs else inputs
+            targets = targets[: targets.index(last)] if in_targets else targets
+        return inputs, targets
+
+    return spans
+
+
+def _without(sentinels: Ids, ids: Ids) -> Ids:
+    return [one for one in ids if one not in sentinels]
+
+
+to_spans = Exercise(
+    name="to_spans",
+    asks="T5's format: inputs with one sentinel for each run of chosen tokens, targets with the runs; two lists",
+    takes="ids, chosen, sentinels",
+    cases=_sentences(),
+    definition=_spans(_spans_of),
+    observed=_two_lists,
+    picture=_draw_spans,
+    wrong=[
+        *forms("a sentinel for each token", "each chosen token has a sentinel of its own. Tokens side by side are "
+               "*one* run, and a run has one sentinel: so the model has to find out how many words are missing.",
+               _one_for_each,
+               lambda *case: (_one_for_each(*case)[0], _spans_of(*case)[1])),
+        Misconception("as long as before", "your inputs are as long as the sentence: each token of a run is "
+                      "replaced, as with [MASK]. In T5's format *one* sentinel stands in place of the run.",
+                      gives=_as_wide_as_before),
+        *forms("one sentinel for all", "all runs have the same sentinel. Each has its own, or nobody can tell which "
+               "words belong in which hole.",
+               _with_numbers(lambda i: 0)),
+        *forms("sentinels backwards", "the sentinels come in another order. The first run gets sentinels[0], the next "
+               "one sentinels[1].",
+               _with_numbers(lambda i: -1 - i),
+               lambda ids, chosen, sentinels: _spans_of(ids, chosen, sorted(sentinels)),
+               lambda ids, chosen, sentinels: _spans_of(ids, chosen, sorted(sentinels)[::-1]),
+               lambda ids, chosen, sentinels: _spans_of(
+                   ids, chosen, sentinels[: sum(_starts(chosen))][::-1])),
+        *forms("counted from 1", "your first run gets sentinels[1]. It should get the first one: sentinels[0].",
+               _with_numbers(lambda i: i + 1)),
+        Misconception("a closing sentinel", "your targets end in one more sentinel. T5's paper draws one there, its "
+                      "code has none, and here there is none either.",
+                      gives=_closed),
+        *forms("no sentinels in the targets", "in your targets the words of all runs follow one another. Before each "
+               "run its sentinel is missing: it says which hole the words belong in.",
+               lambda ids, chosen, sentinels: (
+                   _spans_of(ids, chosen, sentinels)[0], [i for i, hidden in zip(ids, chosen, strict=True) if hidden])),
+        *forms("no sentinels in the inputs", "in your inputs the chosen words are gone without a trace. Where a run "
+               "was, its sentinel should stand.",
+               lambda *case: (_without(case[2], _spans_of(*case)[0]), _spans_of(*case)[1]),
+               lambda *case: (_without(case[2], _spans_of(*case)[0]), _without(case[2], _spans_of(*case)[1]))),
+        Misconception("sentinel behind the run", "in your targets the sentinel comes *after* the words of its run. It "
+                      "comes first, and announces them.",
+                      gives=_sentinel_behind),
+        *forms("the whole sentence", "your targets are the whole sentence. T5 writes only what is missing: for each "
+               "run its sentinel, and its words.",
+               lambda *case: (_spans_of(*case)[0], case[0])),
+        *forms("targets first", "inputs and targets are swapped. Return the inputs first.",
+               lambda *case: _spans_of(*case)[::-1]),
+        *forms("inverted", "inverted: you hide what was not chosen. In `chosen`, True means that a token leaves.",
+               lambda ids, chosen, sentinels: _spans_of(ids, [not one for one in chosen], sentinels)),
+        *forms("wraps around", "only where a sentence begins *and* ends with a run, the first sentinel is missing. "
+               "At t = 0, chosen[t - 1] is chosen[-1], the last one of all. Nothing comes before the first token.",
+               _wraps_around),
+        *forms("first run lost", "a run at the start of a sentence stays in your inputs. Does your loop begin at the "
+               "second token, or compare with the one before? Before the first, nothing is hidden.",
+               _first_run_lost),
+        *forms("last run lost", "a run at the end of a sentence is lost. If your loop closes a run when the next word "
+               "comes, the last one is never closed: do it after the loop.",
+               *(_last_run_lost(in_inputs=one, in_targets=other)
+                 for one, other in ((True, True), (False, True), (True, False)))),
+    ],
+)  # fmt: skip
+
+
+def _pieces(targets: Ids, sentinels: Ids) -> dict[int, Ids]:
+    """The words behind each sentinel of the targets."""
+    pieces: dict[int, Ids] = {}
+    current: Ids = []
+    for token in targets:
+        if token in sentinels:
+            current = pieces.setdefault(token, [])
+        else:
+            current.append(token)
+    return pieces
+
+
+def _filled(inputs: Ids, pieces: dict[int, Ids]) -> Ids:
+    """The inputs with a piece in place of each sentinel that has one."""
+    return [restored for token in inputs for restored in pieces.get(token, [token])]
+
+
+def _restored(inputs: Ids, targets: Ids, sentinels: Ids) -> Ids:
+    return _filled(inputs, _pieces(targets, sentinels))
+
+
+def _back(way: Callable[..., Ids]) -> Callable:
+    return lambda *case: {"ids": _written(way(*case))}
+
+
+def _each_piece(change: Callable[[Ids], Ids], *, last: bool = False) -> Callable:
+    """The way back with every piece changed, or only the last one."""
+
+    def way(inputs: Ids, targets: Ids, sentinels: Ids) -> Ids:
+        pieces = _pieces(targets, sentinels)
+        names = list(pieces)[-1:] if last else list(pieces)
+        return _filled(inputs, pieces | {name: change(pieces[name]) for name in names})
+
+    return way
+
+
+def _by_size(is_sentinel: Callable[[int, Ids], bool]) -> Callable:
+    """The way back by someone who takes all large, or all small, ids for sentinels."""
+
+    def way(inputs: Ids, targets: Ids, sentinels: Ids) -> Ids:
+        taken = [token for token in (*inputs, *targets) if is_sentinel(token, sentinels)]
+        return _without(taken, _restored(inputs, targets, taken))
+
+    return way
+
+
+from_spans = Exercise(
+    name="from_spans",
+    asks="the sentence that inputs and targets were made from: one list of ids",
+    takes="inputs, targets, sentinels",
+    cases=[(*_spans_of(*case), case[2]) for case in _sentences()],
+    definition=_back(_restored),
+    observed=_one_list,
+    picture=_draw_restored,
+    wrong=[
+        Misconception("sentinels left", "the sentinels are still in your sentence, and the words of the holes are not. "
+                      "In place of each sentinel put the words that stand behind it in the targets.",
+                      gives=lambda inputs, targets, sentinels: inputs),
+        *forms("sentinel and words", "the words are back, but their sentinel still stands beside them. It gives way to "
+               "them.",
+               lambda inputs, targets, sentinels: _filled(inputs, {
+                   name: [name, *piece] for name, piece in _pieces(targets, sentinels).items()}),
+               lambda inputs, targets, sentinels: _filled(inputs, {
+                   name: [*piece, name] for name, piece in _pieces(targets, sentinels).items()})),
+        *forms("holes left out", "your sentence is what was left in the inputs. The words of the targets are missing.",
+               lambda inputs, targets, sentinels: _without(sentinels, inputs)),
+        *forms("at the end", "the words of the targets stand at the end of your sentence. Each run belongs where its "
+               "sentinel is.",
+               lambda inputs, targets, sentinels: _without(sentinels, inputs + targets),
+               lambda inputs, targets, sentinels: inputs + targets),
+        *forms("one word for each hole", "in each hole you put one word. A run may be longer: take all words up to the "
+               "next sentinel.",
+               _each_piece(lambda piece: piece[:1]),
+               _each_piece(lambda piece: piece[-1:])),
+        *forms("backwards", "the words of a run come back in the wrong order.",
+               _each_piece(lambda piece: piece[::-1])),
+        *forms("the first run everywhere", "all holes get the words of one run. Look each sentinel up in the targets.",
+               lambda inputs, targets, sentinels: _filled(inputs, dict.fromkeys(
+                   sentinels, next(iter(_pieces(targets, sentinels).values()), []))),
+               lambda inputs, targets, sentinels: _filled(inputs, dict.fromkeys(
+                   sentinels, [*_pieces(targets, sentinels).values()][-1] if targets else [])),
+               lambda inputs, targets, sentinels: _filled(inputs, dict.fromkeys(
+                   sentinels, _without(sentinels, targets)))),
+        *forms("last run lost", "the last run is missing from your sentence, or not complete. No sentinel follows it: "
+               "is it put away when your loop has ended?",
+               _each_piece(lambda piece: [], last=True),
+               _each_piece(lambda piece: piece[:-1], last=True),
+               lambda inputs, targets, sentinels: _filled(
+                   inputs, dict(list(_pieces(targets, sentinels).items())[:-1]))),
+        *forms("sentinels told by their size", "you take some words for sentinels, or the other way round. A sentinel "
+               "is not always larger than all words: `token in sentinels` tells them apart.",
+               *(_by_size(is_sentinel) for is_sentinel in (
+                   lambda token, sentinels: token >= min(sentinels, default=100),
+                   lambda token, sentinels: bool(sentinels) and min(sentinels) <= token <= max(sentinels),
+                   lambda token, sentinels: bool(sentinels) and token <= max(sentinels)))),
+    ],
+)  # fmt: skip
+
+# --- 6 · Static or dynamic ------------------------------------------------------------------------------------------
+
+UNCALLED, UNKNOWN = -2, -1  # in place of a mask's number
+
+
+def _plan(function: Callable, epochs: int, copies: int | None) -> dict:
+    """What holds for a list of masks: each with True or False; and the number of the mask that each epoch has."""
+    g, made = cases.generator(), []
+
+    def make() -> Tensor:
+        made.append(torch.rand(2, 30, generator=g) < 0.15)  # no two are the same
+        return made[-1].clone()
+
+    answer = function(make, epochs, copies)
+    one_mask = isinstance(answer, Tensor) and _number(answer, made) >= 0
+    if isinstance(answer, Tensor) and answer.ndim and not one_mask:
+        answer = list(answer)
+    if not isinstance(answer, list | tuple):
+        got = "one mask" if one_mask else "something else"
+        raise Complaint(f"your answer must be a list with a mask for each epoch. Got {got}.")
+    numbers = [_number(mask, made) for mask in answer]
+    uses = [numbers.count(i) for i in range(len(made))]
+    wanted = epochs if copies is None else copies
+    return {
+        "numbers": numbers,
+        "uses": uses,
+        "from make": all(number >= 0 for number in numbers),
+        "an epoch each": len(answer) == epochs,
+        "as many made": len(made) == wanted,
+        "equally often": sorted(uses, reverse=True)[:wanted] == _uses(epochs, wanted),
+    }
+
+
+def _uses(epochs: int, copies: int) -> list[int]:
+    """How often each of the masks is used, the most used first: equally often, or once more."""
+    return [epochs // copies + (i < epochs % copies) for i in range(copies)]
+
+
+def _number(mask, made: list[Tensor]) -> int:
+    if callable(mask) and not isinstance(mask, Tensor):
+        return UNCALLED
+    known = [i for i, one in enumerate(made) if isinstance(mask, Tensor) and same(mask, one)]
+    return known[0] if known else UNKNOWN
+
+
+def _planned(symptom: Callable[[list[int], list[int], int, int | None], bool]) -> Callable[..., bool]:
+    """A symptom seen in the numbers of the masks and their uses: ``symptom(numbers, uses, epochs, copies)``."""
+
+    def shows(answer: dict, right: dict, epochs: int, copies: int | None) -> bool:
+        numbers, uses = ([int(one) for one in answer[name]] for name in ("numbers", "uses"))
+        return bool(symptom(numbers, uses, epochs, copies))
+
+    return shows
+
+
+def _draw_plan(answer: dict, right: dict, epochs: int, copies: int | None):
+    wanted = epochs if copies is None else copies
+    mine, theirs = sorted(map(int, answer["uses"]), reverse=True), _uses(epochs, wanted)
+    width = max(len(mine), len(theirs), 1)
+    rows = [torch.tensor([one + [0] * (width - len(one))]) for one in (mine, theirs)]
+    if torch.equal(*rows):
+        return ()
+    return compared(*rows, kind="ids", title="uses", meaning="How often each mask is used, the most used first.",
+                    rows=["uses"], columns=positions(width), axes=("uses", "mask"))  # fmt: skip
+
+
+schedule = Exercise(
+    name="schedule",
+    asks="a mask for each epoch: `copies` of them in turn, or with copies=None a new one each; a list",
+    takes="make, epochs, copies",
+    cases=[(12, 3), (8, None), (40, 10), (8, 1), (25, 10), (40, None), (5, 5), (1, None)],
+    definition=lambda epochs, copies: {"numbers": ..., "uses": ...} | dict.fromkeys(
+        ("from make", "an epoch each", "as many made", "equally often"), True),
+    observed=_plan,
+    picture=_draw_plan,
+    wrong=[
+        Misconception("make not called", "your list holds the function `make` itself. Call it: make() returns a mask.",
+                      shows=_planned(lambda numbers, uses, epochs, copies: UNCALLED in numbers)),
+        Misconception("not from make", "some masks in your list don't come from make(), or were changed afterwards.",
+                      shows=_fails("from make")),
+        Misconception("one mask for all", "all epochs get the same mask. [make()] * 40 calls make() once, and then "
+                      "holds that one mask 40 times.",
+                      shows=_planned(lambda numbers, uses, epochs, copies: len(set(numbers)) == 1 < min(
+                          epochs, copies or epochs))),
+        Misconception("as long as copies", "your list has a mask for each copy. It should have one for each *epoch*: "
+                      "the copies come again.",
+                      shows=_planned(lambda numbers, uses, epochs, copies: len(numbers) == copies != epochs)),
+        Misconception("another length", "your list should have one mask for each epoch, no more and no fewer.",
+                      shows=_fails("an epoch each")),
+        Misconception("always dynamic", "you make a new mask in each epoch, whatever `copies` says. With copies=10, "
+                      "only ten are made, and used again and again.",
+                      shows=_planned(lambda numbers, uses, epochs, copies: copies is not None and copies < epochs
+                                     and len(set(numbers)) == epochs)),
+        Misconception("always static", "with copies=None you use masks again. Dynamic masking makes a new one in each "
+                      "epoch.",
+                      shows=_planned(lambda numbers, uses, epochs, copies: copies is None
+                                     and len(set(numbers)) < epochs)),
+        Misconception("made too often", "each mask that you use is right, but make() is called more often than needed: "
+                      "you make masks that nobody uses. Is there a make() inside the loop over the epochs?",
+                      shows=_planned(lambda numbers, uses, epochs, copies: len(uses) > (copies or epochs))),
+        Misconception("too few copies", "you make fewer masks than `copies` says.",
+                      shows=_fails("as many made")),
+        Misconception("not equally often", "some copies are used more often than others. Take them in turn, or each "
+                      "for a block of epochs. If `copies` does not divide `epochs`, some come once more than others.",
+                      shows=_fails("equally often")),
+    ],
+)  # fmt: skip
