@@ -16,6 +16,7 @@ from masklab import corruption, panels
 from masklab.check import masked_language_models as check
 from masklab.check.draws import RARE, limits
 from masklab.corruption import TextToText
+from tests import odd
 from tests.lessons import codes
 
 # --- 1 · Choose words -----------------------------------------------------------------------------------------------
@@ -1033,6 +1034,20 @@ def test_other_answers_get_a_sentence_too(name, answer, words):
     verdict = getattr(check, name)(answer)
     assert verdict.state == "wrong"
     assert re.search(words, repr(verdict)), verdict
+
+
+ODD = [*odd.VALUES.values(), torch.zeros(3, 10).half(), torch.full((3, 10), math.nan), torch.zeros(4, 13).bool(),
+       torch.zeros(3, 10).to_sparse(), torch.zeros(3, 10, device="meta"), torch.zeros(3, 10, dtype=torch.complex64),
+       ([2**70], [1]), [2**70], ([True], [1]), [torch.ones(2)] * 40, object(), [None] * 12]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(RIGHT))
+def test_odd_answers_are_wrong_and_nothing_worse(name):
+    takes = getattr(check, name).takes
+    for value in ODD:
+        verdict = getattr(check, name)(eval(f"lambda {takes}: value", {"value": value}))
+        assert verdict.state in ("wrong", "open") and verdict.message, value
+        assert all(panels.text(panel) for panel in verdict.panels)
 
 
 def test_blocks_that_are_cut_by_division_run_out_of_masks():

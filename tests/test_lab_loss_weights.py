@@ -171,6 +171,7 @@ def test_one_dissenting_vote_turns_the_step_and_not_the_label():
         one = preset("All agree", votes0=[*votes, (place, 0)] if (place, 0) not in votes else votes[1:])
         assert drawn(one)["weights"].values[0, place].item() == pytest.approx(0.9)
         assert below(one) == below(agreed) and angle(one) > 0.2
+        assert f"The steps point {angle(one):.1f}° apart" in words(one)
         assert "1 word with a weight below 1." in words(one)
         torch.testing.assert_close(drawn(one)["step"].values[1], panels["step"].values[1])  # of all 1
 
@@ -351,6 +352,11 @@ def test_without_the_marker_nothing_is_supervised():
     assert {role for row in below(one) for role in row} == {"prompt", ""}
     ignored = F.cross_entropy(torch.zeros(2, 3), torch.tensor([-100, -100]))  # what torch gives
     assert ignored.isnan()
+
+
+def test_nothing_stands_before_the_first_token_so_the_model_knows_nothing_of_it():
+    losses = drawn(state("completion"))["losses"].values
+    torch.testing.assert_close(losses[:, 0], torch.full((3,), math.log(12)))  # 12 tokens in all
 
 
 def test_a_sentence_without_the_marker_is_named_and_the_others_count():

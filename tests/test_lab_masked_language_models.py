@@ -165,6 +165,8 @@ def test_a_mask_that_is_typed_is_a_hole_that_must_not_count():
     assert {row.partition(": ")[0] for row in one["guesses"].rows} == {"1", "4"}
     told = picture(sentences=["The [MASK] ate fish pie"]).summary
     assert "! A [MASK] that you type has no right answer: it must not count." in told and "✓" not in told
+    swapped = picture(sentences=["The [MASK] ate fish pie"], clicks=[[0, 4, 1]]).summary
+    assert "(1 swapped): its mean is NaN." in swapped  # it would take in what has no right answer
     clicked = picture(sentences=["The [MASK] ate fish pie"], clicks=[[0, 1, 1]])
     assert clicked.sentences[0].pressed[1] is False
 

@@ -281,11 +281,12 @@ def _corruption(function: Callable, *case) -> dict:
 
 def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, generator) -> dict:
     found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=CORRUPTIONS, like=ids)
+    holds["int64"] = found.dtype == torch.int64
+    found = found.double().nan_to_num(-1, -1, -1).long()  # whatever it is, it can be looked at
     fates = torch.stack([found == mask_id, torch.isin(found, random_ids), found == ids])  # (3, calls, batch, length)
     fates = torch.cat([fates, ~fates.any(dim=0, keepdim=True)])
     holds |= {
         "found": found,
-        "int64": found.dtype == torch.int64,
         "shares": torch.stack([_means(fates, chosen), _means(fates, ~chosen)]),  # (2, 4)
         "by position": fates.float().mean(dim=1),  # (4, batch, length)
         "others": not bool((found != ids)[:, ~chosen].any()),
@@ -354,6 +355,12 @@ def _shares_are(*triples: tuple[float, float, float]) -> Callable[..., bool]:
         )
 
     return shows
+
+
+def _another_mask(answer: dict, right: dict, ids: Tensor, chosen: Tensor, *_more) -> bool:
+    """Whether most of the chosen become one id, but not mask_id."""
+    fates = answer["shares"][0]
+    return bool(fates[0] == 0 and fates[3] > 0.5) and len(_stray(answer, ids, chosen, *_more[:2]).unique()) == 1
 
 
 def _always_masked(answer: dict, right: dict, *case) -> bool:
@@ -459,7 +466,7 @@ corrupt = Exercise(
                                     and len(stray.unique()) > 2)),
         Misconception("another [MASK]", "you don't put the `mask_id` that is handed over. It is not the same number in "
                       "all vocabularies: take it from the argument.",
-                      shows=_strays(lambda stray, mask_id, random_ids: len(stray.unique()) == 1)),
+                      shows=_another_mask),
         Misconception("not of random_ids", "some random words are none of `random_ids`. These are the ids of real "
                       "words; drawn from the whole vocabulary, or from a range, a word may be replaced by [PAD] or "
                       "[EOS].",
@@ -558,8 +565,8 @@ def _draw_mlm_loss(answer: dict, right: dict, logits: Tensor, ids: Tensor, chose
 
 
 NOTHING_CHOSEN = (
-    "where nothing is chosen, your loss is NaN. With 15 % of a short sentence that happens, and after one such step "
-    "all weights are NaN. What can you divide the sum by so that it stays 0?"
+    "where nothing is chosen, your loss is NaN: 0 divided by 0. With 15 % of a short sentence that happens. What can "
+    "you divide the sum by so that it stays 0?"
 )
 
 mlm_loss = Exercise(
@@ -679,7 +686,7 @@ def _read(ids: str) -> Ids:
 
 
 def _is_ids(found) -> bool:
-    return isinstance(found, list) and all(type(one) is int for one in found)
+    return isinstance(found, list) and all(type(one) is int and abs(one) < 2**63 for one in found)
 
 
 def _two_lists(function: Callable, ids: Ids, chosen: list[bool], sentinels: Ids) -> dict:
@@ -1053,8 +1060,8 @@ schedule = Exercise(
                       shows=_planned(lambda numbers, uses, epochs, copies: UNCALLED in numbers)),
         Misconception("not from make", "some masks in your list don't come from make(), or were changed afterwards.",
                       shows=_fails("from make")),
-        Misconception("one mask for all", "all epochs get the same mask. [make()] * 40 calls make() once, and then "
-                      "holds that one mask 40 times.",
+        Misconception("one mask for all", "all epochs get the same mask. ([make()] * 40 calls make() once, and then "
+                      "holds that one mask 40 times.)",
                       shows=_planned(lambda numbers, uses, epochs, copies: len(set(numbers)) == 1 < min(
                           epochs, copies or epochs))),
         Misconception("as long as copies", "your list has a mask for each copy. It should have one for each *epoch*: "
@@ -1070,8 +1077,8 @@ schedule = Exercise(
                       "epoch.",
                       shows=_planned(lambda numbers, uses, epochs, copies: copies is None
                                      and len(set(numbers)) < epochs)),
-        Misconception("made too often", "each mask that you use is right, but make() is called more often than needed: "
-                      "you make masks that nobody uses. Is there a make() inside the loop over the epochs?",
+        Misconception("made too often", "make() is called too often: with copies=10 ten times, and with copies=None "
+                      "once for each epoch. Is there a make() inside the loop over the epochs?",
                       shows=_planned(lambda numbers, uses, epochs, copies: len(uses) > (copies or epochs))),
         Misconception("too few copies", "you make fewer masks than `copies` says.",
                       shows=_fails("as many made")),

@@ -41,6 +41,7 @@ EIGHT = (
 )  # fmt: skip
 GIVEN = {(row, place, word): LOSSES[row][place] for row in range(3) for place, word in enumerate(TEXT.split())}
 BY = {"hand": "by hand", "words": "words", "spans": "spans", "T5": "T5"}
+RATE = "How many words are chosen. By hand it is the rate of static and dynamic masking alone."
 ANEW: dict[str, Any] = {"clicks": []}  # another choice, and what was clicked meant something else
 
 
@@ -51,19 +52,14 @@ class State(c.State):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "Mask, swap, keep": {"sentences": (TEXT,) * 3, "strategy": "hand", "clicks": EVERY_FATE},
         "8 words, 15 %": {
-            "sentences": EIGHT,
-            "strategy": "words",
-            "rate": 15.0,
-            "losses": "model",
-            "seed": 301,
-            **ANEW,
+            "sentences": EIGHT, "strategy": "words", "rate": 15.0, "losses": "model", "seed": 301, **ANEW
         },
-    }
+    }  # fmt: skip
 
     sentences: tuple[str, ...] = control((TEXT,) * 3, Sentences(label="Sentences"))
     shown: int = control(0, Position())
     strategy: str = control("hand", Choice(label="Choose", options=BY, sets=ANEW))
-    rate: float = control(15.0, Slider(label="Rate in %", low=0, high=100, step=5, sets=ANEW))
+    rate: float = control(15.0, Slider(label="Rate in %", low=0, high=100, step=5, sets=ANEW, help=RATE))
     seed: int = control(0, Number(label="Seed", low=0, high=9999, sets=ANEW, help="Other draws of the same kind."))
     losses: str = control("source", Choice(label="Losses", options={"source": "the source's", "model": "the model's"}))
     epochs: float = control(
@@ -175,9 +171,10 @@ def _in_words(losses: Tensor, one: Hidden, may_choose: Tensor, state: State) -> 
         total = losses[chosen].sum().item()
         told = [f"Mean over the {count} chosen: {total:.3f} / {count} = {total / count:.3f}."]
     if missed:
-        swapped, mean = int((one.fates == SWAPPED).sum()), reduce(losses, is_mask, on_empty="nan").item()
+        swapped = int((one.fates == SWAPPED).sum())
+        mean = f"{reduce(losses, is_mask, on_empty='nan').item():.3f}".replace("nan", "NaN")
         parts = [f"{some} {how}" for some, how in ((swapped, "swapped"), (missed - swapped, "unchanged")) if some]
-        told.append(f"✗ input == [MASK] misses {missed} of {count} ({', '.join(parts)}): its mean is {mean:.3f}.")
+        told.append(f"✗ input == [MASK] misses {missed} of {count} ({', '.join(parts)}): its mean is {mean}.")
     elif count and not typed:
         told.append(f"✓ input == [MASK] finds the same {count}.")
     if typed:

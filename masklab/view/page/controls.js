@@ -43,8 +43,8 @@ function labelled(view, spec, input, ...more) {
 
 /* What an option sets: its example, where there still is that of another option. What a learner typed stays. */
 function examples(each, i, state) {
-  const isExample = ([key]) => each.some((one) => JSON.stringify(one[key]) === JSON.stringify(state[key]));
-  return Object.fromEntries(Object.entries(each?.[i] ?? {}).filter(isExample));
+  const isExample = (key) => each.some((one) => JSON.stringify(one[key]) === JSON.stringify(state[key]));
+  return Object.fromEntries(Object.entries(each?.[i] ?? {}).filter((entry) => isExample(entry[0])));
 }
 
 function choice(view, spec) {
