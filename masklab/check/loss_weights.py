@@ -250,9 +250,9 @@ def _missing_ones(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits.mT, labels.clamp(min=0).where(labels < 0, -100), reduction="sum")
 
 
-def _only_full(logits: Tensor, labels: Tensor) -> Tensor:
-    full = (labels >= 0).all(dim=1)
-    return _each(logits, labels)[full].sum() / _number(labels[full])
+def _without_0(logits: Tensor, labels: Tensor) -> Tensor:
+    """The sum of the losses of the other classes."""
+    return _each(logits, labels.where(labels > 0, -1)).sum()
 
 
 def _by_sentence(logits: Tensor, labels: Tensor) -> Tensor:
@@ -282,11 +282,21 @@ def _numbers(answer: Tensor, right: Tensor):
                     axes=("sentences", "number"))  # fmt: skip
 
 
+def _hides_nan(what: str, *case: Tensor) -> Note:
+    """A NaN that counts, and that the answer hides."""
+    return Note("NaN that counts", f"One thing to know: a NaN that has a {what} is lost as well. Then nobody notices "
+                "that training has gone wrong: leave out what doesn't count, and nothing else.",
+                case=case, shows=lambda answer: bool(answer["value"].isfinite()))  # fmt: skip
+
+
 def _wrong_value_if_none(counts: Callable[..., Tensor]) -> Callable[..., bool]:
     """The symptom of a wrong value where nothing counts."""
     return lambda answer, right, *case: (
         not bool(counts(*case).any()) and not same(answer["value"], right["value"])
     )  # fmt: skip
+
+
+_MORE = (1, 0.1, 0.01, 0.001, 0.0001, 0.00001)  # what is added to avoid 0/0, and is too much
 
 
 def _loss_is(name: str, says: str, *ways: Callable) -> list[Misconception]:
@@ -320,13 +330,6 @@ labelled_loss = Exercise(
                   lambda logits, labels: _each(logits, labels).sum()),
         *_loss_is("divided by the sentences", "you divide by the number of sentences. How many *labels* are there?",
                   lambda logits, labels: _each(logits, labels).sum() / len(labels)),
-        *_loss_is("divided by the length", "you divide by the number of positions in *one* row. How many labels are "
-                  "there in the whole batch?",
-                  lambda logits, labels: _each(logits, labels).sum() / labels.shape[1]),
-        *_loss_is("divided by the missing", "you divide by the number of labels that are *missing*. How many are "
-                  "there?",
-                  lambda logits, labels: _each(logits, labels).sum() / (labels < 0).sum(),
-                  lambda logits, labels: _each(logits, labels).sum() / (labels < 0).sum().clamp(min=1)),
         *_loss_is("inverted", "inverted: your mean is over the positions whose label is missing.",
                   lambda logits, labels: _missing_ones(logits, labels) / (labels < 0).sum(),
                   lambda logits, labels: _missing_ones(logits, labels) / (labels < 0).sum().clamp(min=1),
@@ -334,15 +337,11 @@ labelled_loss = Exercise(
         *_loss_is("nothing with a gap", "you return 0 as soon as *any* label is missing. Only if all are, the loss is "
                   "0.",
                   lambda logits, labels: _each(logits, labels).sum() / _number(labels) * (labels >= 0).all()),
-        *_loss_is("only full sentences", "you leave out each sentence in which *any* label is missing. The other "
-                  "labels of such a sentence are good: leave out the positions that have none.",
-                  _only_full),
-        *_loss_is("class 0 left out", "labels of 0 are left out. 0 is a class like any other: only −1 means that a "
-                  "label is missing.",
-                  lambda logits, labels: F.cross_entropy(
-                      logits.mT, labels.where(labels > 0, -100), reduction="sum") / (labels > 0).sum().clamp(min=1),
-                  lambda logits, labels: F.cross_entropy(
-                      logits.mT, labels.where(labels > 0, -100), reduction="sum") / _number(labels),
+        *_loss_is("class 0 left out", "labels of 0 are left out of your sum, or of the number that you divide by. 0 is "
+                  "a class like any other: only −1 means that a label is missing.",
+                  lambda logits, labels: _without_0(logits, labels) / (labels > 0).sum().clamp(min=1),
+                  lambda logits, labels: _without_0(logits, labels) / _number(labels),
+                  lambda logits, labels: _each(logits, labels).sum() / (labels > 0).sum().clamp(min=1),
                   lambda logits, labels: F.cross_entropy(
                       logits.mT, labels.clamp(min=0).where(labels != 0, -100), reduction="sum") / (
                           labels != 0).sum().clamp(min=1)),
@@ -353,22 +352,12 @@ labelled_loss = Exercise(
         *_loss_is("losses of 0 left out", "you count the losses that are not 0. Where the model is sure, the loss of a "
                   "label may be exactly 0. Count the labels.",
                   lambda logits, labels: _each(logits, labels).sum() / _each(logits, labels).count_nonzero()),
-        *_loss_is("one too many", "you divide by more than the number of labels: is there a `+ 1`, or a `clamp` "
-                  "that is too high?",
-                  lambda logits, labels: _each(logits, labels).sum() / ((labels >= 0).sum() + 1),
-                  lambda logits, labels: _each(logits, labels).sum() / (labels >= 0).sum().clamp(min=2)),
+        *_loss_is("too much", "you divide by more than the number of labels: is there a `+ 1`, or something else that "
+                  "is not very small?",
+                  *[lambda logits, labels, more=more: _each(logits, labels).sum() / ((labels >= 0).sum() + more)
+                    for more in _MORE]),
         *_loss_is("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
                   _over(lambda logits: logits.softmax(dim=-1))),
-        *_loss_is("softmax along another axis", "softmax runs along another axis. The scores of a word are on the last "
-                  "one: dim=-1.",
-                  *[lambda logits, labels, dim=dim: F.nll_loss(
-                      logits.log_softmax(dim=dim).mT, labels, ignore_index=-1, reduction="sum") / _number(labels)
-                    for dim in (0, 1)]),
-        *_loss_is("no logarithm", "these are not log-probabilities: nll_loss wants what log_softmax makes of the "
-                  "logits. cross_entropy does both.",
-                  *[lambda logits, labels, way=way: F.nll_loss(
-                      way(logits).mT, labels, ignore_index=-1, reduction="sum") / _number(labels)
-                    for way in (lambda logits: logits, lambda logits: logits.softmax(dim=-1))]),
         *_loss_is("logits set to 0", "you set the logits to 0 where a label is missing. Equal logits are a guess, and "
                   "it still has a loss: leave these positions out of the loss.",
                   *[lambda logits, labels, way=way: way(logits * (labels >= 0)[..., None], labels)
@@ -389,6 +378,7 @@ labelled_loss = Exercise(
                       shows=_wrong_value_if_none(_labelled), always=True),
         *gradient_faults(_labelled, to="logits"),
     ],
+    notes=[_hides_nan("label", torch.tensor([[[math.nan, 1.0]]]), torch.tensor([[0]]))],
 )  # fmt: skip
 
 # --- 3 · Prompt and completion --------------------------------------------------------------------------------------
@@ -412,8 +402,9 @@ def _padded_chats(sentences: list[list[int]], *, pad: int, more: int) -> tuple[T
 def _chat_cases() -> list[tuple[Tensor, Tensor, list[int], int]]:
     """Chats in which an end token stands in some prompts, or none at the end, and a marker may be missing.
 
-    A prompt holds parts of the marker, an answer may hold it again, and before a marker there may be another
-    beginning of it. A sentence that was cut short may end in half a marker, which the padding seems to complete.
+    A prompt holds parts of the marker, or its tokens with others between them, an answer may hold it again, or
+    nothing but the end token, and before a marker there may be another beginning of it. A sentence that was cut short
+    may end in half a marker, which the padding seems to complete.
     """
     g, found = cases.generator(), []
     markers = [[7], [7, 8], [7, 7, 8], [8, 9, 7], [7, END]]
@@ -425,12 +416,17 @@ def _chat_cases() -> list[tuple[Tensor, Tensor, list[int], int]]:
 
         half, again = marker[:-1], [*words(1), *(words(1) if END in marker else marker), *words(1)]
         sentences = [
-            _chat([*words(2), END, *half, *words(1)], words(3), marker=marker, ends=i % 4 != 3),
+            _chat(
+                [*words(2), END, *half, *words(1), *(marker[-1:] if half else [])],
+                words(3),
+                marker=marker,
+                ends=i % 4 != 3,
+            ),
             _chat([*words(1), *marker[1:], *words(1)] if len(marker) > 1 else words(3), again, marker=marker),
             _chat(words(2 + i % 3), None, marker=marker),
             _chat([*words(1), marker[0]] if marker == [7, 7, 8] else words(1), words(2), marker=marker),
             _chat([*words(3), *half], None, marker=marker, ends=False),
-            _chat([], words(1 + i % 3), marker=marker),
+            _chat([], words(i % 3), marker=marker),
         ]
         order = torch.randperm(len(sentences), generator=g).tolist()[: 3 + i % 3]
         if 3 + i % 3 < 5 and not {0, 1, 3, 5} & set(order):
@@ -505,12 +501,6 @@ def _wiped(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tens
     return _completions(ids, lengths, marker, end_id) & (ids != end_id)
 
 
-def _one_place(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tensor:
-    """The first sentence's place for all."""
-    start = _after(ids[0].tolist(), marker)
-    return _from(lambda row, _marker: start)(ids, lengths, marker, end_id)
-
-
 def _without_marker(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tensor:
     """Which sentences have no marker: (batch,) bool."""
     return torch.tensor([not _starts(row[:n], marker) for row, n in zip(ids.tolist(), lengths.tolist(), strict=True)])
@@ -541,6 +531,12 @@ def _true_without_marker(answer: Tensor, right: Tensor, *case) -> bool:
     return bool(answer[_without_marker(*case)].any())
 
 
+def _missing_from_a_second_one(answer: Tensor, right: Tensor, ids: Tensor, _, marker: list[int], end_id: int) -> bool:
+    """Whether all that is missing stands in or after the marker's second occurrence."""
+    seconds = [[*_starts(row, marker)[1:2], len(row)][0] for row in ids.tolist()]
+    return not ((answer != right) & (torch.arange(ids.shape[1]) < torch.tensor(seconds)[:, None])).any()
+
+
 def _overlooked(answer: Tensor, right: Tensor, ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> bool:
     """Whether wrong sentences are those of which the first marker was not found: nothing is True, or a later part."""
     for i in (answer != right).any(dim=1).nonzero().flatten().tolist():
@@ -567,6 +563,9 @@ completion_mask = Exercise(
     definition=_completions,
     picture=_draw_completion,
     wrong=[
+        Misconception("nothing found", "nothing is ever True: no marker is found. A tensor is never == a list, so "
+                      "compare lists: tolist() makes one. And a list is not *in* a list of numbers.",
+                      shows=lambda answer, *_rest: not answer.any(), always=True),
         *_begins("prompt counted", "all words count, the prompt's too. The model should learn to write what comes "
                  "*after* the marker.",
                  _words),
@@ -581,11 +580,9 @@ completion_mask = Exercise(
                      lambda marker: -len(marker), lambda marker: 1 - len(marker), lambda marker: -1)]),
         *_begins("first word missing", "the first word of the answer is not in your mask: you begin one too late.",
                  _from(_after, shift=lambda marker: 1)),
-        *_begins("part of the marker", "you look for *one* token of the marker. It may stand in a prompt, too: all of "
-                 "them have to follow one another.",
+        *_begins("part of the marker", "you look for a *part* of the marker. It may stand in a prompt, too: all of its "
+                 "tokens have to follow one another.",
                  *_PARTS),
-        *_begins("one place for all", "every sentence gets the place of the first one's marker. Each has its own.",
-                 _one_place),
         *_begins("stops too early", "you stop at the first end token that you find. Does your search begin after the "
                  "marker? A prompt may have an end token, too.",
                  _from(_after, until=lambda row, length, start: min([length, *_ends(row)[:1]])),
@@ -596,12 +593,15 @@ completion_mask = Exercise(
         Misconception("no marker", "something is True in a sentence without the marker. Nothing should be. If you use "
                       "argmax: on a row that is all False it says 0. Ask `any` whether there is a marker.",
                       shows=_true_without_marker),
-        *forms("end wiped by its id", "you leave out every position that holds `end_id`. So the end of the answer is "
-               "not learned, and the model never stops. A pad may look the same: the lengths tell them apart.",
+        *forms("end wiped by its id", "nothing that holds `end_id` is in your mask. So the end of the answer is not "
+               "learned, and the model never stops. A pad may look the same: the lengths tell them apart.",
                lambda *case: _end(_wiped(*case), *case), part=_end),
         *forms("end forgotten", "one too short: the last word of each sentence is not in your mask. That is where its "
                "end token is, and a model that never learns it never stops.",
                lambda *case: ~_end(_completions(*case), *case), part=_end),
+        Misconception("marker in the answer", "from a second marker on, something is missing. Only the first one "
+                      "counts: what looks like it in the answer is a part of the answer.",
+                      shows=_missing_from_a_second_one, always=True),
         Misconception("overlooked", "in some sentences you don't find the marker, though it is there. It may begin at "
                       "any position, even inside another beginning: 7 7 8 is in 7 7 7 8.",
                       shows=_overlooked, always=True),
@@ -864,7 +864,7 @@ weighted_mean = Exercise(
         *_mean_is("too much", "you divide by more than the sum of the weights. What you add to avoid 0/0 has to be "
                   "very small, because the sum may be small, too. Or add it only where the sum is 0.",
                   *[lambda losses, weights, more=more: _sum(losses, weights) / (weights.sum() + more)
-                    for more in (1, 0.1, 0.01, 0.001, 0.0001)]),
+                    for more in _MORE]),
         *_mean_is("divided by the sentences", "you divide by the number of sentences. What do the weights add up to?",
                   lambda losses, weights: _sum(losses, weights) / len(losses)),
         *_mean_is("divided by the length", "you divide by the number of positions in *one* row. What do the weights of "
@@ -904,10 +904,5 @@ weighted_mean = Exercise(
                       shows=_wrong_value_if_none(_weigh), always=True),
         *gradient_faults(_weigh),
     ],
-    notes=[
-        Note("NaN that counts", "One thing to know: a NaN with a weight is left out as well. Then nobody notices that "
-             "training has gone wrong: leave out what has the weight 0, and nothing else.",
-             case=(torch.tensor([[math.nan, 1.0]]), torch.tensor([[0.5, 0.5]])),
-             shows=lambda answer: bool(answer["value"].isfinite())),
-    ],
+    notes=[_hides_nan("weight", torch.tensor([[math.nan, 1.0]]), torch.tensor([[0.5, 0.5]]))],
 )  # fmt: skip
