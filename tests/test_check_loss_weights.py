@@ -694,13 +694,6 @@ WRONG = {
         lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp) + 0 * difficulty,
     ],
     ("curriculum", "padding counts"): [pads_as(1.0), pads_as(-1.0)],
-    ("curriculum", "inverted"): [
-        lambda difficulty, stage, ramp: 1 - stepwise(difficulty, stage, ramp),
-        lambda difficulty, stage, ramp: ((difficulty - stage) / ramp).clamp(0, 1) if ramp else (
-            difficulty > stage).float(),
-        lambda difficulty, stage, ramp: (difficulty >= stage).float(),
-        lambda difficulty, stage, ramp: (difficulty > stage + ramp).float(),
-    ],
     ("curriculum", "no ramp"): [
         lambda difficulty, stage, ramp: (difficulty <= stage).float(),
         lambda difficulty, stage, ramp: (difficulty < stage).float(),
@@ -714,6 +707,12 @@ WRONG = {
         lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1.0, safe_line(difficulty, stage, ramp)),
     ],
     ("curriculum", "the wrong way"): [
+        lambda difficulty, stage, ramp: 1 - stepwise(difficulty, stage, ramp),
+        lambda difficulty, stage, ramp: ((difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            difficulty > stage).float(),
+        lambda difficulty, stage, ramp: ((difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
+        lambda difficulty, stage, ramp: (difficulty >= stage).float(),
         lambda difficulty, stage, ramp: torch.where(
             difficulty <= stage, 1.0, ((difficulty - stage) / max(ramp, 1e-9))).masked_fill(
                 difficulty > stage + ramp, 0.0),
@@ -727,18 +726,24 @@ WRONG = {
         lambda difficulty, stage, ramp: stepwise(difficulty, stage - ramp, ramp),
         lambda difficulty, stage, ramp: (0.5 - (difficulty - stage) / max(ramp, 1e-9)).clamp(0, 1).masked_fill(
             (difficulty == stage) & (ramp == 0), 1.0),
-        lambda difficulty, stage, ramp: (1 - (difficulty - stage) / (ramp + 1)).clamp(0, 1),
+        lambda difficulty, stage, ramp: ((ramp - difficulty) / (ramp - stage)).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
+        lambda difficulty, stage, ramp: ((stage + ramp - difficulty) / (stage + ramp)).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
         lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
         lambda difficulty, stage, ramp: torch.where(
             difficulty <= stage, 1.0, ((stage + ramp - difficulty) / (stage + ramp)).clamp(0, 1)),
     ],
-    ("curriculum", "slope of 1"): [
+    ("curriculum", "not divided by the ramp"): [
         lambda difficulty, stage, ramp: (stage + ramp - difficulty).clamp(0, 1),
         lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1, (stage + ramp - difficulty).clamp(0, 1)),
         lambda difficulty, stage, ramp: (1 - (difficulty - stage)).clamp(0, 1),
     ],
-    ("curriculum", "ramp as the end"): lambda difficulty, stage, ramp: (
-        (ramp - difficulty) / (ramp - stage)).clamp(0, 1) if ramp > stage else (difficulty <= stage).float(),
+    ("curriculum", "within the ramp"): [
+        lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp) ** 2,
+        lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp).sqrt(),
+        lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1.0, 0.5).where(difficulty <= stage + ramp, 0),
+    ],
     ("curriculum", "strict"): [
         less_than,
         lambda difficulty, stage, ramp: torch.where(
@@ -868,7 +873,7 @@ WRONG = {
         ("curriculum", lambda difficulty, stage, ramp: difficulty <= stage, "must hold numbers"),
         ("curriculum", lambda difficulty, stage, ramp: difficulty.clamp_(max=9) * 0, "changes its input `difficulty`"),
         ("curriculum", lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp).mean(), "must have shape"),
-        ("curriculum", lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp) ** 2, "some cells differ"),
+        ("curriculum", lambda difficulty, stage, ramp: torch.sigmoid(stage - difficulty), "some cells differ"),
         ("curriculum", lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp).T, "axes are swapped"),
         ("curriculum", lambda difficulty, stage, ramp: torch.tensor(1 / ramp), "ZeroDivisionError.*ramp = 0.0"),
         ("curriculum", lambda difficulty, stage, ramp: np.interp(difficulty, [0, 1], [1, 0]), "numpy array"),

@@ -637,22 +637,17 @@ def _stepwise(difficulty: Tensor, stage: float, ramp: float) -> Tensor:
     return torch.tensor([[_weight(one, stage, ramp) for one in row] for row in difficulty.tolist()])
 
 
-def _words_weigh(name: str, says: str, *ways: Callable[[Tensor, float, float], Tensor]) -> list[Misconception]:
-    """Wrong weights, told by those of the words: at the padding they may be any."""
+def _lines(name: str, says: str, *ways: Callable[[Tensor, float, float], Tensor]) -> list[Misconception]:
+    """Other weights where there is a ramp, told by the words: the padding, and a ramp of 0, may be right or wrong."""
 
-    def words(weights: Tensor, difficulty: Tensor, stage: float, ramp: float) -> Tensor:
-        return weights[difficulty.isfinite()]
+    def words(weights: Tensor, difficulty: Tensor, stage: float, ramp: float):
+        return weights[difficulty.isfinite()] if ramp else ...
 
     return forms(name, says, *[lambda *case, way=way: words(way(*case).float(), *case) for way in ways], part=words)
 
 
 def _slope(difficulty: Tensor, stage: float, ramp: float) -> Tensor:
-    """The line through 1 at the stage and 0 at stage + ramp; a step where the ramp is 0."""
-    return 1 - (difficulty - stage) / ramp if ramp else (difficulty <= stage).float()
-
-
-def _plain_slope(difficulty: Tensor, stage: float, ramp: float) -> Tensor:
-    """The same without a thought for a ramp of 0: NaN at the stage, ±∞ elsewhere."""
+    """The line through 1 at the stage and 0 at stage + ramp."""
     return 1 - (difficulty - stage) / ramp
 
 
@@ -661,11 +656,11 @@ def _moved(by: Callable[[float], float]) -> Callable[[Tensor, float, float], Ten
     return lambda difficulty, stage, ramp: _stepwise(difficulty, stage + by(ramp), ramp)
 
 
-def _rising(difficulty: Tensor, stage: float, ramp: float) -> Tensor:
-    """1 up to the stage, then a jump to 0 and a line up to 1, and 0 after it."""
-    rise = (difficulty - stage) / ramp if ramp else torch.zeros_like(difficulty)
-    weights = torch.where(difficulty <= stage, 1.0, rise)
-    return weights.masked_fill(difficulty > stage + ramp, 0.0)
+def _rises(answer: Tensor, right: Tensor, difficulty: Tensor, *_rest) -> bool:
+    """Whether a harder word weighs more than an easier one."""
+    words = difficulty.isfinite()
+    harder = difficulty[words][:, None] > difficulty[words]
+    return bool((harder & (answer[words][:, None] > answer[words] + 1e-5)).any())
 
 
 def _nan_at(cells: Callable[[Tensor, float, float], Tensor]) -> Callable[..., bool]:
@@ -697,51 +692,45 @@ curriculum = Exercise(
     wrong=[
         Misconception("0/0", "NaN, where a word is exactly as difficult as the stage and the ramp is 0: 0/0. Such a "
                       "word counts. Which weights need no division?",
-                      shows=_nan_at(lambda difficulty, stage, ramp: difficulty == stage)),
+                      shows=_nan_at(lambda difficulty, stage, ramp: (difficulty == stage) & (ramp == 0))),
         Misconception("NaN at the padding", "NaN, where the difficulty is infinite. A line there is −∞, and −∞ × 0 is "
                       "NaN. Clamp the line between 0 and 1 before anything is multiplied, or choose with torch.where.",
                       shows=_nan_at(lambda difficulty, stage, ramp: difficulty.isinf())),
         Misconception("padding counts", "only the padding goes wrong. Its difficulty is infinite, so its weight is 0.",
                       shows=_wrong_only(lambda difficulty, stage, ramp: difficulty.isinf()), always=True),
-        *_words_weigh("inverted", "inverted: the hard words count, and the easy ones wait.",
-                      lambda *case: 1 - _stepwise(*case),
-                      lambda difficulty, stage, ramp: difficulty >= stage,
-                      lambda difficulty, stage, ramp: difficulty > stage + ramp),
-        *_words_weigh("no ramp", "there is no ramp: your weights fall from 1 to 0 at once. Between `stage` and "
-                      "`stage + ramp` there is a straight line.",
-                      lambda difficulty, stage, ramp: difficulty <= stage,
-                      lambda difficulty, stage, ramp: difficulty < stage,
-                      lambda difficulty, stage, ramp: difficulty <= stage + ramp,
-                      lambda difficulty, stage, ramp: difficulty < stage + ramp),
-        *_words_weigh("not clamped", "some weights are below 0 or above 1: the line goes on beyond its two ends. "
-                      "`clamp(0, 1)` cuts it off there.",
-                      *[lambda *case, cut=cut, line=line: cut(line(*case))
-                        for cut in (lambda line: line, lambda line: line.clamp(min=0), lambda line: line.clamp(max=1))
-                        for line in (_slope, _plain_slope)]),
-        *_words_weigh("the wrong way", "within the ramp your weights rise: a harder word weighs more than an easier "
-                      "one. The line goes *down*, from 1 at the stage to 0 at stage + ramp.",
-                      _rising,
-                      lambda *case: (2 - _slope(*case)).clamp(0, 1),
-                      lambda *case: (2 - _slope(*case)).clamp(0, 1) if case[2] else _slope(*case)),
-        *_words_weigh("ramp in the wrong place", "your line is in another place. It begins *at* the stage, where the "
-                      "weight is still 1, and it ends at stage + ramp.",
-                      _moved(lambda ramp: -ramp / 2), _moved(lambda ramp: -ramp), _moved(lambda ramp: ramp),
-                      lambda difficulty, stage, ramp: _stepwise(difficulty, stage, ramp + 1),
-                      lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
-                      lambda difficulty, stage, ramp: torch.where(
-                          difficulty <= stage, 1.0, (1 - difficulty / (stage + ramp)).clamp(0, 1))),
-        *_words_weigh("slope of 1", "your line falls by 1 from one difficulty to the next, whatever the ramp is. "
-                      "Dividing by the ramp makes it as long as the ramp.",
-                      *[lambda difficulty, stage, ramp, end=end, up_to=up_to: torch.where(
-                          difficulty <= (stage if up_to else -1), 1.0, (end(stage, ramp) - difficulty).clamp(0, 1))
-                        for end in (lambda stage, ramp: stage + ramp, lambda stage, ramp: stage + 1)
-                        for up_to in (True, False)]),
-        *_words_weigh("ramp as the end", "your line ends at `ramp`. That is its length: it ends at stage + ramp.",
-                      lambda difficulty, stage, ramp: _stepwise(difficulty, stage, max(ramp - stage, 0.0))),
-        *_words_weigh("strict", "with a ramp of 0, a word that is exactly as difficult as the stage weighs 0. It "
-                      "counts fully: the comparison is ≤, not <. (And if a 0/0 was turned into a 0, it should be 1.)",
-                      lambda difficulty, stage, ramp: _stepwise(difficulty, stage, ramp) * (
-                          (difficulty != stage) | (ramp > 0))),
+        *_lines("not clamped", "some weights are below 0 or above 1: the line goes on beyond its two ends. "
+                "`clamp(0, 1)` cuts it off there.",
+                _slope, lambda *case: _slope(*case).clamp(min=0), lambda *case: _slope(*case).clamp(max=1)),
+        *_lines("no ramp", "there is no ramp: your weights fall from 1 to 0 at once. Between `stage` and "
+                "`stage + ramp` there is a straight line.",
+                lambda difficulty, stage, ramp: difficulty <= stage,
+                lambda difficulty, stage, ramp: difficulty < stage,
+                lambda difficulty, stage, ramp: difficulty <= stage + ramp,
+                lambda difficulty, stage, ramp: difficulty < stage + ramp),
+        *_lines("not divided by the ramp", "your line falls by 1 from one difficulty to the next, whatever the ramp "
+                "is. Dividing by the ramp makes it as long as the ramp.",
+                lambda difficulty, stage, ramp: (stage + ramp - difficulty).clamp(0, 1),
+                lambda difficulty, stage, ramp: (stage + 1 - difficulty).clamp(0, 1),
+                lambda difficulty, stage, ramp: torch.where(
+                    difficulty <= stage, 1.0, (stage + ramp - difficulty).clamp(0, 1))),
+        *_lines("ramp in the wrong place", "your line is in another place. It begins *at* the stage, where the "
+                "weight is still 1, and it ends at stage + ramp.",
+                _moved(lambda ramp: -ramp / 2), _moved(lambda ramp: -ramp), _moved(lambda ramp: ramp),
+                lambda difficulty, stage, ramp: _stepwise(difficulty, stage, max(ramp - stage, 0.0)),
+                lambda difficulty, stage, ramp: ((ramp - difficulty) / (ramp - stage)).clamp(0, 1),
+                lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
+                lambda difficulty, stage, ramp: torch.where(
+                    difficulty <= stage, 1.0, (1 - difficulty / (stage + ramp)).clamp(0, 1))),
+        Misconception("the wrong way", "a harder word weighs more than an easier one. Weights go *down*: 1 up to "
+                      "the stage, then a line from 1 to 0 at stage + ramp.",
+                      shows=_rises),
+        Misconception("strict", "a word that is exactly as difficult as the stage counts fully: the comparison is ≤, "
+                      "not <. (And if a 0/0 was turned into a 0, it should be 1.)",
+                      shows=_wrong_only(lambda difficulty, stage, ramp: difficulty == stage), always=True),
+        Misconception("within the ramp", "only words between `stage` and `stage + ramp` go wrong. A straight line from "
+                      "1 to 0: what is it half way, and after a quarter?",
+                      shows=_wrong_only(lambda difficulty, stage, ramp: (difficulty > stage) & (
+                          difficulty <= stage + ramp)), always=True),
         Misconception("a ramp of 0", "only a ramp of 0 goes wrong. Then there is no line: 1 up to the stage, 0 after "
                       "it.",
                       shows=lambda answer, right, difficulty, stage, ramp: ramp == 0, always=True),
