@@ -245,11 +245,6 @@ def _in_place_of_missing(label: int) -> list[Callable[[Tensor, Tensor], Tensor]]
     ]
 
 
-def _missing_ones(logits: Tensor, labels: Tensor) -> Tensor:
-    """The sum of the losses where labels are missing, with class 0 in their place."""
-    return F.cross_entropy(logits.mT, labels.clamp(min=0).where(labels < 0, -100), reduction="sum")
-
-
 def _without_0(logits: Tensor, labels: Tensor) -> Tensor:
     """The sum of the losses of the other classes."""
     return _each(logits, labels.where(labels > 0, -1)).sum()
@@ -330,10 +325,6 @@ labelled_loss = Exercise(
                   lambda logits, labels: _each(logits, labels).sum()),
         *_loss_is("divided by the sentences", "you divide by the number of sentences. How many *labels* are there?",
                   lambda logits, labels: _each(logits, labels).sum() / len(labels)),
-        *_loss_is("inverted", "inverted: your mean is over the positions whose label is missing.",
-                  lambda logits, labels: _missing_ones(logits, labels) / (labels < 0).sum(),
-                  lambda logits, labels: _missing_ones(logits, labels) / (labels < 0).sum().clamp(min=1),
-                  lambda logits, labels: _missing_ones(logits, labels) / _number(labels)),
         *_loss_is("nothing with a gap", "you return 0 as soon as *any* label is missing. Only if all are, the loss is "
                   "0.",
                   lambda logits, labels: _each(logits, labels).sum() / _number(labels) * (labels >= 0).all()),
@@ -754,7 +745,7 @@ def _weighted_cases() -> list[tuple[Tensor, Tensor]]:
         for (row, column), value in zip(some, (1.0, 0.5), strict=False):
             weights[row, column] = value
         found.append((losses, weights / 20 if i % 3 == 1 else weights))
-    return found
+    return [*found, (torch.tensor([[2.0, math.nan]]), torch.tensor([[0.08, 0.0]]))]
 
 
 def _weighted(losses: Tensor, weights: Tensor) -> dict:
@@ -790,12 +781,13 @@ def _means(losses: Tensor, weights: Tensor) -> Tensor:
     return _times(losses, weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def _without_odd_ones(losses: Tensor, weights: Tensor) -> Tensor:
-    return losses.nan_to_num(0.0, 0.0, 0.0)
-
-
 def _nan_without_odd_ones(answer: dict, right: dict, losses: Tensor, weights: Tensor) -> bool:
     return bool(answer["value"].isnan() and losses.isfinite().all() and weights.any())
+
+
+def _nan_of_nothing(answer: dict, right: dict, losses: Tensor, weights: Tensor) -> bool:
+    """Whether it is NaN where all weights are 0, though all losses are finite."""
+    return bool(answer["value"].isnan() and losses.isfinite().all() and not weights.any())
 
 
 def _draw_weighted_mean(answer: dict, right: dict, losses: Tensor, weights: Tensor):
@@ -820,12 +812,15 @@ def _mean_is(name: str, says: str, *ways: Callable) -> list[Misconception]:
     return forms(name, says, *ways, part=value_if_any(_weigh))
 
 
-_NO_WEIGHTS = "where all weights are 0, your value is NaN: 0/0. What can you divide by there, so that the result is 0?"
+_GETS_IN = (
+    "a loss of weight 0 gets into the value, and it is NaN or infinite: NaN × 0 is NaN, and ∞ × 0 is NaN, too. Fill "
+    "such losses *before* you multiply or add, or leave them out."
+)
 weighted_mean = Exercise(
     name="weighted_mean",
     asks="the weighted mean of the losses, 0 if all weights are 0; no NaN in the value or in the gradient",
     takes="losses, weights",
-    cases=[*_weighted_cases(), (torch.tensor([[2.0, math.nan]]), torch.tensor([[0.25, 0.0]]))],
+    cases=_weighted_cases(),
     definition=_weighted,
     observed=value_and_gradient(_weigh),
     picture=_draw_weighted_mean,
@@ -842,10 +837,6 @@ weighted_mean = Exercise(
                   "the losses by the weights.",
                   lambda losses, weights: losses[weights > 0].sum() / _count(weights),
                   lambda losses, weights: losses[weights > 0].sum() / _or_1(weights.sum())),
-        *_mean_is("only full weights", "only losses with a weight of 1 count. 0.5 becomes 0 if you convert it to an "
-                  "integer, and `weights == 1` leaves it out.",
-                  lambda losses, weights: losses[weights == 1].sum() / (weights == 1).sum().clamp(min=1),
-                  lambda losses, weights: losses[weights == 1].sum() / _or_1(weights.sum())),
         *_mean_is("at least 1", "you divide by at least 1. That is right for a count. The sum of some weights may be "
                   "less than 1, and still it is what the mean divides by. You need another number only where it is "
                   "exactly 0.",
@@ -853,18 +844,8 @@ weighted_mean = Exercise(
         *_mean_is("too much", "you divide by more than the sum of the weights. What you add to avoid 0/0 has to be "
                   "very small, because the sum may be small, too. Or add it only where the sum is 0.",
                   *[lambda losses, weights, more=more: _sum(losses, weights) / (weights.sum() + more)
-                    for more in _MORE]),
-        *_mean_is("divided by the sentences", "you divide by the number of sentences. What do the weights add up to?",
-                  lambda losses, weights: _sum(losses, weights) / len(losses)),
-        *_mean_is("divided by the length", "you divide by the number of positions in *one* row. What do the weights of "
-                  "the whole batch add up to?",
-                  lambda losses, weights: _sum(losses, weights) / losses.shape[1]),
-        *_mean_is("only the first sentence", "only the first sentence is in your mean. Is a `return` inside the loop, "
-                  "or did you take [0]?",
-                  lambda losses, weights: _sum(losses[:1], weights[:1]) / _or_1(weights[:1].sum())),
-        *_mean_is("weighted twice", "the weights are in your sum twice.",
-                  lambda losses, weights: _sum(losses, weights**2) / _or_1(weights.sum()),
-                  lambda losses, weights: _sum(losses, weights**2) / _or_1((weights**2).sum())),
+                    for more in _MORE],
+                  lambda losses, weights: _sum(losses, weights) / weights.sum().clamp(min=0.1)),
         *_mean_is("mean of means", "you take the mean of each sentence first. Here one sum over the whole batch is "
                   "divided by the sum of all weights.",
                   lambda losses, weights: _means(losses, weights).nan_to_num().mean(),
@@ -873,22 +854,14 @@ weighted_mean = Exercise(
                   lambda losses, weights: _means(losses, weights).nansum() / weights.any(dim=1).sum().clamp(min=1),
                   lambda losses, weights: (
                       _times(losses, weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)).mean()),
-        *_mean_is("inverted", "inverted: what should weigh little weighs most. A weight of 1 counts fully.",
-                  lambda losses, weights: (_without_odd_ones(losses, weights) * (1 - weights)).sum() / _or_1(
-                      (1 - weights).sum()),
-                  lambda losses, weights: (losses * (1 - weights)).sum() / (1 - weights).sum()),
-        *_mean_is("no weights", "the weights are not used: every loss counts the same.",
-                  lambda losses, weights: losses.mean(),
-                  lambda losses, weights: losses.nanmean(),
-                  lambda losses, weights: _without_odd_ones(losses, weights).mean(),
-                  lambda losses, weights: losses[losses.isfinite()].mean()),
         Misconception("NaN for another reason", "your value is NaN even where all losses are finite. Is there a 0/0, "
-                      "or a mask that picks nothing?",
+                      "an ∞ × 0, or a mask that picks nothing?",
                       shows=_nan_without_odd_ones),
-        Misconception("NaN gets in", "a loss of weight 0 gets into the value, and it is NaN or infinite: NaN × 0 is "
-                      "NaN, and ∞ × 0 is NaN, too. Fill such losses *before* you multiply, or leave them out.",
-                      shows=value_is_not_finite(_weigh, empty=False)),
-        Misconception("0/0", _NO_WEIGHTS, shows=value_is_not_finite(_weigh, empty=True)),
+        Misconception("NaN gets in", _GETS_IN, shows=value_is_not_finite(_weigh, empty=False)),
+        Misconception("0/0", "where all weights are 0, your value is NaN: 0/0. What can you divide by there, so that "
+                      "the result is 0?",
+                      shows=_nan_of_nothing),
+        Misconception("NaN gets in", _GETS_IN, shows=value_is_not_finite(_weigh, empty=True)),
         Misconception("nothing counts", "only a batch in which nothing counts goes wrong. Its loss is 0.",
                       shows=_wrong_value_if_none(_weigh), always=True),
         *gradient_faults(_weigh),
