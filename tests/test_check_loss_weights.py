@@ -25,6 +25,11 @@ def by_counts(votes):
     return labels, most / (votes >= 0).sum(dim=-1).clamp(min=1)
 
 
+def by_so_many(votes, classes):
+    most, labels = counted(votes, max(classes, 1)).max(dim=-1)
+    return labels, most / (votes >= 0).sum(dim=-1).clamp(min=1)
+
+
 def by_one_hot(votes):
     counts = F.one_hot(votes + 1)[..., 1:].sum(dim=2)  # column 0 held those that gave no vote
     labels = counts.argmax(dim=-1)
@@ -423,6 +428,13 @@ WRONG = {
         lambda votes: (votes.mode(dim=-1).values, (votes == votes.mode(dim=-1).values[..., None]).sum(-1)),
         lambda votes: tuple(votes.mode(dim=-1)),
         lambda votes: (votes[..., 0], (votes == votes[..., :1]).float().mean(-1)),
+        lambda votes: (naive(votes)[0].clamp(min=0), by_counts(votes)[1]),
+        lambda votes: ((F.one_hot(votes + 1).sum(2).argmax(-1) - 1).clamp(min=0), by_counts(votes)[1]),
+    ],
+    ("vote_weights", "labels left out"): [
+        lambda votes: by_so_many(votes, votes.max()),
+        lambda votes: by_so_many(votes, 3),
+        lambda votes: by_so_many(votes, votes.shape[-1]),
     ],
     ("vote_weights", "no vote as label 0"): [
         clamped, clamped_labels,
@@ -442,22 +454,6 @@ WRONG = {
     ("vote_weights", "the first of a tie"): [
         labels_of(lambda given: Counter(given).most_common(1)[0][0]),
         labels_of(lambda given: max(given, key=given.count)),
-    ],
-    ("vote_weights", "averaged"): [
-        labels_of(lambda given: int(torch.tensor(given).median())),
-        labels_of(lambda given: round(sum(given) / len(given))),
-        labels_of(lambda given: int(np.mean(given))),
-        labels_of(lambda given: sorted(given)[len(given) // 2]),
-        lambda votes: (votes.median(-1).values.clamp(min=0), by_counts(votes)[1]),
-        lambda votes: (votes.float().mean(-1).round().long().clamp(min=0), by_counts(votes)[1]),
-    ],
-    ("vote_weights", "one annotator"): [
-        lambda votes: (votes[..., 0].clamp(min=0), (votes == votes[..., :1]).float().mean(-1)),
-        lambda votes: (votes[:, :, -1].clamp(min=0), by_counts(votes)[1]),
-    ],
-    ("vote_weights", "the largest id"): [
-        lambda votes: (votes.amax(-1).clamp(min=0), (votes == votes.amax(-1, keepdim=True)).float().mean(-1)),
-        labels_of(max),
     ],
     ("vote_weights", "the most votes as label"): [
         lambda votes: (counted(votes).amax(-1), by_counts(votes)[1]),
@@ -480,19 +476,10 @@ WRONG = {
     ("vote_weights", "one too many"): weights_of(
         lambda votes, labels, weights: counted(votes).amax(-1) / (1 + (votes >= 0).sum(-1))),
     ("vote_weights", "counts"): lambda votes: (by_counts(votes)[0], counted(votes).amax(-1)),
-    ("vote_weights", "disagreement"): [
-        weights_of(lambda votes, labels, weights: 1 - weights),
-        lambda votes: (shares_of_all(votes)[0], 1 - shares_of_all(votes)[1]),
-        weights_of(lambda votes, labels, weights: (1 - weights).masked_fill((votes < 0).all(-1), 0)),
-    ],
     ("vote_weights", "all or nothing"): [
         weights_of(lambda votes, labels, weights: weights.int()),
         weights_of(lambda votes, labels, weights: (weights == 1).float()),
         weights_of(lambda votes, labels, weights: counted(votes).amax(-1) // (votes >= 0).sum(-1).clamp(min=1)),
-    ],
-    ("vote_weights", "all the same"): [
-        weights_of(lambda votes, labels, weights: torch.ones_like(weights)),
-        weights_of(lambda votes, labels, weights: (votes >= 0).any(-1).float()),
     ],
     ("vote_weights", "0/0"): [
         weights_of(lambda votes, labels, weights: counted(votes).amax(-1) / (votes >= 0).sum(-1)),
@@ -986,8 +973,8 @@ def test_a_sentence_is_about_the_first_of_two_faults():
     assert check.completion_mask(wiped).misconception == "no marker"
     unlengthy = lambda ids, lengths, *rest: without_a_test(ids, lengths + 1, *rest)  # noqa: E731
     assert check.completion_mask(unlengthy).misconception == "pads counted"
-    assert check.vote_weights(lambda votes: (votes.amax(-1).clamp(min=0), votes.sum(-1) / 9)).misconception == (
-        "the largest id"
+    assert check.vote_weights(lambda votes: (larger_by_flip(votes)[0], votes.sum(-1) / 9)).misconception == (
+        "the largest of a tie"
     )
 
 

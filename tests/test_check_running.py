@@ -166,6 +166,8 @@ def squares(x):
         (lambda x: ~x, "~ & | need bool tensors"),
         (lambda x: x.bool() & x, "~ & | need bool tensors"),
         (lambda x: x.masked_fill(x, 0), ".bool() converts"),
+        (lambda x: x.nonzero()[x > 99][0], "where nothing is found"),
+        (lambda x: x[x > 99].argmax(), "where nothing is found"),
     ],
 )
 def test_common_errors_get_a_hint(answer, hint):

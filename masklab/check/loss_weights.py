@@ -27,11 +27,6 @@ from masklab.check.gradients import gradient_faults, value_and_gradient, value_i
 from masklab.check.misconceptions import Misconception, Note, forms
 from masklab.check.pictures import compared, different, first_difference, given, positions, sentence_grid
 
-AVERAGED = (
-    "you average the ids of the labels, or take the one in the middle. They are names, not amounts: 2 is not between 1 "
-    "(a noun, say) and 3 (a verb). Count the votes for each label."
-)
-
 # --- 1 · Weights from votes -----------------------------------------------------------------------------------------
 
 
@@ -108,6 +103,12 @@ def _no_vote_wins(answer: tuple, right: tuple, votes: Tensor) -> bool:
     return bool((answer[0][_some(votes)] == -1).any())
 
 
+def _largest_never_win(answer: tuple, right: tuple, votes: Tensor) -> bool:
+    """Whether labels are wrong only where a label should win that is larger than all that do."""
+    wrong = answer[0] != right[0]
+    return bool(wrong.any() and (right[0][wrong] > answer[0].max()).all())
+
+
 def _nan_without_votes(answer: tuple, right: tuple, votes: Tensor) -> bool:
     return bool(answer[1][~_some(votes)].isnan().any())
 
@@ -130,6 +131,10 @@ def _draw_votes(answer: tuple, right: tuple, votes: Tensor):
     return [shown, *pair]
 
 
+_NO_VOTE = (
+    "−1 has won at some words (clamp makes it look like label 0). It is no label: it says that an annotator gave no "
+    "vote. Count the labels from 0 on, and nothing else."
+)
 vote_weights = Exercise(
     name="vote_weights",
     asks="the label with the most votes, and its share of the votes that were given: (batch, length) each",
@@ -138,9 +143,8 @@ vote_weights = Exercise(
     definition=_winners_and_shares,
     picture=_draw_votes,
     wrong=[
-        Misconception("no vote counted", "−1 has won at some words. It is no label: it says that an annotator gave no "
-                      "vote. Count the labels from 0 on, and nothing else.",
-                      shows=_no_vote_wins),
+        Misconception("no vote counted", _NO_VOTE, shows=_no_vote_wins),
+        *_labels_are("no vote counted", _NO_VOTE, lambda votes: votes.mode(dim=-1).values.clamp(min=0)),
         *_weights_are("swapped", "the two are swapped: the labels come first, and then the weights.",
                       lambda votes, labels: labels),
         *_labels_are("no vote as label 0", "you count each missing vote as a vote for label 0. −1 means that no vote "
@@ -156,21 +160,6 @@ vote_weights = Exercise(
         *_rule_is("the first of a tie", "where two labels have equally many votes, you take the one that was named "
                   "first. So the order of the annotators decides. The task asks for the smaller id.",
                   lambda word: Counter(word).most_common(1)[0][0]),
-        *_rule_is("averaged", AVERAGED,
-                  lambda word: sorted(word)[(len(word) - 1) // 2],
-                  lambda word: sorted(word)[len(word) // 2],
-                  lambda word: round(sum(word) / len(word)),
-                  lambda word: int(sum(word) / len(word))),
-        *_labels_are("averaged", AVERAGED,
-                     lambda votes: votes.median(dim=-1).values.clamp(min=0),
-                     lambda votes: votes.double().mean(dim=-1).round().clamp(min=0),
-                     lambda votes: votes.double().mean(dim=-1).long().clamp(min=0)),
-        *_labels_are("one annotator", "your labels are what *one* annotator said. The label should be what most said.",
-                     lambda votes: votes[..., 0].clamp(min=0),
-                     lambda votes: votes[..., -1].clamp(min=0)),
-        *_rule_is("the largest id", "your labels are the largest ids that somebody chose. Which one was chosen most "
-                  "*often*?",
-                  max),
         *_labels_are("the most votes as label", "your labels say how many votes the winner has. Which label is it? "
                      "`max(dim=…)` returns both: the largest values, and where they are.",
                      lambda votes: _support(votes, _winners(votes))),
@@ -188,15 +177,12 @@ vote_weights = Exercise(
         *_weights_are("counts", "your weights are numbers of votes. A word that more people have labelled would weigh "
                       "more, even if they agree less. Which *share* of the votes has the winner?",
                       _support),
-        *_weights_are("disagreement", "inverted: a word on which all agree weighs 0. Your weights are the share that "
-                      "disagrees.",
-                      lambda votes, labels: 1 - _share(votes, labels),
-                      lambda votes, labels: 1 - _support(votes, labels) / votes.shape[-1]),
         *_weights_are("all or nothing", "your weights are 1 where all agree, and 0 elsewhere. Where 3 of 4 agree, the "
                       "weight should be 0.75. (`//` drops what comes after the point, `/` keeps it.)",
                       lambda votes, labels: (_share(votes, labels) == 1).float()),
-        *_weights_are("all the same", "all your weights are 1. Where 3 of 4 agree, the weight should be 0.75.",
-                      lambda votes, labels: torch.ones(labels.shape)),
+        Misconception("labels left out", "the largest labels never win. Do you count the votes for all of them? There "
+                      "are votes.max() + 1, from 0 on, whatever the number of annotators is.",
+                      shows=_largest_never_win, always=True),
         Misconception("0/0", "NaN, where nobody has voted: 0 votes of 0 is 0/0. Such a word has the weight 0. What "
                       "can you divide by there?",
                       shows=_nan_without_votes),

@@ -57,12 +57,15 @@ def has_nan(answer, right, *_case) -> bool:
 
 
 def only_the_first(answer, right, *_case) -> bool:
-    """Whether the first row is right, and all the others hold one value: that of a tensor to be filled.
+    """Whether the first row is right, and all others hold one value: that of a tensor to be filled.
 
     >>> import torch
-    >>> only_the_first(torch.tensor([1, 0, 0]), torch.tensor([1, 2, 3]))
-    True
+    >>> first = torch.tensor([1, 0, 0])
+    >>> only_the_first(first, torch.tensor([1, 2, 3])), only_the_first((first, first), (torch.arange(1, 4), first))
+    (True, True)
     """
+    if isinstance(answer, tuple) and answer:  # several tensors: all of them
+        return all(map(only_the_first, answer, right))
     if not isinstance(answer, Tensor) or answer.ndim == 0 or len(answer) < 2:
         return False
     return same(answer[0], right[0]) and len(answer[1:].unique()) == 1
