@@ -165,7 +165,7 @@ def _on_missing(count: int, ways: Sequence[Way], logits: Tensor) -> str:
     if not count:
         return "Every word has a label: click one away."
     without, other = (number(learned(way, logits).step[OTHER].item(), "gradient") for way in ways)
-    return f"{counted(count, 'word')} without a label. OTHER moves by {other} if it is their label, else by {without}."
+    return f"{counted(count, 'word')} without a label. As a label, OTHER moves by {other}, else by {without}."
 
 
 # --- Curriculum ------------------------------------------------------------------------------------------------------
