@@ -898,6 +898,7 @@ def test_the_cases_hold_what_the_texts_of_the_exercises_say():
                for one in votes)  # fmt: skip
     labels = [labels for _, labels in check.labelled_loss.cases]
     assert {bool((one >= 0).any()) for one in labels} == {True, False} and all((one < 0).any() for one in labels)
+    assert check._labelled(torch.zeros(1, 2, 5), torch.tensor([[0, -1]])).tolist() == [[True, False]]
     chats = check.completion_mask.cases
     last = torch.cat([ids[torch.arange(len(ids)), lengths - 1] for ids, lengths, _, _ in chats])
     assert (last == check.END).any() and (last != check.END).any()
