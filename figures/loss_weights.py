@@ -75,6 +75,7 @@ def idea() -> Diagram:
 def votes() -> Drawing:
     """How often each tag was named, and the share of the winner."""
     counts, weights = torch.tensor(COUNTS), agreement()[:, None]
+    labelled = [f"{word}: {TAGS[i]}" for word, i in zip(WORDS, counts.argmax(dim=1).tolist(), strict=True)]
     return Drawing(
         name="votes",
         title="Ten people, one label",
@@ -85,8 +86,9 @@ def votes() -> Drawing:
                 axes=("word", "tag"), meaning="How many of ten people said this tag.",
             ),
             Panel(
-                name="weight", kind="weight", values=weights, rows=WORDS, columns=("weight",), title="weight", sign="→",
-                axes=("word", "weight"), meaning="The share of the votes that the label got.", limit=1.0,
+                name="weight", kind="weight", values=weights, rows=labelled, columns=("",), sign="→",
+                title="label and weight", axes=("word: label", "weight"), limit=1.0,
+                meaning="The share of the votes that the label got.",
             ),
         ],
     )  # fmt: skip

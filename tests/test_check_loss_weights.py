@@ -273,6 +273,27 @@ def starts_again(row, marker):
     return None
 
 
+def toggled(ids, lengths, marker, end_id):
+    """Each marker turns the mask on or off."""
+    mask = torch.zeros_like(ids).bool()
+    for i, row in enumerate(ids.tolist()):
+        on = False
+        for t in range(int(lengths[i])):
+            on ^= row[max(t - len(marker), 0) : t] == marker
+            mask[i, t] = on
+    return mask
+
+
+def with_gaps(row, marker):
+    """Other tokens may stand between those of the marker."""
+    seen = 0
+    for t, one in enumerate(row):
+        seen += one == marker[seen]
+        if seen == len(marker):
+            return t + 1
+    return None
+
+
 def in_steps(row, marker):
     n = len(marker)
     return next((t + n for t in range(0, len(row), n) if row[t : t + n] == marker), None)
@@ -511,24 +532,9 @@ WRONG = {
         lambda logits, labels: each(logits, labels).sum() / len(labels),
         lambda logits, labels: each(logits, labels).sum(1).mean(),
     ],
-    ("labelled_loss", "divided by the length"): lambda logits, labels: each(logits, labels).mean(1).sum(),
-    ("labelled_loss", "divided by the missing"): [
-        lambda logits, labels: each(logits, labels).sum() / (labels == -1).sum(),
-        lambda logits, labels: each(logits, labels).sum() / max((labels < 0).sum(), 1),
-    ],
-    ("labelled_loss", "inverted"): [
-        lambda logits, labels: F.cross_entropy(logits[labels < 0], labels[labels < 0] + 1),
-        lambda logits, labels: (F.cross_entropy(logits.mT, labels.clamp(min=0), reduction="none") * (
-            labels < 0)).sum() / number(labels),
-    ],
     ("labelled_loss", "nothing with a gap"): [
         lambda logits, labels: logits.sum() * 0 if (labels == -1).any() else summed(logits, labels),
         lambda logits, labels: summed(logits, labels) if (labels >= 0).all() else 0.0,
-    ],
-    ("labelled_loss", "only full sentences"): [
-        lambda logits, labels: summed(logits[(labels >= 0).all(1)], labels[(labels >= 0).all(1)]),
-        lambda logits, labels: (each(logits, labels) * (labels >= 0).all(1)[:, None]).sum() / max(
-            int((labels >= 0).all(1).sum()) * labels.shape[1], 1),
     ],
     ("labelled_loss", "class 0 left out"): [
         masked_zero,
@@ -536,6 +542,7 @@ WRONG = {
             int((labels > 0).sum()), 1),
         lambda logits, labels: F.cross_entropy(logits.mT, labels.clamp(min=0), ignore_index=0),
         lambda logits, labels: (each(logits, labels) * (labels > 0)).sum() / number(labels),
+        lambda logits, labels: each(logits, labels).sum() / max((labels > 0).sum(), 1),
         lambda logits, labels: (F.cross_entropy(logits.mT, labels.clamp(min=0), reduction="none") * labels.bool()).sum()
         / labels.bool().sum().clamp(min=1),
     ],
@@ -551,22 +558,13 @@ WRONG = {
         lambda logits, labels: each(logits, labels).sum() / each(logits, labels).count_nonzero(),
         lambda logits, labels: each(logits, labels).sum() / max((each(logits, labels) > 0).sum(), 1),
     ],
-    ("labelled_loss", "one too many"): [
+    ("labelled_loss", "too much"): [
         lambda logits, labels: each(logits, labels).sum() / (1 + (labels >= 0).sum()),
-        lambda logits, labels: each(logits, labels).sum() / (labels >= 0).sum().clamp(min=2),
+        lambda logits, labels: each(logits, labels).sum() / ((labels >= 0).sum() + 1e-3),
     ],
     ("labelled_loss", "softmax twice"): [
         lambda logits, labels: summed(logits.softmax(-1), labels),
         lambda logits, labels: F.cross_entropy(logits.softmax(-1).mT, labels, ignore_index=-1),
-    ],
-    ("labelled_loss", "softmax along another axis"): [
-        lambda logits, labels: F.nll_loss(logits.log_softmax(1)[labels >= 0], labels[labels >= 0]),
-        lambda logits, labels: F.nll_loss(logits.log_softmax(0).mT, labels, ignore_index=-1),
-    ],
-    ("labelled_loss", "no logarithm"): [
-        lambda logits, labels: F.nll_loss(logits[labels >= 0], labels[labels >= 0]),
-        lambda logits, labels: F.nll_loss(logits.softmax(-1)[labels >= 0], labels[labels >= 0], reduction="sum")
-        / number(labels),
     ],
     ("labelled_loss", "logits set to 0"): [
         lambda logits, labels: F.cross_entropy((logits * (labels >= 0)[..., None]).mT, labels.clamp(min=0)),
@@ -617,6 +615,16 @@ WRONG = {
         lambda logits, labels: summed(logits.detach(), labels) + 0 * logits.sum(),
         guarded_loss(lambda logits: logits.sum() - logits.detach().sum()),
     ],
+    ("completion_mask", "nothing found"): [
+        spans(lambda row, marker: row.index(marker) if marker in row else None),
+        spans(lambda row, marker: next((t for t in range(len(row)) if torch.tensor(row[t:]) == marker), None)),
+    ],
+    ("completion_mask", "marker in the answer"): [
+        lambda ids, lengths, marker, end_id: by_rows(ids, lengths, marker, end_id) & ~spans(
+            lambda row, marker: next(iter(starts_of(row, marker)[1:]), None),
+            stop_of=lambda row, n, start: start + len(marker))(ids, lengths, marker, end_id),
+        toggled,
+    ],
     ("completion_mask", "prompt counted"): [
         lambda ids, lengths, marker, end_id: torch.arange(ids.shape[1]) < lengths[:, None],
         lambda ids, lengths, marker, end_id: torch.ones_like(ids).bool(),
@@ -657,13 +665,15 @@ WRONG = {
         lambda ids, lengths, marker, end_id: by_rows(ids, [None] * len(ids), marker, end_id),
         spans(after, stop_of=first_end),
     ],
-    ("completion_mask", "one place for all"): lambda ids, lengths, marker, end_id: spans(
-        lambda row, _marker: after(ids[0].tolist(), marker))(ids, lengths, marker, end_id),
     ("completion_mask", "no marker"): [
         without_a_test,
         spans(lambda row, marker: after(row, marker) or 0),
     ],
-    ("completion_mask", "overlooked"): [spans(starts_again), spans(in_steps)],
+    ("completion_mask", "overlooked"): [
+        spans(starts_again), spans(in_steps),
+        lambda ids, lengths, marker, end_id: by_rows(ids, lengths, marker, end_id) & (  # a range that ends too early
+            by_rows(ids, lengths, marker, end_id).sum(1, keepdim=True) > 1),
+    ],
     ("completion_mask", "stops too early"): [
         spans(after, stop_of=lambda row, n, start: min(n, row.index(check.END) + 1) if check.END in row else n),
         spans(after, stop_of=lambda row, n, start: min(n, row.index(check.END)) if check.END in row else n),
@@ -679,13 +689,6 @@ WRONG = {
         lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp) + 0 * difficulty,
     ],
     ("curriculum", "padding counts"): [pads_as(1.0), pads_as(-1.0)],
-    ("curriculum", "inverted"): [
-        lambda difficulty, stage, ramp: 1 - stepwise(difficulty, stage, ramp),
-        lambda difficulty, stage, ramp: ((difficulty - stage) / ramp).clamp(0, 1) if ramp else (
-            difficulty > stage).float(),
-        lambda difficulty, stage, ramp: (difficulty >= stage).float(),
-        lambda difficulty, stage, ramp: (difficulty > stage + ramp).float(),
-    ],
     ("curriculum", "no ramp"): [
         lambda difficulty, stage, ramp: (difficulty <= stage).float(),
         lambda difficulty, stage, ramp: (difficulty < stage).float(),
@@ -699,6 +702,12 @@ WRONG = {
         lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1.0, safe_line(difficulty, stage, ramp)),
     ],
     ("curriculum", "the wrong way"): [
+        lambda difficulty, stage, ramp: 1 - stepwise(difficulty, stage, ramp),
+        lambda difficulty, stage, ramp: ((difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            difficulty > stage).float(),
+        lambda difficulty, stage, ramp: ((difficulty - stage) / ramp).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
+        lambda difficulty, stage, ramp: (difficulty >= stage).float(),
         lambda difficulty, stage, ramp: torch.where(
             difficulty <= stage, 1.0, ((difficulty - stage) / max(ramp, 1e-9))).masked_fill(
                 difficulty > stage + ramp, 0.0),
@@ -712,18 +721,24 @@ WRONG = {
         lambda difficulty, stage, ramp: stepwise(difficulty, stage - ramp, ramp),
         lambda difficulty, stage, ramp: (0.5 - (difficulty - stage) / max(ramp, 1e-9)).clamp(0, 1).masked_fill(
             (difficulty == stage) & (ramp == 0), 1.0),
-        lambda difficulty, stage, ramp: (1 - (difficulty - stage) / (ramp + 1)).clamp(0, 1),
+        lambda difficulty, stage, ramp: ((ramp - difficulty) / (ramp - stage)).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
+        lambda difficulty, stage, ramp: ((stage + ramp - difficulty) / (stage + ramp)).clamp(0, 1) if ramp else (
+            difficulty <= stage).float(),
         lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
         lambda difficulty, stage, ramp: torch.where(
             difficulty <= stage, 1.0, ((stage + ramp - difficulty) / (stage + ramp)).clamp(0, 1)),
     ],
-    ("curriculum", "slope of 1"): [
+    ("curriculum", "not divided by the ramp"): [
         lambda difficulty, stage, ramp: (stage + ramp - difficulty).clamp(0, 1),
         lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1, (stage + ramp - difficulty).clamp(0, 1)),
         lambda difficulty, stage, ramp: (1 - (difficulty - stage)).clamp(0, 1),
     ],
-    ("curriculum", "ramp as the end"): lambda difficulty, stage, ramp: (
-        (ramp - difficulty) / (ramp - stage)).clamp(0, 1) if ramp > stage else (difficulty <= stage).float(),
+    ("curriculum", "within the ramp"): [
+        lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp) ** 2,
+        lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp).sqrt(),
+        lambda difficulty, stage, ramp: torch.where(difficulty <= stage, 1.0, 0.5).where(difficulty <= stage + ramp, 0),
+    ],
     ("curriculum", "strict"): [
         less_than,
         lambda difficulty, stage, ramp: torch.where(
@@ -750,10 +765,6 @@ WRONG = {
         lambda losses, weights: losses[weights > 0].mean(),
         lambda losses, weights: losses.masked_fill(weights == 0, 0).sum() / (weights.sum() if weights.any() else 1),
     ],
-    ("weighted_mean", "only full weights"): [
-        lambda losses, weights: mean(losses, weights.int()),
-        lambda losses, weights: losses[weights == 1].sum() / max((weights == 1).sum(), 1),
-    ],
     ("weighted_mean", "at least 1"): [
         lambda losses, weights: times(losses, weights).sum() / weights.sum().clamp(min=1),
         lambda losses, weights: times(losses, weights).sum() / max(weights.sum(), 1),
@@ -761,16 +772,7 @@ WRONG = {
     ("weighted_mean", "too much"): [
         lambda losses, weights: times(losses, weights).sum() / (1 + weights.sum()),
         lambda losses, weights: times(losses, weights).sum() / (weights.sum() + 1e-3),
-    ],
-    ("weighted_mean", "divided by the sentences"): lambda losses, weights: times(losses, weights).sum(1).mean(),
-    ("weighted_mean", "divided by the length"): lambda losses, weights: times(losses, weights).mean(1).sum(),
-    ("weighted_mean", "only the first sentence"): [
-        lambda losses, weights: mean(losses[0], weights[0]),
-        lambda losses, weights: times(losses, weights)[0].sum() / weights[0].sum().clamp(min=1e-9),
-    ],
-    ("weighted_mean", "weighted twice"): [
-        lambda losses, weights: mean(times(losses, weights), weights),
-        lambda losses, weights: mean(losses, weights * weights),
+        lambda losses, weights: times(losses, weights).sum() / weights.sum().clamp(min=0.1),
     ],
     ("weighted_mean", "mean of means"): [
         lambda losses, weights: row_means(losses, weights).nan_to_num().mean(),
@@ -779,21 +781,17 @@ WRONG = {
         lambda losses, weights: row_means(losses, weights).nansum(),
         lambda losses, weights: row_means(losses, weights)[weights.any(1)].mean(),
     ],
-    ("weighted_mean", "inverted"): [
-        lambda losses, weights: mean(losses.nan_to_num(0, 0, 0), 1 - weights),
+    ("weighted_mean", "NaN for another reason"): [
+        lambda losses, weights: losses[weights is True].mean(),
+        lambda losses, weights: (losses.masked_fill(weights == 0, -math.inf) * weights).sum() / weights.sum(),
     ],
-    ("weighted_mean", "no weights"): [
-        lambda losses, weights: losses.nanmean(),
-        lambda losses, weights: losses.nan_to_num(0, 0, 0).mean(),
-        lambda losses, weights: losses[losses.isfinite()].mean(),
-    ],
-    ("weighted_mean", "NaN for another reason"): lambda losses, weights: losses[weights is True].mean(),
     ("weighted_mean", "NaN gets in"): [
         lambda losses, weights: (losses * weights).sum() / weights.sum(),
         lambda losses, weights: (losses * weights).sum() / (weights.sum() + 1e-9),
         lambda losses, weights: (losses * weights).mean(),
         lambda losses, weights: (losses * weights).masked_fill(weights == 0, 0).sum() / (
             weights.sum() + (losses * 0).sum()),
+        guarded_mean(lambda losses: losses.sum() * 0),
     ],
     ("weighted_mean", "0/0"): [
         lambda losses, weights: times(losses, weights).sum() / weights.sum(),
@@ -845,14 +843,15 @@ WRONG = {
         ("completion_mask", lambda *case: by_rows(*case)[0], "the first axis is missing"),
         ("completion_mask", lambda *case: by_rows(*case)[:, 1:], "must have shape"),
         ("completion_mask", lambda *case: by_rows(*case) & (case[0] % 2 == 0), "some cells differ"),
+        ("completion_mask", spans(with_gaps), "some cells differ"),
         ("completion_mask", lambda ids, lengths, marker, end_id: spans(
-            lambda row, marker: row.index(marker[0]))(ids, lengths, marker, end_id), "ValueError"),
+            lambda row, marker: row.index(marker[0]) + len(marker))(ids, lengths, marker, end_id), "ValueError"),
         ("completion_mask", lambda ids, lengths, marker, end_id: by_rows(
             ids, lengths, [marker.pop(0), *marker], end_id), "changes its input `marker`"),
         ("curriculum", lambda difficulty, stage, ramp: difficulty <= stage, "must hold numbers"),
         ("curriculum", lambda difficulty, stage, ramp: difficulty.clamp_(max=9) * 0, "changes its input `difficulty`"),
         ("curriculum", lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp).mean(), "must have shape"),
-        ("curriculum", lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp) ** 2, "some cells differ"),
+        ("curriculum", lambda difficulty, stage, ramp: torch.sigmoid(stage - difficulty), "some cells differ"),
         ("curriculum", lambda difficulty, stage, ramp: stepwise(difficulty, stage, ramp).T, "axes are swapped"),
         ("curriculum", lambda difficulty, stage, ramp: torch.tensor(1 / ramp), "ZeroDivisionError.*ramp = 0.0"),
         ("curriculum", lambda difficulty, stage, ramp: np.interp(difficulty, [0, 1], [1, 0]), "numpy array"),
@@ -899,6 +898,7 @@ def test_the_cases_hold_what_the_texts_of_the_exercises_say():
                for one in votes)  # fmt: skip
     labels = [labels for _, labels in check.labelled_loss.cases]
     assert {bool((one >= 0).any()) for one in labels} == {True, False} and all((one < 0).any() for one in labels)
+    assert check._labelled(torch.zeros(1, 2, 5), torch.tensor([[0, -1]])).tolist() == [[True, False]]
     chats = check.completion_mask.cases
     last = torch.cat([ids[torch.arange(len(ids)), lengths - 1] for ids, lengths, _, _ in chats])
     assert (last == check.END).any() and (last != check.END).any()
@@ -929,6 +929,10 @@ def test_the_first_of_a_tie_depends_on_the_order_of_the_votes():
     assert torch.tensor([-1, -1, 2]).mode().values == -1
 
 
+def test_a_tensor_equals_no_list_and_a_list_is_in_no_list_of_numbers():
+    assert (torch.tensor([7, 8]) == [7, 8]) is False and [7, 8] not in [7, 8]
+
+
 def test_a_missing_label_is_the_last_class_to_an_index_and_no_class_to_a_loss():
     assert torch.arange(5)[torch.tensor(-1)] == 4
     with pytest.raises(IndexError, match="Target -1 is out of bounds"):
@@ -951,13 +955,14 @@ def test_a_line_is_nan_at_the_stage_if_the_ramp_is_0_and_at_the_padding_if_it_is
     assert line(torch.tensor(math.inf), 1.0, 1.0).clamp(0, 1) == 0
 
 
-@pytest.mark.parametrize("answer", [
-    lambda losses, weights: mean(losses.nan_to_num(0, 0, 0), weights),
-    lambda losses, weights: (losses * weights).nansum() / weights.sum().clamp(min=1e-9),
-    lambda losses, weights: mean(losses, weights * losses.isfinite()),
+@pytest.mark.parametrize(("name", "answer"), [
+    ("labelled_loss", lambda logits, labels: F.cross_entropy(logits.mT, labels, ignore_index=-1).nan_to_num(0)),
+    ("weighted_mean", lambda losses, weights: mean(losses.nan_to_num(0, 0, 0), weights)),
+    ("weighted_mean", lambda losses, weights: (losses * weights).nansum() / weights.sum().clamp(min=1e-9)),
+    ("weighted_mean", lambda losses, weights: mean(losses, weights * losses.isfinite())),
 ])  # fmt: skip
-def test_an_answer_that_hides_a_nan_with_a_weight_is_right_with_a_note(answer):
-    verdict = check.weighted_mean(answer)
+def test_an_answer_that_hides_a_nan_that_counts_is_right_with_a_note(name, answer):
+    verdict = getattr(check, name)(answer)
     assert (verdict.state, verdict.note) == ("right", "NaN that counts")
 
 

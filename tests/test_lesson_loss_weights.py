@@ -22,8 +22,8 @@ def lesson():
     """What the cells of parts 3 and 6 define, and those of part 4 that train nothing."""
     return cells(
         "loss_weights", "def by_weight", "def gradient", "def by_number", "def winner_and_share",
-        "def soft_losses", "def stage_weights", "writes = ", "def shift_left", "def trained", "def ten_votes",
-        "talk_ids = ", "wiped = ", "def after_marker",
+        "def soft_losses", "def stage_weights", "writes = ", "def shift_left", "known, new", "def trained",
+        "def ten_votes", "talk_ids = ", "def after_marker",
     )  # fmt: skip
 
 
@@ -106,8 +106,12 @@ def test_torchs_mean_of_soft_labels_counts_pads_and_ignores_no_label():
 
 
 def test_a_soft_label_is_satisfied_by_its_own_shares_and_a_weighted_one_is_not(lesson):
-    assert lesson["soft"].abs().max() < 1e-6
-    assert [round(slope, 2) for slope in lesson["weighted"][0, 0].tolist()[1:]] == [-0.24, 0.24]
+    logits, shares = lesson["says"], lesson["shares"]
+    (soft,) = torch.autograd.grad(lesson["soft_losses"](logits, shares).sum(), logits)
+    hard = F.cross_entropy(logits.transpose(1, 2), torch.tensor([[1]]), reduction="none")
+    (weighted,) = torch.autograd.grad((0.6 * hard).sum(), logits)
+    torch.testing.assert_close(soft, torch.zeros(1, 1, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(weighted, torch.tensor([[[0.0, -0.24, 0.24]]]), atol=1e-6, rtol=0)
 
 
 # --- Missing labels --------------------------------------------------------------------------------------------------
@@ -176,7 +180,7 @@ def test_no_new_sentence_was_learned(lesson):
 
 def test_it_matters_which_words_weigh_less():
     """The same weights, dealt out anew among the ambiguous words and among the others, do not help."""
-    names = cells("loss_weights", "def by_weight", "def winner_and_share", "def trained", "def ten_votes")
+    names = cells("loss_weights", "def by_weight", "def winner_and_share", "known, new", "def trained", "def ten_votes")
     known, ambiguous = names["known"], names["ambiguous"]
     labels, weights = names["winner_and_share"](names["ten_votes"](0), len(TAGS))
     weights = weights * known.is_word

@@ -101,6 +101,6 @@ def _told(tokens: Rows, is_word: Tensor, marks: Sequence[int], counts: Tensor, *
     elif lost:
         told.append(f"No marker “{marker}” in sentence {' and '.join(lost)}.")
     if counts.any() and all_ends and not have:
-        why = f"the pads are {END}, too, and that id is wiped" if by_id else "the mask forgets them"
-        told.append(f"✗ No end counts: {why}. The step makes {END} less likely: nothing teaches the model to stop.")
+        why = f"Wiping the pads' id wipes {END}, too" if by_id else "No end counts"
+        told.append(f"✗ {why}: nothing teaches the model to stop.")
     return " ".join(told)

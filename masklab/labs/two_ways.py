@@ -119,22 +119,15 @@ def panels_of(
 def _steps(ways: Sequence[Way], found: Sequence[Learned], classes: Sequence[str]) -> Panel:
     """Where one step points, by each way: two rows of numbers, and the angle between them."""
     steps = torch.stack([each.step for each in found])[:, :MOST_CLASSES]
+    angle = degrees(found[0].step, found[1].step)
+    turned = "" if math.isnan(angle) else f": {angle:.1f}° apart"
     left_out = f"; {MOST_CLASSES} of {len(classes)} words" if len(classes) > MOST_CLASSES else ""
     return Panel(
         name="step", kind="gradient", values=steps, rows=[way.name for way in ways], columns=classes[:MOST_CLASSES],
-        title=f"the step: {apart(degrees(found[0].step, found[1].step))} apart{left_out}", axes=("way", "class"),
+        title=f"the step{turned}{left_out}", axes=("way", "class"),
         sign="−∂ →", current=0, limit=largest(steps) or None, say="{}",
         meaning="Minus the gradient by the model's last bias: what one step makes more likely (+) and less likely (−).",
     )  # fmt: skip
-
-
-def apart(angle: float) -> str:
-    """An angle in words.
-
-    >>> apart(4.06), apart(float("nan"))
-    ('4.1°', '–')
-    """
-    return "–" if math.isnan(angle) else f"{angle:.1f}°"
 
 
 def in_words(ways: Sequence[Way], logits: Tensor) -> str:
@@ -143,19 +136,18 @@ def in_words(ways: Sequence[Way], logits: Tensor) -> str:
     >>> labels = torch.tensor([[0, 1]])
     >>> ways = [Way("weights", labels, torch.eye(2)[:1]), Way("all 1", labels, torch.ones(1, 2))]
     >>> in_words(ways, torch.zeros(1, 2, 3))
-    'Loss with weights: 1.10 / 1.00 = 1.10, with all 1: 2.20 / 2.00 = 1.10. The steps point 60.0° apart (cosine 0.500).'
+    'Loss with weights: 1.10 / 1.00 = 1.10, with all 1: 2.20 / 2.00 = 1.10. The steps point 60.0° apart.'
     """
     found = [learned(way, logits) for way in ways]
     one, other = (f"{way.name}: {_sum(way, each)}" for way, each in zip(ways, found, strict=True))
     told = f"Loss with {one}, with {other}."
     angle = degrees(found[0].step, found[1].step)
-    cosine = f"(cosine {math.cos(math.radians(angle)):.3f})".replace("-", "−")
     if not ways[0].weights.any():
-        return f"✗ Nothing is supervised: 0 / 0 is NaN, and every gradient is 0. {told}"
+        return "✗ Nothing is supervised: 0 / 0 is NaN, and every gradient is 0."
     if math.isnan(angle):
         return told
-    turned = "Both steps point the same way" if angle < SAME else f"The steps point {apart(angle)} apart"
-    return f"{told} {turned} {cosine}."
+    turned = "Both steps point the same way." if angle < SAME else f"The steps point {angle:.1f}° apart."
+    return f"{told} {turned}"
 
 
 def _sum(way: Way, found: Learned) -> str:

@@ -119,7 +119,7 @@ def _on_votes(text: Tagged, labels: Tensor, shares: Tensor) -> str:
     """What there is to say about the votes: that all agree, ties, other labels, and whether a weight shows them."""
     is_word = text.batch.is_word
     below = int((is_word & (shares < 1)).sum())
-    told = [f"{counted(below, 'word')} with a weight below 1." if below else "All agree: every weight is 1."]
+    told = [f"{counted(below, 'word')} with a weight below 1." if below else "Every weight is 1."]
     if (is_word & (shares == 0.5)).any():
         told.append("In a tie the smaller id wins, with a weight of 0.50.")
     for row, place in (is_word & (labels != text.labels)).nonzero().tolist()[:1]:
@@ -165,7 +165,7 @@ def _on_missing(count: int, ways: Sequence[Way], logits: Tensor) -> str:
     if not count:
         return "Every word has a label: click one away."
     without, other = (number(learned(way, logits).step[OTHER].item(), "gradient") for way in ways)
-    return f"{counted(count, 'word')} without a label. OTHER moves by {other} if it is their label, else by {without}."
+    return f"{counted(count, 'word')} without a label. As a label, OTHER moves by {other}, else by {without}."
 
 
 # --- Curriculum ------------------------------------------------------------------------------------------------------

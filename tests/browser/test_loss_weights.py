@@ -37,7 +37,7 @@ def test_one_dissenting_vote_turns_the_step(lab):
     lab.lab.get_by_role("button", name="All agree").click()
     agreed = loss_weights.State.presets["All agree"]
     lab.shows(**agreed)
-    summary(lab).to_contain_text("Both steps point the same way (cosine 1.000). All agree: every weight is 1.")
+    summary(lab).to_contain_text("Both steps point the same way. Every weight is 1.")
     assert lab.rows("step")[0] == lab.rows("step")[1]
     lab.cell("votes", 2, 4).click()
     lab.shows(**agreed | {"votes0": [*agreed["votes0"], [2, 4]]})
@@ -77,7 +77,7 @@ def test_a_label_is_clicked_away_by_its_chip_and_by_its_weight(lab):
     lab.shows(**changed, missing=[[0, 1], [1, 2]])
     lab.pick("A missing label is", "OTHER")
     lab.shows(**changed, missing=[[0, 1], [1, 2]], label="other")
-    summary(lab).to_contain_text("1 word without a label. OTHER moves by")
+    summary(lab).to_contain_text("1 word without a label. As a label, OTHER moves by")
     lab.picture("other")
 
 
@@ -104,7 +104,7 @@ def test_the_end_is_lost_where_pads_share_its_id_and_are_wiped_by_it(lab):
     summary(lab).to_contain_text("3 of 3 ends.")
     lab.choose("Wipe by the pad's id")
     lab.shows(**changed, pads="end", wipe=True)
-    summary(lab).to_contain_text("0 of 3 ends. ✗ No end counts: the pads are [END], too")
+    summary(lab).to_contain_text("0 of 3 ends. ✗ Wiping the pads' id wipes [END], too")
     assert lab.rows("step")[0][0].startswith("−")
     expect(chip(lab, 0, 6)).to_have_attribute("aria-pressed", "false")
     lab.picture("no-end")
