@@ -844,6 +844,7 @@ WRONG = {
         ("completion_mask", lambda *case: by_rows(*case)[:, 1:], "must have shape"),
         ("completion_mask", lambda *case: by_rows(*case) & (case[0] % 2 == 0), "some cells differ"),
         ("completion_mask", spans(with_gaps), "some cells differ"),
+        ("completion_mask", spans(moved(2)), "some cells differ"),
         ("completion_mask", lambda ids, lengths, marker, end_id: spans(
             lambda row, marker: row.index(marker[0]) + len(marker))(ids, lengths, marker, end_id), "ValueError"),
         ("completion_mask", lambda ids, lengths, marker, end_id: by_rows(
