@@ -844,6 +844,7 @@ WRONG = {
         ("completion_mask", lambda *case: by_rows(*case)[:, 1:], "must have shape"),
         ("completion_mask", lambda *case: by_rows(*case) & (case[0] % 2 == 0), "some cells differ"),
         ("completion_mask", spans(with_gaps), "some cells differ"),
+        ("completion_mask", spans(moved(2)), "some cells differ"),
         ("completion_mask", lambda ids, lengths, marker, end_id: spans(
             lambda row, marker: row.index(marker[0]) + len(marker))(ids, lengths, marker, end_id), "ValueError"),
         ("completion_mask", lambda ids, lengths, marker, end_id: by_rows(
@@ -898,6 +899,7 @@ def test_the_cases_hold_what_the_texts_of_the_exercises_say():
                for one in votes)  # fmt: skip
     labels = [labels for _, labels in check.labelled_loss.cases]
     assert {bool((one >= 0).any()) for one in labels} == {True, False} and all((one < 0).any() for one in labels)
+    assert check._labelled(torch.zeros(1, 2, 5), torch.tensor([[0, -1]])).tolist() == [[True, False]]
     chats = check.completion_mask.cases
     last = torch.cat([ids[torch.arange(len(ids)), lengths - 1] for ids, lengths, _, _ in chats])
     assert (last == check.END).any() and (last != check.END).any()

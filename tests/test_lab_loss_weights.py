@@ -164,7 +164,7 @@ def test_one_dissenting_vote_turns_the_step_and_not_the_label():
     agreed = preset("All agree")
     panels = drawn(agreed)
     assert (panels["weights"].values == IS_WORD).all() and angle(agreed) == 0
-    assert "Both steps point the same way. All agree: every weight is 1." in words(agreed)
+    assert "Both steps point the same way. Every weight is 1." in words(agreed)
     for place in range(5):
         votes = agreed.votes0
         one = preset("All agree", votes0=[*votes, (place, 0)] if (place, 0) not in votes else votes[1:])
@@ -190,7 +190,7 @@ def test_when_all_err_alike_the_label_is_wrong_and_its_weight_is_1():
     assert drawn(one)["weights"].values[0, 4] == 1 and below(one)[0][4] == "VERB"
     assert drawn(one)["votes"].row_notes[4] == "10 VERB" and angle(one) == 0
     assert words(one).endswith(
-        "All agree: every weight is 1. The label of “fish” is VERB, not NOUN, and no weight shows it: all err alike."
+        "Every weight is 1. The label of “fish” is VERB, not NOUN, and no weight shows it: all err alike."
     )
 
 

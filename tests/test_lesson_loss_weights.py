@@ -23,7 +23,7 @@ def lesson():
     return cells(
         "loss_weights", "def by_weight", "def gradient", "def by_number", "def winner_and_share",
         "def soft_losses", "def stage_weights", "writes = ", "def shift_left", "known, new", "def trained",
-        "def ten_votes", "talk_ids = ", "wiped = ", "def after_marker",
+        "def ten_votes", "talk_ids = ", "def after_marker",
     )  # fmt: skip
 
 

@@ -217,7 +217,7 @@ def test_all_versions_begin_alike_read_the_same_and_choose_more_of_the_same(meas
 
 
 def test_equal_words_means_about_equally_many():
-    assert 240 * 0.15 == pytest.approx(90 * 0.4) == pytest.approx(45 * 0.8)
+    assert 160 * 0.15 == pytest.approx(60 * 0.4) == pytest.approx(30 * 0.8)
 
 
 # --- more than single words ------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -52,13 +51,9 @@ def _voted(votes: Tensor, label_of: Callable[[list[int]], int]) -> Tensor:
     return torch.tensor([[label_of(word) if word else 0 for word in sentence] for sentence in words])
 
 
-def _winner(word: list[int]) -> int:
-    """The label with the most votes, the smallest of several."""
-    return max(sorted(set(word)), key=word.count)
-
-
 def _winners(votes: Tensor) -> Tensor:
-    return _voted(votes, _winner)
+    """The label with the most votes, the smallest of several. Shape: (batch, length)."""
+    return _voted(votes, lambda word: max(sorted(set(word)), key=word.count))
 
 
 def _support(votes: Tensor, labels: Tensor) -> Tensor:
@@ -69,11 +64,6 @@ def _support(votes: Tensor, labels: Tensor) -> Tensor:
 def _share(votes: Tensor, labels: Tensor) -> Tensor:
     """The share of the votes that were given; 0 without votes. Shape: as ``labels``."""
     return _support(votes, labels) / (votes >= 0).sum(dim=-1).clamp(min=1)
-
-
-def _winners_and_shares(votes: Tensor) -> tuple[Tensor, Tensor]:
-    labels = _winners(votes)
-    return labels, _share(votes, labels)
 
 
 def _some(votes: Tensor) -> Tensor:
@@ -87,30 +77,16 @@ def _labels_are(name: str, says: str, *ways: Callable[[Tensor], Tensor]) -> list
                  part=lambda answer, votes: answer[0][_some(votes)])  # fmt: skip
 
 
-def _rule_is(name: str, says: str, *rules: Callable[[list[int]], int]) -> list[Misconception]:
-    """Labels by a wrong rule, each a function of the votes that a word was given."""
-    return _labels_are(name, says, *[lambda votes, rule=rule: _voted(votes, rule) for rule in rules])
-
-
 def _weights_are(name: str, says: str, *ways: Callable[[Tensor, Tensor], Tensor]) -> list[Misconception]:
     """Wrong weights of the right labels, told by the words with votes."""
     return forms(name, says, *[lambda votes, way=way: way(votes, _winners(votes))[_some(votes)] for way in ways],
                  part=lambda answer, votes: answer[1][_some(votes)])  # fmt: skip
 
 
-def _no_vote_wins(answer: tuple, right: tuple, votes: Tensor) -> bool:
-    """Whether −1 is the label of a word that somebody has voted on."""
-    return bool((answer[0][_some(votes)] == -1).any())
-
-
 def _largest_never_win(answer: tuple, right: tuple, votes: Tensor) -> bool:
     """Whether labels are wrong only where a label should win that is larger than all that do."""
     wrong = answer[0] != right[0]
     return bool(wrong.any() and (right[0][wrong] > answer[0].max()).all())
-
-
-def _nan_without_votes(answer: tuple, right: tuple, votes: Tensor) -> bool:
-    return bool(answer[1][~_some(votes)].isnan().any())
 
 
 def _wrong_without_votes(answer: tuple, right: tuple, votes: Tensor) -> bool:
@@ -140,10 +116,11 @@ vote_weights = Exercise(
     asks="the label with the most votes, and its share of the votes that were given: (batch, length) each",
     takes="votes",
     cases=_vote_cases(),
-    definition=_winners_and_shares,
+    definition=lambda votes: (_winners(votes), _share(votes, _winners(votes))),
     picture=_draw_votes,
     wrong=[
-        Misconception("no vote counted", _NO_VOTE, shows=_no_vote_wins),
+        Misconception("no vote counted", _NO_VOTE,
+                      shows=lambda answer, right, votes: bool((answer[0][_some(votes)] == -1).any())),
         *_labels_are("no vote counted", _NO_VOTE, lambda votes: votes.mode(dim=-1).values.clamp(min=0)),
         *_weights_are("swapped", "the two are swapped: the labels come first, and then the weights.",
                       lambda votes, labels: labels),
@@ -154,12 +131,12 @@ vote_weights = Exercise(
                      "take it away again in the end, and leave out what was −1.",
                      lambda votes: _winners(votes) + 1,
                      lambda votes: _winners(votes + 1)),
-        *_rule_is("the largest of a tie", "where two labels have equally many votes, you take the one with the larger "
-                  "id. The task asks for the smaller one.",
-                  lambda word: max(sorted(set(word))[::-1], key=word.count)),
-        *_rule_is("the first of a tie", "where two labels have equally many votes, you take the one that was named "
-                  "first. So the order of the annotators decides. The task asks for the smaller id.",
-                  lambda word: Counter(word).most_common(1)[0][0]),
+        *_labels_are("the largest of a tie", "where two labels have equally many votes, you take the one with the "
+                     "larger id. The task asks for the smaller one.",
+                     lambda votes: _voted(votes, lambda word: max(sorted(set(word))[::-1], key=word.count))),
+        *_labels_are("the first of a tie", "where two labels have equally many votes, you take the one that was named "
+                     "first. So the order of the annotators decides. The task asks for the smaller id.",
+                     lambda votes: _voted(votes, lambda word: max(word, key=word.count))),
         *_labels_are("the most votes as label", "your labels say how many votes the winner has. Which label is it? "
                      "`max(dim=…)` returns both: the largest values, and where they are.",
                      lambda votes: _support(votes, _winners(votes))),
@@ -185,7 +162,7 @@ vote_weights = Exercise(
                       shows=_largest_never_win, always=True),
         Misconception("0/0", "NaN, where nobody has voted: 0 votes of 0 is 0/0. Such a word has the weight 0. What "
                       "can you divide by there?",
-                      shows=_nan_without_votes),
+                      shows=lambda answer, right, votes: bool(answer[1][~_some(votes)].isnan().any())),
         Misconception("without votes", "only words without votes go wrong. Their label is 0, and so is their weight.",
                       shows=_wrong_without_votes, always=True),
         Misconception("not int64", "the numbers are right, but the labels are not int64, and F.cross_entropy takes no "
@@ -228,11 +205,6 @@ def _number(labels: Tensor) -> Tensor:
     return (labels >= 0).sum().clamp(min=1)
 
 
-def _over(way: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """The right mean, but of other logits."""
-    return lambda logits, labels: _each(way(logits), labels).sum() / _number(labels)
-
-
 def _in_place_of_missing(label: int) -> list[Callable[[Tensor, Tensor], Tensor]]:
     """The losses with this label where one is missing: over all positions, or over as many as have a label."""
 
@@ -243,11 +215,6 @@ def _in_place_of_missing(label: int) -> list[Callable[[Tensor, Tensor], Tensor]]
         lambda logits, labels: every(logits, labels).mean(),
         lambda logits, labels: every(logits, labels).sum() / _number(labels),
     ]
-
-
-def _without_0(logits: Tensor, labels: Tensor) -> Tensor:
-    """The sum of the losses of the other classes."""
-    return _each(logits, labels.where(labels > 0, -1)).sum()
 
 
 def _by_sentence(logits: Tensor, labels: Tensor) -> Tensor:
@@ -284,11 +251,11 @@ def _hides_nan(what: str, *case: Tensor) -> Note:
                 case=case, shows=lambda answer: bool(answer["value"].isfinite()))  # fmt: skip
 
 
-def _wrong_value_if_none(counts: Callable[..., Tensor]) -> Callable[..., bool]:
-    """The symptom of a wrong value where nothing counts."""
-    return lambda answer, right, *case: (
-        not bool(counts(*case).any()) and not same(answer["value"], right["value"])
-    )  # fmt: skip
+def _something_of_nothing(counts: Callable[..., Tensor]) -> Misconception:
+    """A wrong value where nothing counts."""
+    return Misconception("nothing counts", "only a batch in which nothing counts goes wrong. Its loss is 0.",
+                         shows=lambda answer, right, *case: not (
+                             counts(*case).any() or same(answer["value"], right["value"])), always=True)  # fmt: skip
 
 
 _MORE = (1, 0.1, 0.01, 0.001, 0.0001, 0.00001)  # what is added to avoid 0/0, and is too much
@@ -299,10 +266,6 @@ def _loss_is(name: str, says: str, *ways: Callable) -> list[Misconception]:
     return forms(name, says, *ways, part=value_if_any(_labelled))
 
 
-_NO_LABELS = (
-    "where no label is left, your value is NaN. How many labels are there, and what do you divide by? cross_entropy's "
-    'own mean is 0/0, too: reduction="sum" leaves the division to you.'
-)
 labelled_loss = Exercise(
     name="labelled_loss",
     asks="the mean cross-entropy over the labels that are not −1, and 0 if all are: one number",
@@ -330,8 +293,8 @@ labelled_loss = Exercise(
                   lambda logits, labels: _each(logits, labels).sum() / _number(labels) * (labels >= 0).all()),
         *_loss_is("class 0 left out", "labels of 0 are left out of your sum, or of the number that you divide by. 0 is "
                   "a class like any other: only −1 means that a label is missing.",
-                  lambda logits, labels: _without_0(logits, labels) / (labels > 0).sum().clamp(min=1),
-                  lambda logits, labels: _without_0(logits, labels) / _number(labels),
+                  lambda logits, labels: _each(logits, labels)[labels > 0].sum() / (labels > 0).sum().clamp(min=1),
+                  lambda logits, labels: _each(logits, labels)[labels > 0].sum() / _number(labels),
                   lambda logits, labels: _each(logits, labels).sum() / (labels > 0).sum().clamp(min=1),
                   lambda logits, labels: F.cross_entropy(
                       logits.mT, labels.clamp(min=0).where(labels != 0, -100), reduction="sum") / (
@@ -348,7 +311,7 @@ labelled_loss = Exercise(
                   *[lambda logits, labels, more=more: _each(logits, labels).sum() / ((labels >= 0).sum() + more)
                     for more in _MORE]),
         *_loss_is("softmax twice", "softmax is taken twice: cross_entropy takes logits and does it itself.",
-                  _over(lambda logits: logits.softmax(dim=-1))),
+                  lambda logits, labels: _each(logits.softmax(dim=-1), labels).sum() / _number(labels)),
         *_loss_is("logits set to 0", "you set the logits to 0 where a label is missing. Equal logits are a guess, and "
                   "it still has a loss: leave these positions out of the loss.",
                   *[lambda logits, labels, way=way: way(logits * (labels >= 0)[..., None], labels)
@@ -358,15 +321,16 @@ labelled_loss = Exercise(
                   lambda logits, labels: _each(logits[:1], labels[:1]).sum() / _number(labels[:1])),
         *_loss_is("classes on the wrong axis", "the logits get mixed. cross_entropy wants the classes on axis 1, and "
                   "`view` or `reshape` doesn't swap axes: transpose(1, 2) does.",
-                  _over(lambda logits: logits.reshape(len(logits), 5, -1).mT)),
+                  lambda logits, labels: _each(logits.reshape(len(logits), 5, -1).mT, labels).sum() / _number(labels)),
         *_loss_is("sign", "the sign is wrong: a loss is the *negative* logarithm of a probability, and at least 0.",
                   lambda logits, labels: -_each(logits, labels).sum() / _number(labels)),
         Misconception("NaN for another reason", "your value is NaN or infinite even where there are labels. Is there a "
                       "0/0, a log of 0, or a mask that picks nothing?",
                       shows=value_is_not_finite(_labelled, empty=False)),
-        Misconception("0/0", _NO_LABELS, shows=value_is_not_finite(_labelled, empty=True)),
-        Misconception("nothing counts", "only a batch in which nothing counts goes wrong. Its loss is 0.",
-                      shows=_wrong_value_if_none(_labelled), always=True),
+        Misconception("0/0", "where no label is left, your value is NaN. How many labels are there, and what do you "
+                      'divide by? cross_entropy\'s own mean is 0/0, too: reduction="sum" leaves the division to you.',
+                      shows=value_is_not_finite(_labelled, empty=True)),
+        _something_of_nothing(_labelled),
         *gradient_faults(_labelled, to="logits"),
     ],
     notes=[_hides_nan("label", torch.tensor([[[math.nan, 1.0]]]), torch.tensor([[0]]))],
@@ -381,13 +345,6 @@ def _chat(prompt: list[int], answer: list[int] | None, *, marker: list[int], end
     """A prompt, the marker and an answer, with its end token; without an answer the prompt alone."""
     completion = [] if answer is None else marker + answer
     return prompt + completion + [END] * ends
-
-
-def _padded_chats(sentences: list[list[int]], *, pad: int, more: int) -> tuple[Tensor, Tensor]:
-    """Ids with the padding on the right, and lengths."""
-    total = max(map(len, sentences)) + more
-    ids = torch.tensor([one + [pad] * (total - len(one)) for one in sentences])
-    return ids, torch.tensor([len(one) for one in sentences])
 
 
 def _chat_cases() -> list[tuple[Tensor, Tensor, list[int], int]]:
@@ -422,8 +379,10 @@ def _chat_cases() -> list[tuple[Tensor, Tensor, list[int], int]]:
         order = torch.randperm(len(sentences), generator=g).tolist()[: 3 + i % 3]
         if 3 + i % 3 < 5 and not {0, 1, 3, 5} & set(order):
             order[0] = 0
-        ids, lengths = _padded_chats([sentences[k] for k in order], pad=(END, 0, END)[i % 3], more=i % 2)
-        found.append((ids, lengths, marker, END))
+        chosen, pad = [sentences[k] for k in order], (END, 0, END)[i % 3]
+        total = max(map(len, chosen)) + i % 2
+        ids = torch.tensor([one + [pad] * (total - len(one)) for one in chosen])
+        found.append((ids, torch.tensor([len(one) for one in chosen]), marker, END))
     return found
 
 
@@ -434,8 +393,7 @@ def _starts(row: list[int], marker: list[int]) -> list[int]:
 
 def _after(row: list[int], marker: list[int]) -> int | None:
     """The position after the marker's first occurrence."""
-    found = _starts(row, marker)
-    return found[0] + len(marker) if found else None
+    return next((t + len(marker) for t in _starts(row, marker)), None)
 
 
 def _from(
@@ -461,35 +419,19 @@ def _from(
 _completions = _from(_after)
 
 
-def _last(row: list[int], marker: list[int]) -> int | None:
-    found = _starts(row, marker)
-    return found[-1] + len(marker) if found else None
+def _after_one(part: slice, *, steps: slice = slice(1)) -> Callable[..., Tensor]:
+    """True after the first id that is in a part of the marker, one step further or as many as ``steps`` takes."""
+    return _from(lambda row, marker: next(
+        (t + len(marker[steps]) for t, one in enumerate(row) if one in marker[part]), None))  # fmt: skip
 
 
-def _after_part(found: Callable[[list[int], list[int]], list[int]]) -> Callable[[list[int], list[int]], int | None]:
-    """After the first of the positions that are found."""
-    return lambda row, marker: next(iter(found(row, marker)), None)
-
-
-_PARTS = [
-    _from(_after_part(lambda row, marker: [t + len(marker) for t, one in enumerate(row) if one == marker[0]])),
-    _from(_after_part(lambda row, marker: [t + 1 for t, one in enumerate(row) if one == marker[0]])),
-    _from(_after_part(lambda row, marker: [t + 1 for t, one in enumerate(row) if one == marker[-1]])),
-    _from(_after_part(lambda row, marker: [t + 1 for t, one in enumerate(row) if one in marker])),
-]
-
-
-def _ends(row: list[int]) -> list[int]:
-    """Where an end token stands, or a pad that looks like one."""
-    return [t for t, one in enumerate(row) if one == END]
+def _end_at(row: list[int]) -> int:
+    """Where the first end token stands, or a pad that looks like one."""
+    return [*row, END].index(END)
 
 
 def _words(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tensor:
     return torch.arange(ids.shape[1]) < lengths[:, None]
-
-
-def _wiped(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tensor:
-    return _completions(ids, lengths, marker, end_id) & (ids != end_id)
 
 
 def _without_marker(ids: Tensor, lengths: Tensor, marker: list[int], end_id: int) -> Tensor:
@@ -512,14 +454,6 @@ def _end(mask: Tensor, *case) -> Tensor:
 def _begins(name: str, says: str, *ways: Callable[..., Tensor]) -> list[Misconception]:
     """Another place where the answer begins, whatever is at its end and in sentences without a marker."""
     return forms(name, says, *[lambda *case, way=way: _head(way(*case), *case) for way in ways], part=_head)
-
-
-def _pads_are_true(answer: Tensor, right: Tensor, *case) -> bool:
-    return bool((answer & ~_words(*case)).any())
-
-
-def _true_without_marker(answer: Tensor, right: Tensor, *case) -> bool:
-    return bool(answer[_without_marker(*case)].any())
 
 
 def _missing_from_a_second_one(answer: Tensor, right: Tensor, ids: Tensor, _, marker: list[int], end_id: int) -> bool:
@@ -564,7 +498,7 @@ completion_mask = Exercise(
                  lambda *case: ~_completions(*case)),
         *_begins("last occurrence", "you look for the *last* marker. A text that is part of the answer may hold it "
                  "again: the answer begins after the first one.",
-                 _from(_last)),
+                 _from(lambda row, marker: max((t + len(marker) for t in _starts(row, marker)), default=None))),
         *_begins("marker included", "the marker, or its last token, is in your mask. It is given to the model, like "
                  "the prompt. The answer begins len(marker) positions after the marker's first token.",
                  *[_from(_after, shift=shift) for shift in (
@@ -573,20 +507,21 @@ completion_mask = Exercise(
                  _from(_after, shift=lambda marker: 1)),
         *_begins("part of the marker", "you look for a *part* of the marker. It may stand in a prompt, too: all of its "
                  "tokens have to follow one another.",
-                 *_PARTS),
+                 _after_one(slice(1)), _after_one(slice(1), steps=slice(None)), _after_one(slice(-1, None)),
+                 _after_one(slice(None))),
         *_begins("stops too early", "you stop at the first end token that you find. Does your search begin after the "
                  "marker? A prompt may have an end token, too.",
-                 _from(_after, until=lambda row, length, start: min([length, *_ends(row)[:1]])),
-                 _from(_after, until=lambda row, length, start: min([length, *[t + 1 for t in _ends(row)[:1]]]))),
+                 _from(_after, until=lambda row, length, start: min(length, _end_at(row))),
+                 _from(_after, until=lambda row, length, start: min(length, _end_at(row) + 1))),
         Misconception("pads counted", "some pads are True. A pad may have the same id as the end token: only the "
                       "lengths say where a sentence ends. Its last word is at `length - 1`.",
-                      shows=_pads_are_true),
+                      shows=lambda answer, right, *case: bool((answer & ~_words(*case)).any())),
         Misconception("no marker", "something is True in a sentence without the marker. Nothing should be. If you use "
                       "argmax: on a row that is all False it says 0. Ask `any` whether there is a marker.",
-                      shows=_true_without_marker),
+                      shows=lambda answer, right, *case: bool(answer[_without_marker(*case)].any())),
         *forms("end wiped by its id", "nothing that holds `end_id` is in your mask. So the end of the answer is not "
                "learned, and the model never stops. A pad may look the same: the lengths tell them apart.",
-               lambda *case: _end(_wiped(*case), *case), part=_end),
+               lambda *case: _end(case[0] != END, *case), part=_end),
         *forms("end forgotten", "one too short: the last word of each sentence is not in your mask. That is where its "
                "end token is, and a model that never learns it never stops.",
                lambda *case: ~_end(_completions(*case), *case), part=_end),
@@ -640,11 +575,6 @@ def _lines(name: str, says: str, *ways: Callable[[Tensor, float, float], Tensor]
 def _slope(difficulty: Tensor, stage: float, ramp: float) -> Tensor:
     """The line through 1 at the stage and 0 at stage + ramp."""
     return 1 - (difficulty - stage) / ramp
-
-
-def _moved(by: Callable[[float], float]) -> Callable[[Tensor, float, float], Tensor]:
-    """The right weights for another stage."""
-    return lambda difficulty, stage, ramp: _stepwise(difficulty, stage + by(ramp), ramp)
 
 
 def _rises(answer: Tensor, right: Tensor, difficulty: Tensor, *_rest) -> bool:
@@ -706,7 +636,8 @@ curriculum = Exercise(
                     difficulty <= stage, 1.0, (stage + ramp - difficulty).clamp(0, 1))),
         *_lines("ramp in the wrong place", "your line is in another place. It begins *at* the stage, where the "
                 "weight is still 1, and it ends at stage + ramp.",
-                _moved(lambda ramp: -ramp / 2), _moved(lambda ramp: -ramp), _moved(lambda ramp: ramp),
+                *[lambda difficulty, stage, ramp, by=by: _stepwise(difficulty, stage + by * ramp, ramp)
+                  for by in (-1, -0.5, 1)],
                 lambda difficulty, stage, ramp: _stepwise(difficulty, stage, max(ramp - stage, 0.0)),
                 lambda difficulty, stage, ramp: ((ramp - difficulty) / (ramp - stage)).clamp(0, 1),
                 lambda difficulty, stage, ramp: (1 - difficulty / (stage + ramp)).clamp(0, 1),
@@ -762,32 +693,15 @@ def _times(losses: Tensor, weights: Tensor) -> Tensor:
     return losses.masked_fill(weights == 0, 0.0) * weights
 
 
-def _sum(losses: Tensor, weights: Tensor) -> Tensor:
-    return _times(losses, weights).sum()
-
-
-def _count(weights: Tensor) -> Tensor:
-    """How many weights are not 0, at least 1."""
-    return (weights != 0).sum().clamp(min=1)
-
-
-def _or_1(total: Tensor) -> Tensor:
-    """A sum of weights that can be divided by."""
-    return total.where(total > 0, 1.0)
-
-
 def _means(losses: Tensor, weights: Tensor) -> Tensor:
     """Each sentence's weighted mean; NaN without weights. Shape: (batch,)."""
     return _times(losses, weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def _nan_without_odd_ones(answer: dict, right: dict, losses: Tensor, weights: Tensor) -> bool:
-    return bool(answer["value"].isnan() and losses.isfinite().all() and weights.any())
-
-
-def _nan_of_nothing(answer: dict, right: dict, losses: Tensor, weights: Tensor) -> bool:
-    """Whether it is NaN where all weights are 0, though all losses are finite."""
-    return bool(answer["value"].isnan() and losses.isfinite().all() and not weights.any())
+def _nan_of_finite(*, empty: bool) -> Callable[..., bool]:
+    """The symptom of NaN though all losses are finite: where all weights are 0, or elsewhere."""
+    return lambda answer, right, losses, weights: bool(
+        answer["value"].isnan() and losses.isfinite().all() and empty != weights.any())  # fmt: skip
 
 
 def _draw_weighted_mean(answer: dict, right: dict, losses: Tensor, weights: Tensor):
@@ -830,40 +744,38 @@ weighted_mean = Exercise(
                   lambda losses, weights: _times(losses, weights).mean()),
         *_mean_is("divided by the count", "you divide by how *many* weights are not 0. A loss of weight 0.5 adds half "
                   "of itself to the sum. So it counts as half a loss in what you divide by: the sum of the weights.",
-                  lambda losses, weights: _sum(losses, weights) / _count(weights)),
+                  lambda losses, weights: _times(losses, weights).sum() / (weights > 0).sum().clamp(min=1)),
         *_mean_is("not divided", "this is the sum of losses × weights. A weighted mean divides it: by which number?",
-                  _sum),
+                  lambda losses, weights: _times(losses, weights).sum()),
         *_mean_is("weights as a mask", "each loss with a weight counts fully, however small the weight is. Multiply "
                   "the losses by the weights.",
-                  lambda losses, weights: losses[weights > 0].sum() / _count(weights),
-                  lambda losses, weights: losses[weights > 0].sum() / _or_1(weights.sum())),
+                  lambda losses, weights: losses[weights > 0].sum() / (weights > 0).sum().clamp(min=1),
+                  lambda losses, weights: losses[weights > 0].sum() / weights.sum().clamp(min=1e-9)),
         *_mean_is("at least 1", "you divide by at least 1. That is right for a count. The sum of some weights may be "
                   "less than 1, and still it is what the mean divides by. You need another number only where it is "
                   "exactly 0.",
-                  lambda losses, weights: _sum(losses, weights) / weights.sum().clamp(min=1)),
+                  lambda losses, weights: _times(losses, weights).sum() / weights.sum().clamp(min=1)),
         *_mean_is("too much", "you divide by more than the sum of the weights. What you add to avoid 0/0 has to be "
                   "very small, because the sum may be small, too. Or add it only where the sum is 0.",
-                  *[lambda losses, weights, more=more: _sum(losses, weights) / (weights.sum() + more)
+                  *[lambda losses, weights, more=more: _times(losses, weights).sum() / (weights.sum() + more)
                     for more in _MORE],
-                  lambda losses, weights: _sum(losses, weights) / weights.sum().clamp(min=0.1)),
+                  lambda losses, weights: _times(losses, weights).sum() / weights.sum().clamp(min=0.1)),
         *_mean_is("mean of means", "you take the mean of each sentence first. Here one sum over the whole batch is "
                   "divided by the sum of all weights.",
                   lambda losses, weights: _means(losses, weights).nan_to_num().mean(),
                   lambda losses, weights: _means(losses, weights).nanmean(),
                   lambda losses, weights: _means(losses, weights).nansum(),
-                  lambda losses, weights: _means(losses, weights).nansum() / weights.any(dim=1).sum().clamp(min=1),
                   lambda losses, weights: (
                       _times(losses, weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)).mean()),
         Misconception("NaN for another reason", "your value is NaN even where all losses are finite. Is there a 0/0, "
                       "an ∞ × 0, or a mask that picks nothing?",
-                      shows=_nan_without_odd_ones),
+                      shows=_nan_of_finite(empty=False)),
         Misconception("NaN gets in", _GETS_IN, shows=value_is_not_finite(_weigh, empty=False)),
         Misconception("0/0", "where all weights are 0, your value is NaN: 0/0. What can you divide by there, so that "
                       "the result is 0?",
-                      shows=_nan_of_nothing),
+                      shows=_nan_of_finite(empty=True)),
         Misconception("NaN gets in", _GETS_IN, shows=value_is_not_finite(_weigh, empty=True)),
-        Misconception("nothing counts", "only a batch in which nothing counts goes wrong. Its loss is 0.",
-                      shows=_wrong_value_if_none(_weigh), always=True),
+        _something_of_nothing(_weigh),
         *gradient_faults(_weigh),
     ],
     notes=[_hides_nan("weight", torch.tensor([[math.nan, 1.0]]), torch.tensor([[0.5, 0.5]]))],

@@ -45,8 +45,8 @@ def must(name: str, expected: str, got: Any) -> BadInput:
 class Control:
     """What all controls have; those without a ``type`` hold a value that is changed elsewhere on the page.
 
-    ``when`` names the toggle that shows the control, or says which value of a choice does ("view=text"); ``sets`` are
-    other keys of the state that it sets, too; ``more`` puts it behind the page's "more".
+    ``when`` names the toggle that shows the control, or says which value of a choice does ("view=text"), or hides it
+    ("view!=text"); ``sets`` are other keys of the state that it sets, too; ``more`` puts it behind the page's "more".
     """
 
     label: str = ""

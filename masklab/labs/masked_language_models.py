@@ -36,7 +36,7 @@ from masklab.tiny import MLM_WORDS, fit_encoder, tiny_encoder
 TEXT = "The cat ate fish pie"
 EVERY_FATE = ((0, 4, 1), (1, 0, 2), (2, 3, 1))  # by hand all become [MASK]: one click more is another word
 EIGHT = (
-    "The cat naps on the rug before dinner", "The curious cat sits on the old chair",
+    "The cat naps on the rug at night", "The curious cat sits on the old chair",
     "The vet walks the cat in the garden",
 )  # fmt: skip
 GIVEN = {(row, place, word): LOSSES[row][place] for row in range(3) for place, word in enumerate(TEXT.split())}
@@ -61,7 +61,9 @@ class State(c.State):
     strategy: str = control("hand", Choice(label="Choose", options=BY, sets=ANEW))
     rate: float = control(15.0, Slider(label="Rate in %", low=0, high=100, step=5, sets=ANEW, help=RATE))
     seed: int = control(0, Number(label="Seed", low=0, high=9999, sets=ANEW, help="Other draws of the same kind."))
-    losses: str = control("source", Choice(label="Losses", options={"source": "the source's", "model": "the model's"}))
+    losses: str = control(
+        "given", Choice(label="Losses", options={"given": "made up", "model": "the model's"}, when="strategy!=T5")
+    )
     epochs: float = control(
         float(EPOCHS), Slider(label="Epochs", low=1, high=EPOCHS, step=1, help="How long training has lasted so far.")
     )
@@ -131,12 +133,12 @@ def draw(state: State, model: Encoder | None = None) -> Picture:
         panels=[*panels, hidden_so_far(often, may_choose[shown], batch, shown)],
         sentences=[_chips(batch, one, row, state.strategy, is_shown=row == shown) for row in range(len(texts))],
         shown=shown,
-        summary=" ".join([told, *_never(often, may_choose[shown], int(state.epochs)), *_beyond(texts[shown])]),
+        summary=" ".join([told, *_beyond(texts[shown])]),
     )
 
 
 def losses_of(batch: Batch, logits: Tensor | None) -> Tensor:
-    """The loss of each position: the model's, or without logits the source's, made up for other words and places.
+    """The loss of each position: the model's, or without logits one that is made up, as in lesson 01.
 
     NaN at a [MASK] that was typed: nobody knows what is right there. Shapes: ``logits`` (B, L, V) → (B, L).
 
@@ -190,13 +192,6 @@ def _nothing_in(rows: Sequence[int], words: int, state: State) -> str:
     chance = f"{(1 - state.rate / 100) ** words:.0%}".replace("%", " %")
     often = f" (as in {chance} of all with {counted(words, 'word')})" if state.strategy == "words" else ""
     return f"Nothing is chosen in sentence {' and '.join(str(row + 1) for row in rows)}{often}: it teaches nothing."
-
-
-def _never(often: Tensor, may_choose: Tensor, epochs: int) -> list[str]:
-    """Which schedule has left out words of the shown sentence. Shapes: ``often`` (2, L), ``may_choose`` (L,)."""
-    words, missed = counted(int(may_choose.sum()), "word"), ((often == 0) & may_choose).sum(dim=1).tolist()
-    found = [f"never hid {some} of {words}" if some else "hid all" for some in missed]
-    return [f"In {counted(epochs, 'epoch')} static {found[0]}, dynamic {found[1]}."] if may_choose.any() else []
 
 
 def _beyond(words: Sequence[str]) -> list[str]:

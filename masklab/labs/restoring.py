@@ -14,20 +14,21 @@ from masklab.panels import EXTRA, MISSED, RIGHT, Panel, counted, number
 from masklab.text import Batch
 
 GUESSES = (4, 3, 2)  # best guesses of each hole, when one, two or three have theirs shown: more would take the screen
-LIMITS = {"source": 1.0, "model": math.log(len(VOCABULARY))}  # of the colours: the model's losses are as guessing costs
+LIMITS = {"given": 1.0, "model": math.log(len(VOCABULARY))}  # of the colours: the model's losses are as guessing costs
+TITLES = {"given": "losses, made up", "model": "losses, the model's"}
 MEANINGS = {
-    "source": "The source's numbers; made up for your own words.",
+    "given": "Made up: the numbers of part 3, and others for words of your own.",
     "model": f"−log of the right word's probability; guessing costs {LIMITS['model']:.2f}.",
 }
 
 
 def counting(losses: Tensor, one: Hidden, *, which: str) -> list[Panel]:
-    """From the losses of the "source" or the "model" to what counts, and what would if one looked for [MASK].
+    """From the losses that are "given" or the "model"'s to what counts, and what would if one looked for [MASK].
 
     Shape: ``losses`` (B, L).
 
     >>> one = Hidden(read=torch.tensor([[5, 2, 7]]), fates=torch.tensor([[0, 1, 3]]))
-    >>> panels = counting(torch.tensor([[0.5, 1.0, 2.0]]), one, which="source")
+    >>> panels = counting(torch.tensor([[0.5, 1.0, 2.0]]), one, which="given")
     >>> panels[1].values, panels[2].row_notes, panels[3].marks  # [MASK] would miss the third
     (tensor([[0, 1, 1]], dtype=torch.int32), ['1.50'], tensor([[0, 0, 2]], dtype=torch.uint8))
     """
@@ -37,7 +38,7 @@ def counting(losses: Tensor, one: Hidden, *, which: str) -> list[Panel]:
     marks = (chosen & ~is_mask) * MISSED + (is_mask & ~chosen) * EXTRA
     return [
         Panel(
-            name="losses", kind="loss", values=losses, title=f"losses, the {which}'s", limit=limit, say="loss {}",
+            name="losses", kind="loss", values=losses, title=TITLES[which], limit=limit, say="loss {}",
             meaning=MEANINGS[which], **grid,
         ),
         Panel(

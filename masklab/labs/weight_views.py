@@ -119,7 +119,7 @@ def _on_votes(text: Tagged, labels: Tensor, shares: Tensor) -> str:
     """What there is to say about the votes: that all agree, ties, other labels, and whether a weight shows them."""
     is_word = text.batch.is_word
     below = int((is_word & (shares < 1)).sum())
-    told = [f"{counted(below, 'word')} with a weight below 1." if below else "All agree: every weight is 1."]
+    told = [f"{counted(below, 'word')} with a weight below 1." if below else "Every weight is 1."]
     if (is_word & (shares == 0.5)).any():
         told.append("In a tie the smaller id wins, with a weight of 0.50.")
     for row, place in (is_word & (labels != text.labels)).nonzero().tolist()[:1]:

@@ -37,7 +37,7 @@ def test_one_dissenting_vote_turns_the_step(lab):
     lab.lab.get_by_role("button", name="All agree").click()
     agreed = loss_weights.State.presets["All agree"]
     lab.shows(**agreed)
-    summary(lab).to_contain_text("Both steps point the same way. All agree: every weight is 1.")
+    summary(lab).to_contain_text("Both steps point the same way. Every weight is 1.")
     assert lab.rows("step")[0] == lab.rows("step")[1]
     lab.cell("votes", 2, 4).click()
     lab.shows(**agreed | {"votes0": [*agreed["votes0"], [2, 4]]})

@@ -97,8 +97,11 @@ def test_static_stands_still_after_ten_epochs_and_dynamic_goes_on(lab):
 
 
 def test_t5_shows_the_sentence_as_input_and_target(lab):
+    losses = expect(lab.lab.locator(".mlab-control-name").get_by_text("Losses", exact=True))
+    losses.to_be_visible()
     lab.pick("Choose", "T5")
     lab.shows(strategy="T5")
+    losses.to_be_hidden()  # there is no panel that they would change
     for place, on in enumerate(lab.drawn(strategy="T5").sentences[0].pressed):
         if on:
             chip(lab, 0, place).click()  # off, whatever the seed chose

@@ -10,11 +10,11 @@ export const CONTROLS = { choice, slider, number: numberBox, toggle, button };
 
 const TYPING_MS = 2000; // a box is being typed in until so long after the last key
 
-/** Whether a control is of use now: `when` names a toggle, or says which value a choice must have ("view=text").
+/** Whether a control is of use now: `when` names a toggle, or a value that a choice has ("view=text") or not ("!=").
  * @param {Spec} spec @param {State} state */
 export function isUsed({ when = "" }, state) {
-  const [name, value] = when.split("=");
-  return !when || (value === undefined ? Boolean(state[name]) : String(state[name]) === value);
+  const [, name, not, value] = when.match(/^(\w+)(?:(!?)=(.*))?$/) ?? [];
+  return !name || (value === undefined ? Boolean(state[name]) : (String(state[name]) === value) !== (not === "!"));
 }
 
 /** What is being typed is never overwritten, unless a button asked for it.
