@@ -888,7 +888,7 @@ WRONG = {
         over(lambda ids, c: len(ids)),
     ],
     ("mlm_loss", "not divided"): lambda logits, ids, c: F.cross_entropy(logits[c], ids[c], reduction="sum"),
-    ("mlm_loss", "one too many"): over(lambda ids, c: c.sum() + 1),
+    ("mlm_loss", "one too many"): [over(lambda ids, c: c.sum() + 1), over(lambda ids, c: c.sum().clamp(min=2))],
     ("mlm_loss", "the others"): [
         lambda logits, ids, c: F.cross_entropy(logits[~c], ids[~c]),
         lambda logits, ids, c: F.cross_entropy(logits.mT, ids.masked_fill(c, -100)),
@@ -1073,6 +1073,8 @@ WRONG = {
     ],
     ("schedule", "as long as copies"): lambda make, epochs, copies: [make() for _ in range(copies or epochs)],
     ("schedule", "another length"): [
+        lambda make, epochs, copies: [
+            mask for mask in [make() for _ in range(epochs // (copies or 1))] for _ in range(copies or 1)],
         lambda make, epochs, copies: [make() for _ in range(copies or epochs)] * epochs if copies else in_turn(
             make, epochs, copies),
         lambda make, epochs, copies: [],

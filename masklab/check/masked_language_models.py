@@ -664,8 +664,8 @@ mlm_loss = Exercise(
                       "with ignore_index=0. An id of 0 may be a word, or not: `chosen` says what counts.",
                       shows=lambda answer, right, logits, ids, chosen: bool((ids[chosen] == 0).any()),
                       always=True),
-        Misconception("NaN elsewhere", "your loss is NaN or infinite even where words are chosen. Leave out what is not "
-                      "chosen: to set it to −∞ does not help.",
+        Misconception("NaN elsewhere", "your loss is NaN or infinite even where words are chosen. Leave out what is "
+                      "not chosen: to set it to −∞ does not help.",
                       shows=lambda answer, right, logits, ids, chosen: not answer["value"].isfinite()
                       and bool(chosen.any()) and bool(logits.max() < SURE)),
         Misconception("log(0)", "your loss is infinite or NaN where the model is sure of a wrong word: softmax rounds "
