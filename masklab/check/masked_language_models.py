@@ -65,6 +65,7 @@ def _generator_faults(what: str) -> list[Misconception]:
 # --- 1 · Choose words -----------------------------------------------------------------------------------------------
 
 CHOICES = 100  # calls of one case
+FEW = 12  # calls of a case in which nothing is left to chance
 
 
 def _choose_case(lengths: list[int], total: int, side: str, probability: float, *, pads: bool = False, inside=()):
@@ -90,8 +91,9 @@ def _choice(function: Callable, *case) -> dict:
 
 
 def _chosen(function: Callable, is_word: Tensor, is_special: Tensor, probability: float, generator) -> dict:
-    found, holds = drawn(function, is_word, is_special, probability, generator=generator, calls=CHOICES, like=is_word)
     may = is_word & ~is_special
+    calls = CHOICES if may.any() and 0 < probability < 1 else FEW
+    found, holds = drawn(function, is_word, is_special, probability, generator=generator, calls=calls, like=is_word)
     holds |= {
         "first": found[0],
         "counts": (found & may).sum(dim=2),
@@ -105,7 +107,7 @@ def _chosen(function: Callable, is_word: Tensor, is_special: Tensor, probability
     holds |= {
         "share": bool(within(found[:, may].float().mean(), probability, found[:, may].numel())),
         "long rows": _long_rows_are_right(found, may, probability),
-        "each word": bool(within(holds["shares"][may], probability, CHOICES).all()),
+        "each word": bool(within(holds["shares"][may], probability, calls).all()),
         "may be empty": all(_is_empty_at_times(row[:, of], probability) for row, of in _rows(found, may)),
     }
     if probability in (0.0, 1.0):
@@ -168,7 +170,7 @@ def _share_is(share: Callable[[float], float]) -> Callable[..., bool]:
     def shows(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability: float, _generator) -> bool:
         chosen = answer["shares"][is_word & ~is_special]
         other = share(probability)
-        return not answer["share"] and bool(within(chosen.mean(), other, CHOICES * chosen.numel()))
+        return not answer["share"] and bool(within(chosen.mean(), other, len(answer["counts"]) * chosen.numel()))
 
     return shows
 
@@ -182,16 +184,17 @@ def _an_end_is_never_chosen(answer: dict, right: dict, is_word: Tensor, is_speci
 def _draw_choice(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability: float, _generator):
     may = is_word & ~is_special
     expected = probability * may.float()
-    differs = torch.where(may, ~within(answer["shares"], probability, CHOICES), answer["shares"] > 0)
+    calls = len(answer["counts"])
+    differs = torch.where(may, ~within(answer["shares"], probability, calls), answer["shares"] > 0)
     shown = given(may, kind="mask", title="may be chosen", meaning="Words that are not special.", **sentence_grid(may))
     if not (answer["count varies"] and answer["total varies"] and answer["may be empty"]):
-        counts = answer["counts"][:12].T
+        counts = answer["counts"][:FEW].T
         rows, columns = sentence_grid(may)["rows"], positions(counts.shape[1])
-        return [given(counts, kind="ids", title="how many you choose", meaning="The first 12 calls, sentence by "
+        return [given(counts, kind="ids", title="how many you choose", meaning=f"The first {FEW} calls, sentence by "
                       "sentence.", rows=rows, columns=columns, axes=("sentence", "call"))]  # fmt: skip
     if differs.any():
         pair = compared(answer["shares"], expected, kind="weight", title="shares", differs=differs,
-                        meaning=f"How often each is chosen in {CHOICES} calls, but for chance.",
+                        meaning=f"How often each is chosen in {calls} calls, but for chance.",
                         **sentence_grid(may))  # fmt: skip
         return [shown, *pair]
     first = given(answer["first"], kind="mask", title="your mask", meaning="The first call.", **sentence_grid(may))
@@ -283,7 +286,8 @@ def _corruption(function: Callable, *case) -> dict:
 
 
 def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, generator) -> dict:
-    found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=CORRUPTIONS, like=ids)
+    calls = CORRUPTIONS if chosen.any() else FEW
+    found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=calls, like=ids)
     holds["int64"] = found.dtype == torch.int64
     found = found.double().nan_to_num(-1, -1, -1).long()  # whatever it is, it can be looked at
     fates = torch.stack([found == mask_id, torch.isin(found, random_ids), found == ids])  # (3, calls, batch, length)
@@ -348,7 +352,7 @@ def _shares_are(*triples: tuple[float, float, float]) -> Callable[..., bool]:
     """The symptom of other shares than asked for, which are those of one of the triples."""
 
     def shows(answer: dict, right: dict, ids: Tensor, chosen: Tensor, *_more) -> bool:
-        count = CORRUPTIONS * int(chosen.sum())
+        count = len(answer["found"]) * int(chosen.sum())
         return not answer["shares right"] and any(
             all(
                 bool(within(one, share, count, rare=0.02))
@@ -414,12 +418,13 @@ def _places(symptom: Callable[..., bool]) -> list[Misconception]:
 def _draw_corruption(answer: dict, right: dict, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, _g):
     expected = torch.tensor([[*SHARES, 0.0], [0.0, 0.0, 1.0, 0.0]])
     expected[0] *= bool(chosen.any())
-    counts = [CORRUPTIONS * int(chosen.sum()), CORRUPTIONS * int((~chosen).sum())]
+    calls = len(answer["found"])
+    counts = [calls * int(chosen.sum()), calls * int((~chosen).sum())]
     odd = torch.stack([torch.stack([~within(one, share, n) for one, share in zip(mine, row.tolist(), strict=True)])
                        for mine, row, n in zip(answer["shares"], expected, counts, strict=True)])  # fmt: skip
     if odd.any():
         return compared(answer["shares"], expected, kind="weight", title="shares", differs=odd,
-                        meaning=f"What becomes of each in {CORRUPTIONS} calls, but for chance.",
+                        meaning=f"What becomes of each in {calls} calls, but for chance.",
                         rows=["chosen", "others"], columns=FATES, axes=("position", "fate"))  # fmt: skip
     if not answer["each id"]:
         mine = _frequencies(answer["drawn ids"], random_ids)[None]
