@@ -102,6 +102,15 @@ def draws_until_something(is_word, is_special, probability, generator):
     return chosen
 
 
+def again_while_empty(is_word, is_special, probability, generator):
+    """One more try as long as the whole batch has nothing chosen."""
+    may = is_word & ~is_special
+    chosen = torch.zeros_like(may)
+    while probability > 0 and may.any() and not chosen.any():
+        chosen = (uniform(may.shape, generator) < probability) & may
+    return chosen
+
+
 def choosing(draws):
     """The right positions, with ``draws(shape, generator)`` from 0 to 1."""
     return lambda w, s, p, g: w & ~s & (draws(w.shape, g) < p)
@@ -444,15 +453,37 @@ def run_then_sentinel(ids, chosen, sentinels):
     return inputs, targets
 
 
-def closed(ids, chosen, sentinels):
-    inputs, targets = by_groups(ids, chosen, sentinels)
-    return inputs, [*targets, sentinels[sum(begins(chosen))]]
+def one_flag(ids, chosen, sentinels, *, inside=False, ends=True):
+    """A flag says whether a run is open; it may be True too early, or stay True for ever."""
+    inputs, targets, runs = [], [], 0
+    for token, hidden in zip(ids, chosen, strict=True):
+        if hidden and not inside:
+            inputs.append(sentinels[runs])
+            targets.append(sentinels[runs])
+            runs += 1
+        inside = hidden or (inside and not ends)
+        (targets if hidden else inputs).append(token)
+    return inputs, targets
 
 
-def numbered(number):
-    return lambda ids, chosen, sentinels: by_groups(
-        ids, chosen, [sentinels[number(i) % len(sentinels)] for i in range(sum(begins(chosen)))]
-    )
+def with_these(numbers):
+    """The right spans, with the sentinels ``numbers(sentinels)``."""
+    return lambda ids, chosen, sentinels: by_groups(ids, chosen, numbers(sentinels))
+
+
+def more(*, always):
+    """A closing sentinel, or only behind a run."""
+
+    def answer(ids, chosen, sentinels):
+        inputs, targets = by_groups(ids, chosen, sentinels)
+        return inputs, targets + ([sentinels[sum(begins(chosen))]] if always or targets else [])
+
+    return answer
+
+
+def hidden_by_value(ids, chosen, sentinels):
+    hidden = {token for token, one in zip(ids, chosen, strict=True) if one}
+    return by_groups(ids, [token in hidden for token in ids], sentinels)
 
 
 def runs_of(targets, sentinels):
@@ -531,6 +562,20 @@ def filling(runs_from):
         return [one for token in inputs for one in runs.get(token, [token])]
 
     return answer
+
+
+def one_after_the_other(inputs, targets, sentinels):
+    words = iter([token for token in targets if token not in sentinels])
+    return [next(words) if token in sentinels else token for token in inputs]
+
+
+def while_it_grows(inputs, targets, sentinels):
+    """Runs are put in at places that were right before the first one was put in."""
+    ids, runs = list(inputs), runs_of(targets, sentinels)
+    for place, token in enumerate(inputs):
+        if token in sentinels:
+            ids[place : place + 1] = runs[token]
+    return ids
 
 
 def by_size(inputs, targets, sentinels):
@@ -724,6 +769,7 @@ WRONG = {
     ("choose", "at least one"): [
         never_empty,
         draws_until_something,
+        again_while_empty,
     ],
     ("choose", "a fixed number"): [
         fixed_in_each_row(round),
@@ -785,6 +831,8 @@ WRONG = {
         lambda ids, chosen, mask_id, random_ids, g: ids.masked_fill(chosen, mask_id),
         lambda ids, chosen, mask_id, random_ids, g: torch.where(chosen, mask_id, ids),
     ],
+    ("corrupt", "nothing corrupted"): two_draws(lambda a: a > 2, lambda a, b: a > 2),
+    ("corrupt", "always random"): two_draws(lambda a: a > 2, lambda a, b: a < 2),
     ("corrupt", "one draw for all"): [
         corrupting(fates=lambda ids, g: torch.rand(1, generator=g)),
         corrupting(fates=lambda ids, g: uniform((len(ids), 1), g)),
@@ -811,6 +859,7 @@ WRONG = {
         two_draws(lambda a: a < 0.1, lambda a, b: a > 0.9),
         two_draws(lambda a: a < 1 / 3, lambda a, b: a > 2 / 3),
         two_draws(lambda a: a < 0.6, lambda a, b: a > 0.9),
+        corrupting(where=lambda ids, chosen: chosen & (torch.arange(ids.shape[1]) < ids.shape[1] - 1)),
     ],
     ("corrupt", "one random id"): [
         corrupting(words=lambda ids, random_ids, g: random_ids[torch.randint(len(random_ids), (1,), generator=g)]),
@@ -839,7 +888,7 @@ WRONG = {
         over(lambda ids, c: len(ids)),
     ],
     ("mlm_loss", "not divided"): lambda logits, ids, c: F.cross_entropy(logits[c], ids[c], reduction="sum"),
-    ("mlm_loss", "one too many"): over(lambda ids, c: c.sum() + 1),
+    ("mlm_loss", "one too many"): [over(lambda ids, c: c.sum() + 1), over(lambda ids, c: c.sum().clamp(min=2))],
     ("mlm_loss", "the others"): [
         lambda logits, ids, c: F.cross_entropy(logits[~c], ids[~c]),
         lambda logits, ids, c: F.cross_entropy(logits.mT, ids.masked_fill(c, -100)),
@@ -879,6 +928,23 @@ WRONG = {
         lambda logits, ids, c: (each(logits, ids) * c).sum() / (each(logits, ids) * c > 0).sum(),
         lambda logits, ids, c: (losses := each(logits, ids) * c)[losses > 0].sum() / max(int((losses > 0).sum()), 1),
     ],
+    ("mlm_loss", "reshaped"): [
+        lambda logits, ids, c: F.cross_entropy(logits.reshape(len(ids), 12, -1), ids.masked_fill(~c, -100)),
+        lambda logits, ids, c: each(logits.reshape(len(ids), 12, -1).mT, ids)[c].sum() / c.sum().clamp(min=1),
+    ],
+    ("mlm_loss", "id 0 left out"): [
+        lambda logits, ids, c: F.cross_entropy(logits.mT, ids * c, ignore_index=0, reduction="sum") / c.sum().clamp(
+            min=1),
+        lambda logits, ids, c: with_an_if(logits, ids, c & (ids > 0)),
+    ],
+    ("mlm_loss", "NaN elsewhere"): [
+        lambda logits, ids, c: F.cross_entropy(logits.masked_fill(~c[..., None], -math.inf).mT, ids),
+        lambda logits, ids, c: with_an_if(logits, ids, c) + math.inf,
+    ],
+    ("mlm_loss", "log(0)"): [
+        lambda logits, ids, c: F.nll_loss(logits[c].softmax(1).log(), ids[c], reduction="sum") / c.sum().clamp(min=1),
+        lambda logits, ids, c: F.nll_loss((logits[c].exp() / logits[c].exp().sum(1, True)).log(), ids[c]),
+    ],
     ("mlm_loss", "0/0"): [
         lambda logits, ids, c: F.cross_entropy(logits[c], ids[c]),
         lambda logits, ids, c: F.cross_entropy(logits.mT, ids.masked_fill(~c, -100)),
@@ -901,15 +967,25 @@ WRONG = {
         for_each_token,
         lambda *case: (for_each_token(*case)[0], by_groups(*case)[1]),
     ],
-    ("to_spans", "as long as before"): same_length,
-    ("to_spans", "one sentinel for all"): numbered(lambda i: 0),
-    ("to_spans", "sentinels backwards"): [
-        numbered(lambda i: -1 - i),
-        lambda ids, chosen, sentinels: by_groups(ids, chosen, sorted(sentinels)),
-        lambda ids, chosen, sentinels: by_groups(ids, chosen, sentinels[: sum(begins(chosen))][::-1]),
+    ("to_spans", "as long as before"): [
+        same_length,
+        lambda ids, chosen, sentinels: (
+            [sentinels[0] if one else token for token, one in zip(ids, chosen, strict=True)],
+            [token if one else -100 for token, one in zip(ids, chosen, strict=True)]),
     ],
-    ("to_spans", "counted from 1"): numbered(lambda i: i + 1),
-    ("to_spans", "a closing sentinel"): closed,
+    ("to_spans", "one sentinel for all"): with_these(lambda sentinels: sentinels[:1] * 9),
+    ("to_spans", "other sentinels"): [
+        with_these(lambda sentinels: sentinels[::-1]),
+        with_these(sorted),
+        with_these(lambda sentinels: sentinels[1:]),
+        with_these(lambda sentinels: [sentinels[0] - i for i in range(9)]),
+        with_these(lambda sentinels: list(range(9))),
+    ],
+    ("to_spans", "one token more"): [
+        more(always=True),
+        more(always=False),
+        lambda *case: (with_while(*case)[0], [*with_while(*case)[1], 1]),
+    ],
     ("to_spans", "no sentinels in the targets"): lambda ids, chosen, sentinels: (
         by_groups(ids, chosen, sentinels)[0], [ids[t] for t in range(len(ids)) if chosen[t]]),
     ("to_spans", "no sentinels in the inputs"): [
@@ -923,10 +999,18 @@ WRONG = {
     ("to_spans", "targets first"): lambda *case: with_while(*case)[::-1],
     ("to_spans", "inverted"): lambda ids, chosen, sentinels: with_while(ids, [not one for one in chosen], sentinels),
     ("to_spans", "wraps around"): compared_with_the_one_before,
-    ("to_spans", "first run lost"): from_the_second_on,
-    ("to_spans", "last run lost"): lambda *case: flushed(*case, at_the_end=False),
-    ("from_spans", "sentinels left"): lambda inputs, targets, sentinels: inputs,
-    ("from_spans", "sentinel and words"): [
+    ("to_spans", "the start"): [from_the_second_on, lambda *case: one_flag(*case, inside=True)],
+    ("to_spans", "the end"): lambda *case: flushed(*case, at_the_end=False),
+    ("to_spans", "only the first run"): lambda *case: one_flag(*case, ends=False),
+    ("to_spans", "by its value"): hidden_by_value,
+    ("to_spans", "lost"): [
+        lambda ids, chosen, sentinels: with_while(ids[:-1], chosen[:-1], sentinels),
+        lambda *case: (with_while(*case)[0], with_while(*case)[1][:2]),
+        lambda ids, chosen, sentinels: ([], []),
+    ],
+    ("from_spans", "sentinels left"): [
+        while_it_grows,
+        lambda inputs, targets, sentinels: inputs,
         filling(lambda runs: {name: [name, *run] for name, run in runs.items()}),
         filling(lambda runs: {name: [*run, name] for name, run in runs.items()}),
     ],
@@ -938,10 +1022,29 @@ WRONG = {
     ],
     ("from_spans", "one word for each hole"): [
         filling(lambda runs: {name: run[:1] for name, run in runs.items()}),
+        filling(lambda runs: {name: run[-1:] for name, run in runs.items()}),
         lambda inputs, targets, sentinels: [
             targets[targets.index(token) + 1] if token in sentinels else token for token in inputs],
+        one_after_the_other,
     ],
-    ("from_spans", "backwards"): filling(lambda runs: {name: run[::-1] for name, run in runs.items()}),
+    ("from_spans", "too far"): [
+        lambda inputs, targets, sentinels: [
+            one for token in inputs
+            for one in (targets[targets.index(token) + 1 :] if token in sentinels else [token])],
+        lambda inputs, targets, sentinels: [
+            one for token in inputs
+            for one in (targets[targets.index(token) :] if token in sentinels else [token]) if one not in sentinels],
+    ],
+    ("from_spans", "another order"): [
+        filling(lambda runs: {name: run[::-1] for name, run in runs.items()}),
+        filling(lambda runs: dict(zip(runs, reversed(runs.values()), strict=True))),
+        lambda *case: sorted(by_a_dict(*case)),
+    ],
+    ("from_spans", "lost"): [
+        filling(lambda runs: {name: run[1:] for name, run in runs.items()}),
+        lambda inputs, *more: by_a_dict(inputs[:-1], *more),
+        lambda inputs, targets, sentinels: by_a_dict(inputs, targets, sentinels) if targets else [],
+    ],
     ("from_spans", "the first run everywhere"): [
         filling(lambda runs: dict.fromkeys(runs, next(iter(runs.values()), []))),
         filling(lambda runs: dict.fromkeys(runs, [one for run in runs.values() for one in run])),
@@ -950,7 +1053,11 @@ WRONG = {
         lambda *case: put_away_at_the_next(*case, at_the_end=False),
         filling(lambda runs: dict(list(runs.items())[:-1])),
     ],
-    ("from_spans", "sentinels told by their size"): by_size,
+    ("from_spans", "told by their size"): [
+        by_size,
+        lambda inputs, targets, sentinels: filling(lambda runs: runs)(
+            inputs, targets, range(min(sentinels), max(sentinels) + 1)),
+    ],
     ("schedule", "make not called"): lambda make, epochs, copies: [make] * epochs,
     ("schedule", "not from make"): [
         lambda make, epochs, copies: [~mask for mask in in_turn(make, epochs, copies)],
@@ -966,6 +1073,8 @@ WRONG = {
     ],
     ("schedule", "as long as copies"): lambda make, epochs, copies: [make() for _ in range(copies or epochs)],
     ("schedule", "another length"): [
+        lambda make, epochs, copies: [
+            mask for mask in [make() for _ in range(epochs // (copies or 1))] for _ in range(copies or 1)],
         lambda make, epochs, copies: [make() for _ in range(copies or epochs)] * epochs if copies else in_turn(
             make, epochs, copies),
         lambda make, epochs, copies: [],
@@ -974,7 +1083,7 @@ WRONG = {
             mask for mask in [make() for _ in range(copies or epochs)] for _ in range(epochs // (copies or epochs))],
     ],
     ("schedule", "always dynamic"): lambda make, epochs, copies: [make() for _ in range(epochs)],
-    ("schedule", "always static"): ten_at_most,
+    ("schedule", "always static"): [ten_at_most, lambda make, epochs, copies: in_turn(make, epochs, 10)],
     ("schedule", "made too often"): [made_in_each_epoch, one_more_to_look_at],
     ("schedule", "too few copies"): lambda make, epochs, copies: in_turn(
         make, epochs, None if copies is None else max(copies - 1, 1)),
@@ -1015,7 +1124,9 @@ WRONG = {
         ("to_spans", lambda *case: case[2].append(1) or by_groups(*case), "changes its input `sentinels`"),
         ("from_spans", lambda inputs, targets, sentinels: "ids", "one list of ids.* Got something else"),
         ("from_spans", lambda inputs, targets, sentinels: [inputs, targets], "one list of ids"),
-        ("from_spans", lambda inputs, targets, sentinels: [[token] for token in inputs], "one list of ids"),
+        ("from_spans", lambda inputs, targets, sentinels: [[token] for token in inputs], "Got something else"),
+        ("from_spans", lambda inputs, targets, sentinels: [*inputs, targets], "a list inside a list: `.=`"),
+        ("to_spans", lambda ids, chosen, sentinels: (ids, [sentinels[0], ids]), "a list inside a list: `.=`"),
         ("from_spans", lambda inputs, targets, sentinels: inputs.append(1) or inputs, "changes its input `inputs`"),
         (
             "from_spans",
@@ -1147,7 +1258,7 @@ def test_the_picture_of_the_loss_shows_the_losses_and_the_numbers():
 
 
 def test_lists_of_different_lengths_are_drawn_side_by_side():
-    sentence, yours, right = check.to_spans(WRONG["to_spans", "a closing sentinel"]).panels
+    sentence, yours, right = check.to_spans(WRONG["to_spans", "one token more"][0]).panels
     assert "targets" in yours.title and right.values[0, -1] == -1 and "−1 is behind its end" in right.meaning
     assert torch.equal(sentence.blocked[0], torch.tensor(check.to_spans.cases[0][1]))
     pair, yours, right = check.from_spans(WRONG["from_spans", "holes left out"]).panels

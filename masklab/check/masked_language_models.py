@@ -15,6 +15,7 @@
 'one mask for all'
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -208,6 +209,7 @@ choose = Exercise(
         _choose_case([6, 3], 7, "left", 0.0),
         _choose_case([3, 7, 5], 8, "right", 1.0, pads=True),
         _choose_case([2, 2], 3, "right", 0.5),  # special tokens only
+        _no_specials(4, 0.2),  # in two of five calls nothing is chosen at all
     ],
     definition=lambda *case: dict.fromkeys(_SEEN_CHOICE, ...) | dict.fromkeys(_CHOICE, True),
     observed=_choice,
@@ -243,7 +245,7 @@ choose = Exercise(
                       shows=lambda answer, *_case: answer["long rows"] and not answer["may be empty"]),
         Misconception("an end left out", "the first or the last word of a sentence is never chosen, although it may "
                       "be. `is_special` already says what to leave out at the ends: is a slice or a range too short?",
-                      shows=_an_end_is_never_chosen),
+                      shows=_an_end_is_never_chosen, always=True),
         Misconception("some words", "some words are chosen more often than others. Each has the same `probability`; "
                       "see the picture.",
                       shows=lambda answer, *_case: answer["share"] and not answer["each word"]),
@@ -265,10 +267,11 @@ _RANDOM = torch.tensor([27, 11, 30, 14, 22, 15, 19, 23])  # no range, and no wor
 
 
 def _corrupt_case(seed: int, rows: int, length: int, mask_id: int, random_ids: Tensor, share: float):
-    """Padded sentences with a special token at each end, and which words are chosen: about a ``share`` of them."""
+    """Padded sentences with a special token at each end, and which words are chosen; with a ``share`` of 1 all are."""
     g = cases.generator(seed)
     ids = torch.randint(40, 60, (rows, length), generator=g)
-    ids[:, 0], ids[:, -2], ids[:, -1] = 3, 4, 0
+    if share < 1:
+        ids[:, 0], ids[:, -2], ids[:, -1] = 3, 4, 0
     chosen = torch.rand(rows, length, generator=g) < share
     return ids, chosen & (ids >= 40), mask_id, random_ids, cases.generator(seed)
 
@@ -444,8 +447,8 @@ corrupt = Exercise(
     observed=_corruption,
     picture=_draw_corruption,
     wrong=[
-        Misconception("not int64", "your ids are not int64. An embedding looks ids up, and takes no floats: is one of "
-                      "the numbers in your function a float?",
+        Misconception("not int64", "your ids are not int64, as `ids` are. Is one of the numbers in your function a "
+                      "float? Or was a dtype chosen somewhere? `.long()` converts.",
                       shows=_fails("int64")),
         Misconception("the others corrupted", "you corrupt the words that were *not* chosen, and leave the chosen ones "
                       "as they are.",
@@ -475,6 +478,12 @@ corrupt = Exercise(
                       "half become random words, and half stay as they are.",
                       shows=_always_masked, always=True),
         *_generator_faults("ids"),
+        Misconception("nothing corrupted", "all chosen words stay as they are. That is right for 10 % of them: 80 % "
+                      "become [MASK], and 10 % random words.",
+                      shows=_shares_are((0.0, 0.0, 1.0)), always=True),
+        Misconception("always random", "all chosen words become random ones. That is right for 10 % of them: 80 % "
+                      "become [MASK], and 10 % stay as they are.",
+                      shows=_shares_are((0.0, 1.0, 0.0)), always=True),
         Misconception("one draw for all", "all chosen words of a sentence, or of a position, have the same fate. Each "
                       "needs a draw of its own: torch.rand of the whole shape.",
                       shows=_fails("own fates")),
@@ -487,8 +496,8 @@ corrupt = Exercise(
         Misconception("a tenth of the rest", "your second draw decides over what [MASK] has left: a fifth of the "
                       "chosen. A tenth of that is 2 %. 10 % of all chosen is *half* of what is left.",
                       shows=_shares_are((0.8, 0.02, 0.18), (0.8, 0.18, 0.02))),
-        Misconception("overwritten", "your second draw overwrites what the first has put there: some [MASK] become "
-                      "random words. One draw with two limits, at 0.8 and 0.9, gives each word one fate.",
+        Misconception("overwritten", "your shares are those of two draws, of which the second one overwrites some "
+                      "[MASK]. One draw with two limits, at 0.8 and 0.9, gives each word one fate.",
                       shows=_shares_are((0.72, 0.1, 0.18), (0.4, 0.5, 0.1))),
         Misconception("other shares", "the shares are not 80, 10 and 10 %; see the picture.",
                       shows=_fails("shares right")),
@@ -515,11 +524,17 @@ def _loss_case(i: int, is_word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.randn(*is_word.shape, 12, generator=g), ids, chosen
 
 
-def _sure_case() -> tuple[Tensor, Tensor, Tensor]:
-    """The model is so sure of one chosen word that its loss is exactly 0."""
-    logits, ids, chosen = _loss_case(0, cases.padded_batches(1)[0])
-    logits[0, 0, ids[0, 0]] = 60.0
-    return logits, ids, chosen
+SURE = 300.0  # a logit: the probability of any other word is 0 in float32
+
+
+def _odd_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The model is sure of a word and right: its loss is exactly 0. It is sure and wrong. One is chosen. An id is 0."""
+    sure, wrong, one, zero = (_loss_case(0, torch.ones(3, 5, dtype=torch.bool)) for _ in range(4))
+    sure[0][0, 0, sure[1][0, 0]] = 60.0
+    wrong[0][0, 0, (wrong[1][0, 0] + 1) % 12] = SURE
+    one[2].fill_(False)[0, 1] = True
+    zero[1][0, 1] = 0
+    return [sure, wrong, one, zero]
 
 
 def _counts(logits: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
@@ -573,7 +588,7 @@ mlm_loss = Exercise(
     name="mlm_loss",
     asks="the mean cross-entropy over the chosen positions; 0, with a gradient of zeros, if nothing is chosen",
     takes="logits, ids, chosen",
-    cases=[*(_loss_case(i, is_word) for i, is_word in enumerate(cases.padded_batches(16))), _sure_case()],
+    cases=[*(_loss_case(i, is_word) for i, is_word in enumerate(cases.padded_batches(16))), *_odd_cases()],
     definition=oracles.mean_word_loss,
     observed=value_and_gradient(_counts),
     picture=_draw_mlm_loss,
@@ -626,7 +641,13 @@ mlm_loss = Exercise(
         by_value("softmax along another axis", "softmax runs along another axis. A position's scores for the words are "
                  "on the last one: dim=-1.",
                  lambda logits, ids, chosen: F.nll_loss(logits.log_softmax(dim=1)[chosen], ids[chosen]),
+                 lambda logits, ids, chosen: F.nll_loss(logits.log_softmax(dim=0)[chosen], ids[chosen]),
                  lambda logits, ids, chosen: F.nll_loss(logits[chosen].log_softmax(dim=0), ids[chosen])),
+        by_value("reshaped", "the logits of different positions get mixed. cross_entropy wants the words on axis 1, "
+                 "but `view` or `reshape` doesn't swap axes: transpose(1, 2) does.",
+                 lambda logits, ids, chosen: _sum(logits.reshape(len(ids), 12, -1).mT, ids, chosen) / chosen.sum(),
+                 lambda logits, ids, chosen: _sum(logits.reshape(len(ids), 12, -1).mT, ids, chosen) / _at_least_1(
+                     chosen)),
         by_value("no logarithm", "these are not log-probabilities. log_softmax makes them from logits. nll_loss leaves "
                  "that to you; cross_entropy does it itself.",
                  lambda logits, ids, chosen: F.nll_loss(logits[chosen], ids[chosen]),
@@ -639,6 +660,17 @@ mlm_loss = Exercise(
                      _each(logits, ids) * chosen),
                  lambda logits, ids, chosen: (lambda losses: losses.sum() / losses.count_nonzero().clamp(min=1))(
                      _each(logits, ids) * chosen)),
+        Misconception("id 0 left out", "only where a chosen word has the id 0 you are wrong: you leave it out, as "
+                      "with ignore_index=0. An id of 0 may be a word, or not: `chosen` says what counts.",
+                      shows=lambda answer, right, logits, ids, chosen: bool((ids[chosen] == 0).any()),
+                      always=True),
+        Misconception("NaN elsewhere", "your loss is NaN or infinite even where words are chosen. Leave out what is "
+                      "not chosen: to set it to −∞ does not help.",
+                      shows=lambda answer, right, logits, ids, chosen: not answer["value"].isfinite()
+                      and bool(chosen.any()) and bool(logits.max() < SURE)),
+        Misconception("log(0)", "your loss is infinite or NaN where the model is sure of a wrong word: softmax rounds "
+                      "a small probability to 0. Take log_softmax or cross_entropy, not the logarithm of softmax.",
+                      shows=value_is_not_finite(_counts, empty=False)),
         Misconception("0/0", NOTHING_CHOSEN, shows=value_is_not_finite(_counts, empty=True)),
         *gradient_faults(_counts, to="logits"),
     ],
@@ -670,7 +702,7 @@ def _sentences() -> list[tuple[Ids, list[bool], Ids]]:
     g, found = cases.generator(), []
     for i, flags in enumerate(chosen):
         ids = torch.randint(20, 60, (len(flags),), generator=g).tolist()
-        if i % 3 == 2:
+        if i in (2, 10):
             ids[-1] = ids[0]  # a word that comes twice
         sentinels = (list(range(99, 91, -1)), list(range(4, 12)), [70, 15, 62, 3, 88, 9])[i % 3]
         found.append((ids, [flag == "1" for flag in flags], sentinels))
@@ -689,19 +721,28 @@ def _is_ids(found) -> bool:
     return isinstance(found, list) and all(type(one) is int and abs(one) < 2**63 for one in found)
 
 
+def _got(found, nested: bool) -> str:
+    """What somebody has handed back instead of lists of ids; ``nested`` says that a list holds a list."""
+    if _is_ids(found):
+        return "one list of ids"
+    return "a list inside a list: `+=` and `extend` add a run's tokens one by one" if nested else "something else"
+
+
 def _two_lists(function: Callable, ids: Ids, chosen: list[bool], sentinels: Ids) -> dict:
     """The inputs and targets of an answer; a Complaint if it is something else."""
     found = as_lists(function(list(ids), list(chosen), list(sentinels)))
     if not (isinstance(found, list) and len(found) == 2 and all(map(_is_ids, found))):
-        got = "one list of ids" if _is_ids(found) else "something else"
-        raise Complaint(f"your answer must be two lists of ids, (inputs, targets). Got {got}.")
+        nested = isinstance(found, list) and any(isinstance(one, list) for part in found if isinstance(part, list)
+                                                 for one in part)  # fmt: skip
+        raise Complaint(f"your answer must be two lists of ids, (inputs, targets). Got {_got(found, nested)}.")
     return dict(zip(("inputs", "targets"), map(_written, found), strict=True))
 
 
 def _one_list(function: Callable, inputs: Ids, targets: Ids, sentinels: Ids) -> dict:
     found = as_lists(function(list(inputs), list(targets), list(sentinels)))
     if not _is_ids(found):
-        raise Complaint("your answer must be one list of ids. Got something else.")
+        nested = isinstance(found, list) and {list, int} <= {type(part) for part in found}
+        raise Complaint(f"your answer must be one list of ids. Got {_got(found, nested)}.")
     return {"ids": _written(found)}
 
 
@@ -745,13 +786,6 @@ def _starts(chosen: list[bool]) -> list[bool]:
     return [hidden and (t == 0 or not chosen[t - 1]) for t, hidden in enumerate(chosen)]
 
 
-def _with_numbers(number: Callable[[int], int]) -> Callable:
-    """The right spans, but run i has another sentinel: number ``number(i)``."""
-    return lambda ids, chosen, sentinels: _spans_of(
-        ids, chosen, [sentinels[number(i) % len(sentinels)] for i in range(sum(_starts(chosen)))]
-    )
-
-
 def _one_for_each(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
     """A sentinel for each chosen token, round and round if there are too few."""
     unused = [sentinels[i % len(sentinels)] for i in range(sum(chosen))]
@@ -760,21 +794,6 @@ def _one_for_each(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Id
         inputs[t] = sentinel
         targets += [sentinel, ids[t]]
     return inputs, targets
-
-
-def _as_wide_as_before(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
-    """The run's sentinel at each of its tokens, as [MASK] would be."""
-    _, targets = _spans_of(ids, chosen, sentinels)
-    inputs, run = list(ids), -1
-    for t, (hidden, begins) in enumerate(zip(chosen, _starts(chosen), strict=True)):
-        run += begins
-        inputs[t] = sentinels[run] if hidden else ids[t]
-    return inputs, targets
-
-
-def _closed(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
-    inputs, targets = _spans_of(ids, chosen, sentinels)
-    return inputs, targets + sentinels[sum(_starts(chosen)) :][:1]
 
 
 def _sentinel_behind(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
@@ -795,28 +814,34 @@ def _wraps_around(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Id
     return inputs, targets
 
 
-def _first_run_lost(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
-    """A run at the start is no run: its tokens stay."""
-    first = chosen.index(False) if False in chosen else len(chosen)
-    return _spans_of(ids, [hidden and t >= first for t, hidden in enumerate(chosen)], sentinels)
-
-
-def _last_run_lost(*, in_inputs: bool, in_targets: bool) -> Callable:
-    """A run at the end is found only when a word follows it, which never comes."""
-
-    def spans(ids: Ids, chosen: list[bool], sentinels: Ids) -> tuple[Ids, Ids]:
-        inputs, targets = _spans_of(ids, chosen, sentinels)
-        if chosen[-1]:
-            last = sentinels[sum(_starts(chosen)) - 1]
-            inputs = inputs[:-1] if in_inputs else inputs
-            targets = targets[: targets.index(last)] if in_targets else targets
-        return inputs, targets
-
-    return spans
-
-
 def _without(sentinels: Ids, ids: Ids) -> Ids:
     return [one for one in ids if one not in sentinels]
+
+
+def _lost(ids: Ids, *halves: Ids) -> bool:
+    """Whether an id comes more often in a list than in all the others together."""
+    return bool(Counter(ids) - Counter(sum(halves, [])))
+
+
+def _only_sentinels_differ(mine: Ids, theirs: Ids, sentinels: Ids) -> bool:
+    """Whether all is in its place, but for what should be sentinels."""
+    pairs = zip(mine, theirs, strict=False)
+    return len(mine) == len(theirs) and all(one == other or other in sentinels for one, other in pairs)
+
+
+def _seen_in_spans(symptom: Callable[..., bool]) -> Callable[..., bool]:
+    """A symptom seen in the lists: ``symptom(mine, right, *case)``, both are inputs and targets."""
+
+    def shows(answer: dict, right: dict, *case) -> bool:
+        mine, theirs = ((_read(one["inputs"]), _read(one["targets"])) for one in (answer, right))
+        return symptom(mine, theirs, *case)
+
+    return shows
+
+
+def _in_spans(name: str, says: str, symptom: Callable[..., bool]) -> Misconception:
+    """A misconception that is seen in the lists wherever they are wrong."""
+    return Misconception(name, says, shows=_seen_in_spans(symptom), always=True)
 
 
 to_spans = Exercise(
@@ -832,24 +857,19 @@ to_spans = Exercise(
                "*one* run, and a run has one sentinel: so the model has to find out how many words are missing.",
                _one_for_each,
                lambda *case: (_one_for_each(*case)[0], _spans_of(*case)[1])),
-        Misconception("as long as before", "your inputs are as long as the sentence: each token of a run is "
-                      "replaced, as with [MASK]. In T5's format *one* sentinel stands in place of the run.",
-                      gives=_as_wide_as_before),
+        _in_spans("as long as before", "your inputs are as long as the sentence. In T5's format all tokens of a run "
+                  "leave, and *one* sentinel stands in their place.",
+                  lambda mine, right, ids, *_more: len(mine[0]) == len(ids)),
         *forms("one sentinel for all", "all runs have the same sentinel. Each has its own, or nobody can tell which "
                "words belong in which hole.",
-               _with_numbers(lambda i: 0)),
-        *forms("sentinels backwards", "the sentinels come in another order. The first run gets sentinels[0], the next "
-               "one sentinels[1].",
-               _with_numbers(lambda i: -1 - i),
-               lambda ids, chosen, sentinels: _spans_of(ids, chosen, sorted(sentinels)),
-               lambda ids, chosen, sentinels: _spans_of(ids, chosen, sorted(sentinels)[::-1]),
-               lambda ids, chosen, sentinels: _spans_of(
-                   ids, chosen, sentinels[: sum(_starts(chosen))][::-1])),
-        *forms("counted from 1", "your first run gets sentinels[1]. It should get the first one: sentinels[0].",
-               _with_numbers(lambda i: i + 1)),
-        Misconception("a closing sentinel", "your targets end in one more sentinel. T5's paper draws one there, its "
-                      "code has none, and here there is none either.",
-                      gives=_closed),
+               lambda ids, chosen, sentinels: _spans_of(ids, chosen, sentinels[:1] * len(ids))),
+        _in_spans("other sentinels", "all is in its place, but these are other sentinels. The first run gets "
+                  "sentinels[0], the next one sentinels[1], and so on, whatever numbers stand there.",
+                  lambda mine, right, ids, chosen, sentinels: all(
+                      _only_sentinels_differ(*pair, sentinels) for pair in zip(mine, right, strict=True))),
+        _in_spans("one token more", "your targets end in one token too many. Here there is no end token, and no "
+                  "sentinel at the end. (T5's paper draws one there, its code has none.)",
+                  lambda mine, right, *_case: mine[0] == right[0] and mine[1][:-1] == right[1]),
         *forms("no sentinels in the targets", "in your targets the words of all runs follow one another. Before each "
                "run its sentinel is missing: it says which hole the words belong in.",
                lambda ids, chosen, sentinels: (
@@ -871,13 +891,22 @@ to_spans = Exercise(
         *forms("wraps around", "only where a sentence begins *and* ends with a run, the first sentinel is missing. "
                "At t = 0, chosen[t - 1] is chosen[-1], the last one of all. Nothing comes before the first token.",
                _wraps_around),
-        *forms("first run lost", "a run at the start of a sentence stays in your inputs. Does your loop begin at the "
-               "second token, or compare with the one before? Before the first, nothing is hidden.",
-               _first_run_lost),
-        *forms("last run lost", "a run at the end of a sentence is lost. If your loop closes a run when the next word "
-               "comes, the last one is never closed: do it after the loop.",
-               *(_last_run_lost(in_inputs=one, in_targets=other)
-                 for one, other in ((True, True), (False, True), (True, False)))),
+        _in_spans("by its value", "only sentences in which a token comes twice are wrong. Do you look for its value, "
+                  "with `in`, `index` or `remove`? Its *position* says whether it is chosen.",
+                  lambda mine, right, ids, *_more: len(set(ids)) < len(ids)),
+        _in_spans("the start", "only sentences that begin with a run are wrong. Does your loop begin at the second "
+                  "token, or compare with the one before? Before the first token nothing is hidden.",
+                  lambda mine, right, ids, chosen, sentinels: chosen[0]),
+        _in_spans("the end", "only sentences that end with a run are wrong. If your loop closes a run when the next "
+                  "word comes, the last one is never closed: do it after the loop.",
+                  lambda mine, right, ids, chosen, sentinels: chosen[-1]),
+        _in_spans("only the first run", "only the first run of a sentence gets a sentinel. When a run has ended, the "
+                  "next chosen token begins a new one: does your loop notice the end?",
+                  lambda mine, right, ids, chosen, sentinels: sum(_starts(chosen)) > 1 == sum(
+                      token in sentinels for token in mine[1])),
+        Misconception("lost", "a token of the sentence is in neither list. A chosen one goes into the targets, any "
+                      "other into the inputs. Does your loop come to the last token?",
+                      shows=_seen_in_spans(lambda mine, right, ids, *_more: _lost(ids, *mine))),
     ],
 )  # fmt: skip
 
@@ -918,14 +947,19 @@ def _each_piece(change: Callable[[Ids], Ids], *, last: bool = False) -> Callable
     return way
 
 
-def _by_size(is_sentinel: Callable[[int, Ids], bool]) -> Callable:
-    """The way back by someone who takes all large, or all small, ids for sentinels."""
+def _to_the_end(inputs: Ids, targets: Ids, sentinels: Ids) -> Ids:
+    """In each hole all that comes after its sentinel, the next runs included."""
+    return _filled(inputs, {one: targets[targets.index(one) + 1 :] for one in _pieces(targets, sentinels)})
 
-    def way(inputs: Ids, targets: Ids, sentinels: Ids) -> Ids:
-        taken = [token for token in (*inputs, *targets) if is_sentinel(token, sentinels)]
-        return _without(taken, _restored(inputs, targets, taken))
 
-    return way
+def _seen_in_sentence(symptom: Callable[..., bool]) -> Callable[..., bool]:
+    """A symptom seen in the sentence: ``symptom(mine, right, inputs, targets, sentinels)``."""
+    return lambda answer, right, *case: symptom(_read(answer["ids"]), _read(right["ids"]), *case)
+
+
+def _in_sentence(name: str, says: str, symptom: Callable[..., bool]) -> Misconception:
+    """A misconception that is seen in the sentence wherever it is wrong."""
+    return Misconception(name, says, shows=_seen_in_sentence(symptom), always=True)
 
 
 from_spans = Exercise(
@@ -937,27 +971,25 @@ from_spans = Exercise(
     observed=_one_list,
     picture=_draw_restored,
     wrong=[
-        Misconception("sentinels left", "the sentinels are still in your sentence, and the words of the holes are not. "
-                      "In place of each sentinel put the words that stand behind it in the targets.",
-                      gives=lambda inputs, targets, sentinels: inputs),
-        *forms("sentinel and words", "the words are back, but their sentinel still stands beside them. It gives way to "
-               "them.",
-               lambda inputs, targets, sentinels: _filled(inputs, {
-                   name: [name, *piece] for name, piece in _pieces(targets, sentinels).items()}),
-               lambda inputs, targets, sentinels: _filled(inputs, {
-                   name: [*piece, name] for name, piece in _pieces(targets, sentinels).items()})),
         *forms("holes left out", "your sentence is what was left in the inputs. The words of the targets are missing.",
                lambda inputs, targets, sentinels: _without(sentinels, inputs)),
         *forms("at the end", "the words of the targets stand at the end of your sentence. Each run belongs where its "
                "sentinel is.",
                lambda inputs, targets, sentinels: _without(sentinels, inputs + targets),
                lambda inputs, targets, sentinels: inputs + targets),
-        *forms("one word for each hole", "in each hole you put one word. A run may be longer: take all words up to the "
-               "next sentinel.",
-               _each_piece(lambda piece: piece[:1]),
-               _each_piece(lambda piece: piece[-1:])),
-        *forms("backwards", "the words of a run come back in the wrong order.",
-               _each_piece(lambda piece: piece[::-1])),
+        _in_sentence("one word for each hole", "in each hole you put one word. A run may be longer: take all words up "
+                     "to the next sentinel.",
+                     lambda mine, right, inputs, targets, sentinels: not {*mine} & {*sentinels}
+                     and _only_sentinels_differ(mine, inputs, sentinels)),
+        *forms("too far", "in each hole you put all that comes after its sentinel in the targets. A run ends where the "
+               "next sentinel stands.",
+               _to_the_end, lambda *case: _without(case[2], _to_the_end(*case))),
+        _in_sentence("told by their size", "only where the sentinels are larger than all words you put the sentence "
+                     "together again. They need not be: `token in sentinels` tells them apart.",
+                     lambda mine, right, inputs, targets, sentinels: min(sentinels) < max(right)),
+        _in_sentence("another order", "all words are there, but in another order. Each run belongs, as it stands, in "
+                     "place of its own sentinel.",
+                     lambda mine, right, *_case: sorted(mine) == sorted(right)),
         *forms("the first run everywhere", "all holes get the words of one run. Look each sentinel up in the targets.",
                lambda inputs, targets, sentinels: _filled(inputs, dict.fromkeys(
                    sentinels, next(iter(_pieces(targets, sentinels).values()), []))),
@@ -971,12 +1003,13 @@ from_spans = Exercise(
                _each_piece(lambda piece: piece[:-1], last=True),
                lambda inputs, targets, sentinels: _filled(
                    inputs, dict(list(_pieces(targets, sentinels).items())[:-1]))),
-        *forms("sentinels told by their size", "you take some words for sentinels, or the other way round. A sentinel "
-               "is not always larger than all words: `token in sentinels` tells them apart.",
-               *(_by_size(is_sentinel) for is_sentinel in (
-                   lambda token, sentinels: token >= min(sentinels, default=100),
-                   lambda token, sentinels: bool(sentinels) and min(sentinels) <= token <= max(sentinels),
-                   lambda token, sentinels: bool(sentinels) and token <= max(sentinels)))),
+        Misconception("sentinels left", "there are sentinels in your sentence. Each gives way to the words that stand "
+                      "behind it in the targets.",
+                      shows=_seen_in_sentence(lambda mine, right, inputs, targets, sentinels: bool(
+                          {*mine} & {*sentinels}))),
+        Misconception("lost", "words are missing in your sentence. All words of both lists belong in it, and only the "
+                      "sentinels don't.",
+                      shows=_seen_in_sentence(lambda mine, right, *_case: _lost(right, mine))),
     ],
 )  # fmt: skip
 
@@ -1063,7 +1096,7 @@ schedule = Exercise(
         Misconception("one mask for all", "all epochs get the same mask. ([make()] * 40 calls make() once, and then "
                       "holds that one mask 40 times.)",
                       shows=_planned(lambda numbers, uses, epochs, copies: len(set(numbers)) == 1 < min(
-                          epochs, copies or epochs))),
+                          epochs, copies or epochs)), always=True),
         Misconception("as long as copies", "your list has a mask for each copy. It should have one for each *epoch*: "
                       "the copies come again.",
                       shows=_planned(lambda numbers, uses, epochs, copies: len(numbers) == copies != epochs)),
@@ -1072,7 +1105,7 @@ schedule = Exercise(
         Misconception("always dynamic", "you make a new mask in each epoch, whatever `copies` says. With copies=10, "
                       "only ten are made, and used again and again.",
                       shows=_planned(lambda numbers, uses, epochs, copies: copies is not None and copies < epochs
-                                     and len(set(numbers)) == epochs)),
+                                     and len(set(numbers)) == epochs), always=True),
         Misconception("always static", "with copies=None you use masks again. Dynamic masking makes a new one in each "
                       "epoch.",
                       shows=_planned(lambda numbers, uses, epochs, copies: copies is None
