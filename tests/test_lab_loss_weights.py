@@ -190,7 +190,7 @@ def test_when_all_err_alike_the_label_is_wrong_and_its_weight_is_1():
     assert drawn(one)["weights"].values[0, 4] == 1 and below(one)[0][4] == "VERB"
     assert drawn(one)["votes"].row_notes[4] == "10 VERB" and angle(one) == 0
     assert words(one).endswith(
-        "Every weight is 1. The label of “fish” is VERB, not NOUN, and no weight shows it: all err alike."
+        "Every weight is 1. The label of “fish” is VERB, not NOUN, and no weight shows it: all make the same mistake."
     )
 
 
@@ -231,7 +231,7 @@ def test_what_other_does_is_told_as_it_is_drawn():
     for one in (state("missing"), preset("No nouns")):
         panel = drawn(one)["step"]
         moves = {way: f"{panel.values[i, tagged.OTHER]:.3f}".replace("-", "−") for i, way in enumerate(panel.rows)}
-        said = f"As a label, OTHER moves by {moves['OTHER']}, else by {moves['weight 0']}."
+        said = f"With OTHER as the label, OTHER moves by {moves['OTHER']}, with weight 0 by {moves['weight 0']}."
         assert words(one).endswith(said)
     assert words(state("missing")).count("1 word without a label.") == 1
     assert "5 words without a label." in words(preset("No nouns"))
@@ -360,7 +360,7 @@ def test_a_sentence_without_the_marker_is_named_and_the_others_count():
     one = state("completion", sentences=[CHATS[0], "User: play?Bot: Cats fish [END]", CHATS[2]])  # glued to a word
     assert words(one).endswith("6 of 17 tokens count, 2 of 3 ends. No marker “Bot:” in sentence 2.")
     two = state("completion", sentences=["User: nap", "User: play", CHATS[2]])
-    assert words(two).endswith("No marker “Bot:” in sentence 1 and 2.")
+    assert words(two).endswith("No marker “Bot:” in sentences 1 and 2.")
 
 
 def test_many_words_leave_the_end_and_the_marker_in_the_step():

@@ -152,10 +152,10 @@ vote_weights = Exercise(
                       "it changes every share: clamp(min=1) changes only 0.",
                       lambda votes, labels: _support(votes, labels) / ((votes >= 0).sum(dim=-1) + 1)),
         *_weights_are("counts", "your weights are numbers of votes. A word that more people have labelled would weigh "
-                      "more, even if they agree less. Which *share* of the votes has the winner?",
+                      "more, even if they agree less. What *share* of the votes does the winner have?",
                       _support),
         *_weights_are("all or nothing", "your weights are 1 where all agree, and 0 elsewhere. Where 3 of 4 agree, the "
-                      "weight should be 0.75. (`//` drops what comes after the point, `/` keeps it.)",
+                      "weight should be 0.75. (`//` drops what comes after the decimal point, `/` keeps it.)",
                       lambda votes, labels: (_share(votes, labels) == 1).float()),
         Misconception("labels left out", "the largest labels never win. Do you count the votes for all of them? There "
                       "are votes.max() + 1, from 0 on, whatever the number of annotators is.",
@@ -288,8 +288,8 @@ labelled_loss = Exercise(
                   lambda logits, labels: _each(logits, labels).sum()),
         *_loss_is("divided by the sentences", "you divide by the number of sentences. How many *labels* are there?",
                   lambda logits, labels: _each(logits, labels).sum() / len(labels)),
-        *_loss_is("nothing with a gap", "you return 0 as soon as *any* label is missing. Only if all are, the loss is "
-                  "0.",
+        *_loss_is("nothing with a gap", "you return 0 as soon as *any* label is missing. The loss is 0 only if all of "
+                  "them are.",
                   lambda logits, labels: _each(logits, labels).sum() / _number(labels) * (labels >= 0).all()),
         *_loss_is("class 0 left out", "labels of 0 are left out of your sum, or of the number that you divide by. 0 is "
                   "a class like any other: only −1 means that a label is missing.",
@@ -650,7 +650,7 @@ curriculum = Exercise(
                       "not <. (And if a 0/0 was turned into a 0, it should be 1.)",
                       shows=_wrong_only(lambda difficulty, stage, ramp: difficulty == stage), always=True),
         Misconception("within the ramp", "only words between `stage` and `stage + ramp` go wrong. A straight line from "
-                      "1 to 0: what is it half way, and after a quarter?",
+                      "1 to 0: what is it halfway, and after a quarter?",
                       shows=_wrong_only(lambda difficulty, stage, ramp: (difficulty > stage) & (
                           difficulty <= stage + ramp)), always=True),
         Misconception("a ramp of 0", "only a ramp of 0 goes wrong. Then there is no line: 1 up to the stage, 0 after "

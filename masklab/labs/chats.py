@@ -99,7 +99,7 @@ def _told(tokens: Rows, is_word: Tensor, marks: Sequence[int], counts: Tensor, *
     if len(lost) == len(marks):
         told.append(f"No sentence has the marker “{marker}” as one token: look at the tokens, and stop such a run.")
     elif lost:
-        told.append(f"No marker “{marker}” in sentence {' and '.join(lost)}.")
+        told.append(f"No marker “{marker}” in sentence{'s' * (len(lost) > 1)} {' and '.join(lost)}.")
     if counts.any() and all_ends and not have:
         why = f"Wiping the pads' id wipes {END}, too" if by_id else "No end counts"
         told.append(f"✗ {why}: nothing teaches the model to stop.")

@@ -110,7 +110,7 @@ def panels_of(
         ),
         Panel(
             name="pull", kind="gradient", values=one.pull, title="gradient of each loss", sign="∂ →", **grid,
-            say=", gradient {}", meaning="How far the loss moves with each position's loss: its weight's share.",
+            say=", gradient {}", meaning="How far the loss moves with each position's loss: its share of the weights.",
         ),
         _steps(ways, found, classes),
     ]  # fmt: skip
@@ -126,7 +126,7 @@ def _steps(ways: Sequence[Way], found: Sequence[Learned], classes: Sequence[str]
         name="step", kind="gradient", values=steps, rows=[way.name for way in ways], columns=classes[:MOST_CLASSES],
         title=f"the step{turned}{left_out}", axes=("way", "class"),
         sign="−∂ →", current=0, limit=largest(steps) or None, say="{}",
-        meaning="Minus the gradient by the model's last bias: what one step makes more likely (+) and less likely (−).",
+        meaning="Minus the gradient of the model's last bias: what one step makes more likely (+) and less likely (−).",
     )  # fmt: skip
 
 

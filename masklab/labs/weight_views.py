@@ -124,7 +124,7 @@ def _on_votes(text: Tagged, labels: Tensor, shares: Tensor) -> str:
         told.append("In a tie the smaller id wins, with a weight of 0.50.")
     for row, place in (is_word & (labels != text.labels)).nonzero().tolist()[:1]:
         name, now, before = text.words[row][place], TAGS[labels[row, place]], TAGS[text.labels[row, place]]
-        alike = ", and no weight shows it: all err alike" if shares[row, place] == 1 else ""
+        alike = ", and no weight shows it: all make the same mistake" if shares[row, place] == 1 else ""
         told.append(f"The label of “{name}” is {now}, not {before}{alike}.")
     return " ".join(told)
 
@@ -165,7 +165,8 @@ def _on_missing(count: int, ways: Sequence[Way], logits: Tensor) -> str:
     if not count:
         return "Every word has a label: click one away."
     without, other = (number(learned(way, logits).step[OTHER].item(), "gradient") for way in ways)
-    return f"{counted(count, 'word')} without a label. As a label, OTHER moves by {other}, else by {without}."
+    moves = f"With OTHER as the label, OTHER moves by {other}, with weight 0 by {without}."
+    return f"{counted(count, 'word')} without a label. {moves}"
 
 
 # --- Curriculum ------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def test_a_label_is_clicked_away_by_its_chip_and_by_its_weight(lab):
     lab.shows(**changed, missing=[[0, 1], [1, 2]])
     lab.pick("A missing label is", "OTHER")
     lab.shows(**changed, missing=[[0, 1], [1, 2]], label="other")
-    summary(lab).to_contain_text("1 word without a label. As a label, OTHER moves by")
+    summary(lab).to_contain_text("1 word without a label. With OTHER as the label, OTHER moves by")
     lab.picture("other")
 
 
