@@ -263,7 +263,7 @@ choose = Exercise(
 
 # --- 2 · Corrupt what was chosen ------------------------------------------------------------------------------------
 
-CORRUPTIONS = 400  # calls of one case: even a fate of 10 % befalls each chosen word at some time
+CORRUPTIONS = 350  # calls of one case: even a fate of 10 % befalls each chosen word at some time
 SHARES = (0.8, 0.1, 0.1)
 FATES = ("[MASK]", "random", "unchanged", "another id")
 _RANDOM = torch.tensor([27, 11, 30, 14, 22, 15, 19, 23])  # no range, and no word of the sentences
@@ -1042,8 +1042,8 @@ def _plan(function: Callable, epochs: int, copies: int | None) -> dict:
     uses = [numbers.count(i) for i in range(len(made))]
     wanted = epochs if copies is None else copies
     return {
-        "numbers": numbers,
-        "uses": uses,
+        "numbers": torch.tensor(numbers, dtype=torch.int64),
+        "uses": torch.tensor(uses, dtype=torch.int64),
         "from make": all(number >= 0 for number in numbers),
         "an epoch each": len(answer) == epochs,
         "as many made": len(made) == wanted,
@@ -1067,7 +1067,7 @@ def _planned(symptom: Callable[[list[int], list[int], int, int | None], bool]) -
     """A symptom seen in the numbers of the masks and their uses: ``symptom(numbers, uses, epochs, copies)``."""
 
     def shows(answer: dict, right: dict, epochs: int, copies: int | None) -> bool:
-        numbers, uses = ([int(one) for one in answer[name]] for name in ("numbers", "uses"))
+        numbers, uses = (answer[name].tolist() for name in ("numbers", "uses"))
         return bool(symptom(numbers, uses, epochs, copies))
 
     return shows
@@ -1075,7 +1075,7 @@ def _planned(symptom: Callable[[list[int], list[int], int, int | None], bool]) -
 
 def _draw_plan(answer: dict, right: dict, epochs: int, copies: int | None):
     wanted = epochs if copies is None else copies
-    mine, theirs = sorted(map(int, answer["uses"]), reverse=True), _uses(epochs, wanted)
+    mine, theirs = sorted(answer["uses"].tolist(), reverse=True), _uses(epochs, wanted)
     width = max(len(mine), len(theirs), 1)
     rows = [torch.tensor([one + [0] * (width - len(one))]) for one in (mine, theirs)]
     if torch.equal(*rows):
