@@ -263,7 +263,7 @@ choose = Exercise(
 
 # --- 2 · Corrupt what was chosen ------------------------------------------------------------------------------------
 
-CORRUPTIONS = 350  # calls of one case: even a fate of 10 % befalls each chosen word at some time
+CORRUPTED = 5000  # chosen words in all calls of a case; where 13 are chosen, even a fate of 10 % befalls each of them
 SHARES = (0.8, 0.1, 0.1)
 FATES = ("[MASK]", "random", "unchanged", "another id")
 _RANDOM = torch.tensor([27, 11, 30, 14, 22, 15, 19, 23])  # no range, and no word of the sentences
@@ -286,7 +286,7 @@ def _corruption(function: Callable, *case) -> dict:
 
 
 def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, generator) -> dict:
-    calls = CORRUPTIONS if chosen.any() else FEW
+    calls = CORRUPTED // int(chosen.sum()) if chosen.any() else FEW
     found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=calls, like=ids)
     holds["int64"] = found.dtype == torch.int64
     found = found.double().nan_to_num(-1, -1, -1).long()  # whatever it is, it can be looked at
@@ -303,11 +303,11 @@ def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, ra
     if not chosen.any():
         return holds | {"moves on": True}
     fate, random = fates.int().argmax(dim=0), fates[1] & chosen
-    shares = [bool(within(one, share, CORRUPTIONS * int(chosen.sum()))) for one, share in _as_asked(holds["shares"][0])]
-    each = [bool(within(one[chosen], share, CORRUPTIONS).all()) for one, share in _as_asked(holds["by position"])]
+    shares = [bool(within(one, share, calls * int(chosen.sum()))) for one, share in _as_asked(holds["shares"][0])]
+    each = [bool(within(one[chosen], share, calls).all()) for one, share in _as_asked(holds["by position"])]
     return holds | {
         "shares right": all(shares),
-        "each position": all(each) and all(bool(one[chosen].all()) for one in holds["by position"][:3]),
+        "each position": all(each) and _all_befall(holds["by position"][:3, chosen], calls),
         "own fates": _differ_in(fate, chosen) and _differ_in(fate.transpose(1, 2), chosen.T),
         "own ids": _not_one_id(found, random) and _not_one_id(found.transpose(1, 2), random.transpose(1, 2)),
         "each id": _as_often(holds["drawn ids"], random_ids),
@@ -327,6 +327,11 @@ def _means(fates: Tensor, where: Tensor) -> Tensor:
 def _as_asked(fates: Sequence[Tensor] | Tensor) -> Iterator[tuple[Tensor, float]]:
     """The three fates, each with the share that is asked for."""
     return zip(fates[:3], SHARES, strict=True)
+
+
+def _all_befall(shares: Tensor, calls: int) -> bool:
+    """Whether each fate befalls each position, where so many calls bring that for certain. Shape: (3, positions)."""
+    return (1 - min(SHARES)) ** calls > RARE or bool(shares.all())
 
 
 def _not_one_id(found: Tensor, random: Tensor) -> bool:
@@ -445,7 +450,7 @@ corrupt = Exercise(
     takes="ids, chosen, mask_id, random_ids, generator",
     cases=[
         _corrupt_case(1, 3, 10, 2, _RANDOM, 0.7),
-        _corrupt_case(2, 2, 9, 103, _RANDOM + 100, 1.0),
+        _corrupt_case(2, 12, 13, 103, _RANDOM + 100, 1.0),
         _corrupt_case(3, 2, 5, 2, _RANDOM, 0.0),  # nothing is chosen
     ],
     definition=lambda *case: dict.fromkeys(_SEEN_CORRUPTION, ...) | dict.fromkeys(_CORRUPTION, True),
