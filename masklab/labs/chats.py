@@ -7,7 +7,7 @@ from torch import Tensor
 
 from masklab.labs.tagged import SEED
 from masklab.labs.two_ways import Way
-from masklab.labs.weight_views import Cells, View, turned
+from masklab.labs.weight_views import Places, View, turned
 from masklab.panels import Edit, counted
 from masklab.text import Batch, vectors, word_id
 
@@ -17,7 +17,7 @@ DIM = 8  # of the made-up vectors that a token's logits come from
 Rows = Sequence[Sequence[str]]
 
 
-def completion(batch: Batch, *, marker: str, pad: str, wipe: bool, changed: Cells) -> View:
+def completion(batch: Batch, *, marker: str, pad: str, wipe: bool, changed: Places) -> View:
     """The tokens after the marker count; if the pad's id is wiped, but for those that are spelt like padding.
 
     >>> from masklab.labs.sentences import batch_of

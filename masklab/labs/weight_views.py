@@ -12,7 +12,7 @@ from masklab.labs.two_ways import Way, learned
 from masklab.losses import agreement_weights, curriculum_weights
 from masklab.panels import Edit, Panel, counted, number
 
-Cells = Sequence[Sequence[int]]
+Places = Sequence[Sequence[int]]  # [row, column] of each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class View:
     counts: Tensor | None = None
 
 
-def turned(cells: Cells, shape: Sequence[int]) -> Tensor:
+def turned(cells: Places, shape: Sequence[int]) -> Tensor:
     """Cells as flags; those that lie outside are left out. → bool, True = turned.
 
     >>> turned([(0, 1), (7, 7)], (1, 2)).int()
@@ -51,7 +51,7 @@ def turned(cells: Cells, shape: Sequence[int]) -> Tensor:
 # --- Annotators ------------------------------------------------------------------------------------------------------
 
 
-def annotators(text: Tagged, *, changed: Sequence[Cells], shown: int, key: str) -> View:
+def annotators(text: Tagged, *, changed: Sequence[Places], shown: int, key: str) -> View:
     """Ten votes a word: the winner is its label, and the share of it the weight.
 
     ``changed`` are the votes that were turned, by sentence; ``key`` is where the state has those of the shown one.
@@ -132,7 +132,7 @@ def _on_votes(text: Tagged, labels: Tensor, shares: Tensor) -> str:
 # --- Missing labels --------------------------------------------------------------------------------------------------
 
 
-def missing(text: Tagged, *, changed: Cells, as_other: bool) -> View:
+def missing(text: Tagged, *, changed: Places, as_other: bool) -> View:
     """Words without a label: their weight is 0, or their label OTHER. At first those have none whose tag is rare.
 
     >>> from masklab.labs.sentences import batch_of
