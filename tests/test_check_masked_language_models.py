@@ -1147,7 +1147,8 @@ def test_other_answers_get_a_sentence_too(name, answer, words):
     assert re.search(words, repr(verdict)), verdict
 
 
-ODD = [*odd.VALUES.values(), torch.zeros(3, 10).half(), torch.full((3, 10), math.nan), torch.zeros(4, 13).bool(),
+ODD = [*(value for name, value in odd.VALUES.items() if name != "many cells"),  # 100,000, as only a page sends them
+       torch.zeros(3, 10).half(), torch.full((3, 10), math.nan), torch.zeros(4, 13).bool(),
        torch.zeros(3, 10).to_sparse(), torch.zeros(3, 10, device="meta"), torch.zeros(3, 10, dtype=torch.complex64),
        ([2**70], [1]), [2**70], ([True], [1]), [torch.ones(2)] * 40, object(), [None] * 12]  # fmt: skip
 
@@ -1174,7 +1175,7 @@ def test_blocks_that_are_cut_by_division_run_out_of_masks():
 
 
 @pytest.mark.parametrize("name", ["choose", "corrupt"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_right_answers_pass_with_other_seeds(name, seed, monkeypatch):
     """Each case gets a generator that starts elsewhere: what passes is not the luck of one seed."""
     exercise = getattr(check, name)
@@ -1184,14 +1185,13 @@ def test_right_answers_pass_with_other_seeds(name, seed, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["choose", "corrupt"])
-@pytest.mark.parametrize("seed", range(2))
-def test_wrong_answers_are_found_with_other_seeds(name, seed):
+def test_wrong_answers_are_found_with_other_seeds(name):
     exercise = getattr(check, name)
-    others = [(*case[:-1], torch.Generator().manual_seed(77 * seed + i)) for i, case in enumerate(exercise.cases)]
+    others = [(*case[:-1], torch.Generator().manual_seed(77 + i)) for i, case in enumerate(exercise.cases)]
     again = replace(exercise, cases=others)
     for (of, misconception), answers in WRONG.items():
-        answer = answers[seed % len(answers)] if isinstance(answers, list) else answers
         if of == name:
+            answer = answers[-1] if isinstance(answers, list) else answers
             assert again(answer).state == "wrong", misconception
 
 

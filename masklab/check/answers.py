@@ -121,8 +121,10 @@ def same(answer, right, *, tolerance: float = 1e-5) -> bool:
     if right is ...:
         return True
     if isinstance(right, Tensor):
-        one, other = answer.detach().cpu().double(), right.detach().double()
-        return torch.allclose(one, other, atol=tolerance, rtol=tolerance, equal_nan=True)
+        one, other = answer.detach().cpu(), right.detach()
+        if one.dtype == other.dtype and torch.equal(one, other):  # so it is as a rule, and this is the faster look
+            return True
+        return torch.allclose(one.double(), other.double(), atol=tolerance, rtol=tolerance, equal_nan=True)
     if isinstance(right, dict):
         return all(same(answer[key], right[key], tolerance=tolerance) for key in right)
     if isinstance(right, tuple | list):

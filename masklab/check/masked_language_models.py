@@ -64,6 +64,7 @@ def _generator_faults(what: str) -> list[Misconception]:
 # --- 1 · Choose words -----------------------------------------------------------------------------------------------
 
 CHOICES = 100  # calls of one case
+FEW = 12  # calls of a case in which nothing is left to chance
 
 
 def _choose_case(lengths: list[int], total: int, side: str, probability: float, *, pads: bool = False, inside=()):
@@ -89,8 +90,9 @@ def _choice(function: Callable, *case) -> dict:
 
 
 def _chosen(function: Callable, is_word: Tensor, is_special: Tensor, probability: float, generator) -> dict:
-    found, holds = drawn(function, is_word, is_special, probability, generator=generator, calls=CHOICES, like=is_word)
     may = is_word & ~is_special
+    calls = CHOICES if may.any() and 0 < probability < 1 else FEW
+    found, holds = drawn(function, is_word, is_special, probability, generator=generator, calls=calls, like=is_word)
     holds |= {
         "first": found[0],
         "counts": (found & may).sum(dim=2),
@@ -104,7 +106,7 @@ def _chosen(function: Callable, is_word: Tensor, is_special: Tensor, probability
     holds |= {
         "share": bool(within(found[:, may].float().mean(), probability, found[:, may].numel())),
         "long rows": _long_rows_are_right(found, may, probability),
-        "each word": bool(within(holds["shares"][may], probability, CHOICES).all()),
+        "each word": bool(within(holds["shares"][may], probability, calls).all()),
         "may be empty": all(_is_empty_at_times(row[:, of], probability) for row, of in _rows(found, may)),
     }
     if probability in (0.0, 1.0):
@@ -167,7 +169,7 @@ def _share_is(share: Callable[[float], float]) -> Callable[..., bool]:
     def shows(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability: float, _generator) -> bool:
         chosen = answer["shares"][is_word & ~is_special]
         other = share(probability)
-        return not answer["share"] and bool(within(chosen.mean(), other, CHOICES * chosen.numel()))
+        return not answer["share"] and bool(within(chosen.mean(), other, len(answer["counts"]) * chosen.numel()))
 
     return shows
 
@@ -181,16 +183,17 @@ def _an_end_is_never_chosen(answer: dict, right: dict, is_word: Tensor, is_speci
 def _draw_choice(answer: dict, right: dict, is_word: Tensor, is_special: Tensor, probability: float, _generator):
     may = is_word & ~is_special
     expected = probability * may.float()
-    differs = torch.where(may, ~within(answer["shares"], probability, CHOICES), answer["shares"] > 0)
+    calls = len(answer["counts"])
+    differs = torch.where(may, ~within(answer["shares"], probability, calls), answer["shares"] > 0)
     shown = given(may, kind="mask", title="may be chosen", meaning="Words that are not special.", **sentence_grid(may))
     if not (answer["count varies"] and answer["total varies"] and answer["may be empty"]):
-        counts = answer["counts"][:12].T
+        counts = answer["counts"][:FEW].T
         rows, columns = sentence_grid(may)["rows"], positions(counts.shape[1])
-        return [given(counts, kind="ids", title="how many you choose", meaning="The first 12 calls, sentence by "
+        return [given(counts, kind="ids", title="how many you choose", meaning=f"The first {FEW} calls, sentence by "
                       "sentence.", rows=rows, columns=columns, axes=("sentence", "call"))]  # fmt: skip
     if differs.any():
         pair = compared(answer["shares"], expected, kind="weight", title="shares", differs=differs,
-                        meaning=f"How often each is chosen in {CHOICES} calls, but for chance.",
+                        meaning=f"How often each is chosen in {calls} calls, but for chance.",
                         **sentence_grid(may))  # fmt: skip
         return [shown, *pair]
     first = given(answer["first"], kind="mask", title="your mask", meaning="The first call.", **sentence_grid(may))
@@ -259,7 +262,7 @@ choose = Exercise(
 
 # --- 2 · Corrupt what was chosen ------------------------------------------------------------------------------------
 
-CORRUPTIONS = 400  # calls of one case: even a fate of 10 % befalls each chosen word at some time
+CORRUPTED = 5000  # chosen words in all calls of a case; where 13 are chosen, even a fate of 10 % befalls each of them
 SHARES = (0.8, 0.1, 0.1)
 FATES = ("[MASK]", "random", "unchanged", "another id")
 _RANDOM = torch.tensor([27, 11, 30, 14, 22, 15, 19, 23])  # no range, and no word of the sentences
@@ -282,7 +285,8 @@ def _corruption(function: Callable, *case) -> dict:
 
 
 def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, generator) -> dict:
-    found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=CORRUPTIONS, like=ids)
+    calls = CORRUPTED // int(chosen.sum()) if chosen.any() else FEW
+    found, holds = drawn(function, ids, chosen, mask_id, random_ids, generator=generator, calls=calls, like=ids)
     holds["int64"] = found.dtype == torch.int64
     found = found.double().nan_to_num(-1, -1, -1).long()  # whatever it is, it can be looked at
     fates = torch.stack([found == mask_id, torch.isin(found, random_ids), found == ids])  # (3, calls, batch, length)
@@ -298,11 +302,11 @@ def _corrupted(function: Callable, ids: Tensor, chosen: Tensor, mask_id: int, ra
     if not chosen.any():
         return holds | {"moves on": True}
     fate, random = fates.int().argmax(dim=0), fates[1] & chosen
-    shares = [bool(within(one, share, CORRUPTIONS * int(chosen.sum()))) for one, share in _as_asked(holds["shares"][0])]
-    each = [bool(within(one[chosen], share, CORRUPTIONS).all()) for one, share in _as_asked(holds["by position"])]
+    shares = [bool(within(one, share, calls * int(chosen.sum()))) for one, share in _as_asked(holds["shares"][0])]
+    each = [bool(within(one[chosen], share, calls).all()) for one, share in _as_asked(holds["by position"])]
     return holds | {
         "shares right": all(shares),
-        "each position": all(each) and all(bool(one[chosen].all()) for one in holds["by position"][:3]),
+        "each position": all(each) and _all_befall(holds["by position"][:3, chosen], calls),
         "own fates": _differ_in(fate, chosen) and _differ_in(fate.transpose(1, 2), chosen.T),
         "own ids": _not_one_id(found, random) and _not_one_id(found.transpose(1, 2), random.transpose(1, 2)),
         "each id": _as_often(holds["drawn ids"], random_ids),
@@ -322,6 +326,11 @@ def _means(fates: Tensor, where: Tensor) -> Tensor:
 def _as_asked(fates: Sequence[Tensor] | Tensor) -> Iterator[tuple[Tensor, float]]:
     """The three fates, each with the share that is asked for."""
     return zip(fates[:3], SHARES, strict=True)
+
+
+def _all_befall(shares: Tensor, calls: int) -> bool:
+    """Whether each fate befalls each position, where so many calls bring that for certain. Shape: (3, positions)."""
+    return (1 - min(SHARES)) ** calls > RARE or bool(shares.all())
 
 
 def _not_one_id(found: Tensor, random: Tensor) -> bool:
@@ -347,7 +356,7 @@ def _shares_are(*triples: tuple[float, float, float]) -> Callable[..., bool]:
     """The symptom of other shares than asked for, which are those of one of the triples."""
 
     def shows(answer: dict, right: dict, ids: Tensor, chosen: Tensor, *_more) -> bool:
-        count = CORRUPTIONS * int(chosen.sum())
+        count = len(answer["found"]) * int(chosen.sum())
         return not answer["shares right"] and any(
             all(
                 bool(within(one, share, count, rare=0.02))
@@ -413,12 +422,13 @@ def _places(symptom: Callable[..., bool]) -> list[Misconception]:
 def _draw_corruption(answer: dict, right: dict, ids: Tensor, chosen: Tensor, mask_id: int, random_ids: Tensor, _g):
     expected = torch.tensor([[*SHARES, 0.0], [0.0, 0.0, 1.0, 0.0]])
     expected[0] *= bool(chosen.any())
-    counts = [CORRUPTIONS * int(chosen.sum()), CORRUPTIONS * int((~chosen).sum())]
+    calls = len(answer["found"])
+    counts = [calls * int(chosen.sum()), calls * int((~chosen).sum())]
     odd = torch.stack([torch.stack([~within(one, share, n) for one, share in zip(mine, row.tolist(), strict=True)])
                        for mine, row, n in zip(answer["shares"], expected, counts, strict=True)])  # fmt: skip
     if odd.any():
         return compared(answer["shares"], expected, kind="weight", title="shares", differs=odd,
-                        meaning=f"What becomes of each in {CORRUPTIONS} calls, but for chance.",
+                        meaning=f"What becomes of each in {calls} calls, but for chance.",
                         rows=["chosen", "others"], columns=FATES, axes=("position", "fate"))  # fmt: skip
     if not answer["each id"]:
         mine = _frequencies(answer["drawn ids"], random_ids)[None]
@@ -439,7 +449,7 @@ corrupt = Exercise(
     takes="ids, chosen, mask_id, random_ids, generator",
     cases=[
         _corrupt_case(1, 3, 10, 2, _RANDOM, 0.7),
-        _corrupt_case(2, 2, 9, 103, _RANDOM + 100, 1.0),
+        _corrupt_case(2, 12, 13, 103, _RANDOM + 100, 1.0),
         _corrupt_case(3, 2, 5, 2, _RANDOM, 0.0),  # nothing is chosen
     ],
     definition=lambda *case: dict.fromkeys(_SEEN_CORRUPTION, ...) | dict.fromkeys(_CORRUPTION, True),
@@ -1036,8 +1046,8 @@ def _plan(function: Callable, epochs: int, copies: int | None) -> dict:
     uses = [numbers.count(i) for i in range(len(made))]
     wanted = epochs if copies is None else copies
     return {
-        "numbers": numbers,
-        "uses": uses,
+        "numbers": torch.tensor(numbers, dtype=torch.int64),
+        "uses": torch.tensor(uses, dtype=torch.int64),
         "from make": all(number >= 0 for number in numbers),
         "an epoch each": len(answer) == epochs,
         "as many made": len(made) == wanted,
@@ -1061,7 +1071,7 @@ def _planned(symptom: Callable[[list[int], list[int], int, int | None], bool]) -
     """A symptom seen in the numbers of the masks and their uses: ``symptom(numbers, uses, epochs, copies)``."""
 
     def shows(answer: dict, right: dict, epochs: int, copies: int | None) -> bool:
-        numbers, uses = ([int(one) for one in answer[name]] for name in ("numbers", "uses"))
+        numbers, uses = (answer[name].tolist() for name in ("numbers", "uses"))
         return bool(symptom(numbers, uses, epochs, copies))
 
     return shows
@@ -1069,7 +1079,7 @@ def _planned(symptom: Callable[[list[int], list[int], int, int | None], bool]) -
 
 def _draw_plan(answer: dict, right: dict, epochs: int, copies: int | None):
     wanted = epochs if copies is None else copies
-    mine, theirs = sorted(map(int, answer["uses"]), reverse=True), _uses(epochs, wanted)
+    mine, theirs = sorted(answer["uses"].tolist(), reverse=True), _uses(epochs, wanted)
     width = max(len(mine), len(theirs), 1)
     rows = [torch.tensor([one + [0] * (width - len(one))]) for one in (mine, theirs)]
     if torch.equal(*rows):
