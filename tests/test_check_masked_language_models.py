@@ -1256,7 +1256,7 @@ def test_the_picture_of_the_loss_shows_the_losses_and_the_numbers():
 
 def test_lists_of_different_lengths_are_drawn_side_by_side():
     sentence, yours, right = check.to_spans(WRONG["to_spans", "one token more"][0]).panels
-    assert "targets" in yours.title and right.values[0, -1] == -1 and "−1 is behind its end" in right.meaning
+    assert "targets" in yours.title and right.values[0, -1] == -1 and "−1 is past its end" in right.meaning
     assert torch.equal(sentence.blocked[0], torch.tensor(check.to_spans.cases[0][1]))
     pair, yours, right = check.from_spans(WRONG["from_spans", "holes left out"]).panels
     assert pair.rows == ["inputs", "targets"] and yours.values[0, -1] == -1

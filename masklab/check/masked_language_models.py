@@ -53,11 +53,10 @@ def _generator_faults(what: str) -> list[Misconception]:
                       "the second time. Everything that is random in it must come from `generator`.",
                       shows=_fails("same again")),
         Misconception("nothing drawn", f"you give the same {what} in each call, and nothing is drawn from `generator`. "
-                      "Hand it to what draws: torch.rand(shape, generator=generator). Don't make a new one from its "
-                      "seed.",
+                      "Pass it on: torch.rand(shape, generator=generator). Don't make a new one from its seed.",
                       shows=lambda answer, *_case: not answer["moves on"] and not answer["is drawn from"]),
-        Misconception("every call the same", f"you give the same {what} in each call, for you seed `generator` again. "
-                      "It goes on from draw to draw: leave its seed alone.",
+        Misconception("every call the same", f"you give the same {what} in each call, because you seed `generator` "
+                      "again. It goes on from draw to draw: leave its seed alone.",
                       shows=lambda answer, *_case: not answer["moves on"] and not answer["goes on"]),
     ]  # fmt: skip
 
@@ -222,12 +221,12 @@ choose = Exercise(
                       "guess: choose where `is_word` is True.",
                       shows=_fails("no pads")),
         Misconception("specials chosen", "you choose special tokens, such as [BOS] and [EOS]. They are where they "
-                      "always are, and a model learns nothing from guessing them: leave out where `is_special` is "
-                      "True.",
+                      "always are, and a model learns nothing from guessing them: leave out the positions "
+                      "where `is_special` is True.",
                       shows=_fails("no specials")),
         Misconception("always 15 %", "you choose 15 % whatever `probability` says. Take the number from the argument.",
                       shows=_share_is(lambda probability: 0.15), always=True),
-        Misconception("the others", "you choose the words that should be left, and leave those that should be chosen. "
+        Misconception("the others", "you choose the words that should be left alone, and the other way round. "
                       "A number from 0 to 1 is *below* `probability` with that probability.",
                       shows=_share_is(lambda probability: 1 - probability), always=True),
         *_generator_faults("mask"),
@@ -477,11 +476,11 @@ corrupt = Exercise(
                       "Draw the places, then look the ids up: random_ids[places].",
                       shows=_strays(lambda stray, mask_id, random_ids: bool((stray < len(random_ids)).all())
                                     and len(stray.unique()) > 2)),
-        Misconception("another [MASK]", "you don't put the `mask_id` that is handed over. It is not the same number in "
-                      "all vocabularies: take it from the argument.",
+        Misconception("another [MASK]", "you don't use the `mask_id` that is given. It is not the same number in all "
+                      "vocabularies: take it from the argument.",
                       shows=_another_mask),
         Misconception("not of random_ids", "some random words are none of `random_ids`. These are the ids of real "
-                      "words; drawn from the whole vocabulary, or from a range, a word may be replaced by [PAD] or "
+                      "words. If you draw from the whole vocabulary, or from a range, a word may become [PAD] or "
                       "[EOS].",
                       shows=_fails("known ids")),
         Misconception("always [MASK]", "all chosen words become [MASK]. That is right for 80 % of them: of the others "
@@ -670,12 +669,12 @@ mlm_loss = Exercise(
                      _each(logits, ids) * chosen),
                  lambda logits, ids, chosen: (lambda losses: losses.sum() / losses.count_nonzero().clamp(min=1))(
                      _each(logits, ids) * chosen)),
-        Misconception("id 0 left out", "only where a chosen word has the id 0 you are wrong: you leave it out, as "
+        Misconception("id 0 left out", "you are wrong only where a chosen word has the id 0: you leave it out, as "
                       "with ignore_index=0. An id of 0 may be a word, or not: `chosen` says what counts.",
                       shows=lambda answer, right, logits, ids, chosen: bool((ids[chosen] == 0).any()),
                       always=True),
         Misconception("NaN elsewhere", "your loss is NaN or infinite even where words are chosen. Leave out what is "
-                      "not chosen: to set it to −∞ does not help.",
+                      "not chosen: setting it to −∞ does not help.",
                       shows=lambda answer, right, logits, ids, chosen: not answer["value"].isfinite()
                       and bool(chosen.any()) and bool(logits.max() < SURE)),
         Misconception("log(0)", "your loss is infinite or NaN where the model is sure of a wrong word: softmax rounds "
@@ -769,7 +768,7 @@ def _draw_ids(answer: str, right: str, *, title: str) -> list[Panel]:
     """One list beside the right one; −1 stands where one of them has ended."""
     mine, theirs = _read(answer), _read(right)
     width = max(len(mine), len(theirs))
-    ended = " −1 is behind its end." if len(mine) != len(theirs) else ""
+    ended = " −1 is past its end." if len(mine) != len(theirs) else ""
     return compared(_row(mine, width), _row(theirs, width), kind="ids", title=title,
                     meaning=f"What the definition gives.{ended}", rows=["ids"], columns=positions(width),
                     axes=("list", "position"))  # fmt: skip
@@ -786,7 +785,7 @@ def _draw_spans(answer: dict, right: dict, ids: Ids, chosen: list[bool], sentine
 def _draw_restored(answer: dict, right: dict, inputs: Ids, targets: Ids, sentinels: Ids):
     width = max(len(inputs), len(targets))
     pair = given(torch.cat([_row(inputs, width), _row(targets, width)]), kind="ids", title="inputs and targets",
-                 meaning="What your function was given. −1 is behind an end.", rows=["inputs", "targets"],
+                 meaning="What your function was given. −1 is past an end.", rows=["inputs", "targets"],
                  columns=positions(width), axes=("list", "position"))  # fmt: skip
     return [pair, *_draw_ids(answer["ids"], right["ids"], title="ids")]
 
@@ -871,7 +870,7 @@ to_spans = Exercise(
                   "leave, and *one* sentinel stands in their place.",
                   lambda mine, right, ids, *_more: len(mine[0]) == len(ids)),
         *forms("one sentinel for all", "all runs have the same sentinel. Each has its own, or nobody can tell which "
-               "words belong in which hole.",
+               "words belong in which blank.",
                lambda ids, chosen, sentinels: _spans_of(ids, chosen, sentinels[:1] * len(ids))),
         _in_spans("other sentinels", "all is in its place, but these are other sentinels. The first run gets "
                   "sentinels[0], the next one sentinels[1], and so on, whatever numbers stand there.",
@@ -881,7 +880,7 @@ to_spans = Exercise(
                   "sentinel at the end. (T5's paper draws one there, its code has none.)",
                   lambda mine, right, *_case: mine[0] == right[0] and mine[1][:-1] == right[1]),
         *forms("no sentinels in the targets", "in your targets the words of all runs follow one another. Before each "
-               "run its sentinel is missing: it says which hole the words belong in.",
+               "run its sentinel is missing: it says which blank the words belong in.",
                lambda ids, chosen, sentinels: (
                    _spans_of(ids, chosen, sentinels)[0], [i for i, hidden in zip(ids, chosen, strict=True) if hidden])),
         *forms("no sentinels in the inputs", "in your inputs the chosen words are gone without a trace. Where a run "
@@ -987,20 +986,20 @@ from_spans = Exercise(
                "sentinel is.",
                lambda inputs, targets, sentinels: _without(sentinels, inputs + targets),
                lambda inputs, targets, sentinels: inputs + targets),
-        _in_sentence("one word for each hole", "in each hole you put one word. A run may be longer: take all words up "
+        _in_sentence("one word for each hole", "in each blank you put one word. A run may be longer: take all words up "
                      "to the next sentinel.",
                      lambda mine, right, inputs, targets, sentinels: not {*mine} & {*sentinels}
                      and _only_sentinels_differ(mine, inputs, sentinels)),
-        *forms("too far", "in each hole you put all that comes after its sentinel in the targets. A run ends where the "
+        *forms("too far", "in each blank you put all that follows its sentinel in the targets. A run ends where the "
                "next sentinel stands.",
                _to_the_end, lambda *case: _without(case[2], _to_the_end(*case))),
-        _in_sentence("told by their size", "only where the sentinels are larger than all words you put the sentence "
-                     "together again. They need not be: `token in sentinels` tells them apart.",
+        _in_sentence("told by their size", "you put the sentence together again only where the sentinels are larger "
+                     "than all words. They need not be: `token in sentinels` tells them apart.",
                      lambda mine, right, inputs, targets, sentinels: min(sentinels) < max(right)),
         _in_sentence("another order", "all words are there, but in another order. Each run belongs, as it stands, in "
                      "place of its own sentinel.",
                      lambda mine, right, *_case: sorted(mine) == sorted(right)),
-        *forms("the first run everywhere", "all holes get the words of one run. Look each sentinel up in the targets.",
+        *forms("the first run everywhere", "all blanks get the words of one run. Look each sentinel up in the targets.",
                lambda inputs, targets, sentinels: _filled(inputs, dict.fromkeys(
                    sentinels, next(iter(_pieces(targets, sentinels).values()), []))),
                lambda inputs, targets, sentinels: _filled(inputs, dict.fromkeys(
@@ -1013,8 +1012,8 @@ from_spans = Exercise(
                _each_piece(lambda piece: piece[:-1], last=True),
                lambda inputs, targets, sentinels: _filled(
                    inputs, dict(list(_pieces(targets, sentinels).items())[:-1]))),
-        Misconception("sentinels left", "there are sentinels in your sentence. Each gives way to the words that stand "
-                      "behind it in the targets.",
+        Misconception("sentinels left", "there are sentinels in your sentence. Replace each by the words that come "
+                      "after it in the targets.",
                       shows=_seen_in_sentence(lambda mine, right, inputs, targets, sentinels: bool(
                           {*mine} & {*sentinels}))),
         Misconception("lost", "words are missing in your sentence. All words of both lists belong in it, and only the "
@@ -1108,7 +1107,7 @@ schedule = Exercise(
                       shows=_planned(lambda numbers, uses, epochs, copies: len(set(numbers)) == 1 < min(
                           epochs, copies or epochs)), always=True),
         Misconception("as long as copies", "your list has a mask for each copy. It should have one for each *epoch*: "
-                      "the copies come again.",
+                      "the copies are used again.",
                       shows=_planned(lambda numbers, uses, epochs, copies: len(numbers) == copies != epochs)),
         Misconception("another length", "your list should have one mask for each epoch, no more and no fewer.",
                       shows=_fails("an epoch each")),
@@ -1116,7 +1115,7 @@ schedule = Exercise(
                       "only ten are made, and used again and again.",
                       shows=_planned(lambda numbers, uses, epochs, copies: copies is not None and copies < epochs
                                      and len(set(numbers)) == epochs), always=True),
-        Misconception("always static", "with copies=None you use masks again. Dynamic masking makes a new one in each "
+        Misconception("always static", "with copies=None you reuse masks. Dynamic masking makes a new one in each "
                       "epoch.",
                       shows=_planned(lambda numbers, uses, epochs, copies: copies is None
                                      and len(set(numbers)) < epochs)),

@@ -41,7 +41,7 @@ EIGHT = (
 )  # fmt: skip
 GIVEN = {(row, place, word): LOSSES[row][place] for row in range(3) for place, word in enumerate(TEXT.split())}
 BY = {"hand": "by hand", "words": "words", "spans": "spans", "T5": "T5"}
-RATE = "How many words are chosen. By hand it is the rate of static and dynamic masking alone."
+RATE = "How many words are chosen. By hand, only static and dynamic masking use it."
 ANEW: dict[str, Any] = {"clicks": []}  # another choice, and what was clicked meant something else
 
 
@@ -191,7 +191,9 @@ def _nothing_in(rows: Sequence[int], words: int, state: State) -> str:
     """That sentences teach nothing, and how often that happens when words are drawn one by one."""
     chance = f"{(1 - state.rate / 100) ** words:.0%}".replace("%", " %")
     often = f" (as in {chance} of all with {counted(words, 'word')})" if state.strategy == "words" else ""
-    return f"Nothing is chosen in sentence {' and '.join(str(row + 1) for row in rows)}{often}: it teaches nothing."
+    numbers = " and ".join(str(row + 1) for row in rows)
+    where, teach = (f"sentences {numbers}", "they teach") if len(rows) > 1 else (f"sentence {numbers}", "it teaches")
+    return f"Nothing is chosen in {where}{often}: {teach} nothing."
 
 
 def _beyond(words: Sequence[str]) -> list[str]:

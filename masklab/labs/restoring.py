@@ -88,7 +88,7 @@ def guessing(logits: Tensor, ids: Tensor, one: Hidden, row: int) -> list[Panel]:
         marks=torch.tensor(marks, dtype=torch.uint8)[:, None], title="what stood here?", say="{}", sign="the model →",
         places=places,
         axes=("guess", "probability"), links=("position", "probability"),
-        meaning="At each hole the model's best guesses, from the words on both sides. ✓ is the right word, if known.",
+        meaning="The model's best guesses for each blank, from the words on both sides. ✓ is the right word, if known.",
     )]  # fmt: skip
 
 
