@@ -1216,6 +1216,11 @@ def test_the_picture_of_a_choice_shows_where_it_may_fall_and_how_often_it_does()
     assert set(right.values.unique().tolist()) == {0.0, 0.5}
 
 
+def test_where_nothing_is_left_to_chance_a_few_calls_are_enough():
+    verdict = check.choose(lambda w, s, p, g: w & ~s & (uniform(w.shape, g) < min(p, 0.5)))  # wrong at p = 1 only
+    assert verdict.misconception == "another share" and "in 12 calls" in verdict.panels[-1].meaning
+
+
 def test_a_choice_of_fixed_size_is_shown_call_by_call():
     (counts,) = check.choose(WRONG["choose", "a fixed number"][0]).panels
     assert counts.title == "how many you choose" and bool((counts.values == counts.values[:, :1]).all())
