@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from masklab.corpus import AMBIGUOUS, USUAL
+from masklab.corpus import AMBIGUOUS, USUAL, VOCABULARY
 from masklab.text import Batch, tokenize, vectors
 
 TAGS = ("DET", "NOUN", "VERB", "ADJ", "OTHER")
@@ -87,12 +87,17 @@ def tags_of(words: Sequence[str]) -> list[str]:
 def difficulty_of(word: str, tag: str) -> float:
     """As in the corpus: 0 for a word with one tag, 1 for the usual one of two, 2 for the other; 2 for an unknown word.
 
-    >>> difficulty_of("The", "DET"), difficulty_of("fish", "NOUN"), difficulty_of("fish", "VERB")
+    >>> difficulty_of("The", "DET"), difficulty_of("Fish", "NOUN"), difficulty_of("fish", "VERB")
     (0.0, 1.0, 2.0)
     """
     if word.lower() not in USUAL:
         return UNKNOWN
-    return 1.0 + (tag != USUAL[word]) if word in AMBIGUOUS else 0.0
+    return 1.0 + (tag != USUAL[_spelt(word)]) if _spelt(word) in AMBIGUOUS else 0.0
+
+
+def _spelt(word: str) -> str:
+    """A word as the corpus spells it: "Fish" is "fish", but "Before" is a word of its own, with one tag."""
+    return word if word in VOCABULARY.words else word.lower()
 
 
 def candidates(word: str, tag: str) -> tuple[int, int]:
@@ -102,15 +107,15 @@ def candidates(word: str, tag: str) -> tuple[int, int]:
     (['VERB', 'NOUN'], ['DET', 'OTHER'])
     """
     first = tag if tag in TAGS else "OTHER"
-    known = [one for one in AMBIGUOUS.get(word, ()) if one in TAGS and one != first]
+    known = [one for one in AMBIGUOUS.get(_spelt(word), ()) if one in TAGS and one != first]
     return TAGS.index(first), TAGS.index(known[0] if known else SECOND[first])
 
 
 def unsure(words: Sequence[str]) -> list[tuple[int, int]]:
     """[word, annotator] of each vote that is for the other tag at first: the last three, where a word has two tags.
 
-    >>> unsure(["Cats", "fish"])
-    [(1, 7), (1, 8), (1, 9)]
+    >>> unsure(["Cats", "fish"]), unsure(["Fish"])
+    ([(1, 7), (1, 8), (1, 9)], [(0, 7), (0, 8), (0, 9)])
     """
     last = range(ANNOTATORS - UNSURE, ANNOTATORS)
-    return [(place, one) for place, word in enumerate(words) if word in AMBIGUOUS for one in last]
+    return [(place, one) for place, word in enumerate(words) if _spelt(word) in AMBIGUOUS for one in last]
