@@ -84,7 +84,7 @@ def _no_specials(length: int, probability: float):
 
 
 def _choice(function: Callable, *case) -> dict:
-    """What holds for a choice that is made a hundred times: each with True or False, and how often each was chosen."""
+    """What holds for a choice that is made again and again: each with True or False, and how often each was chosen."""
     holds = _chosen(function, *case)
     return {name: holds[name] for name in (*_SEEN_CHOICE, *_CHOICE)}
 
