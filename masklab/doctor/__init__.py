@@ -1,0 +1,10 @@
+"""The mask doctor: one diagnosis from the mask, the model and the loss.
+
+`check_mask` looks at a mask, `check_model` at what a model's outputs depend on, `check_loss` at what a loss teaches.
+Each returns a `Report`.
+"""
+
+from masklab.doctor.codes import CODES
+from masklab.doctor.report import Finding, Report, diagnosis, finding, merged
+
+__all__ = ["CODES", "Finding", "Report", "diagnosis", "finding", "merged"]
