@@ -7,5 +7,6 @@ Each returns a `Report`.
 from masklab.doctor.codes import CODES
 from masklab.doctor.model import check_model
 from masklab.doctor.report import Finding, Report, diagnosis, finding, merged
+from masklab.doctor.static import check_mask
 
-__all__ = ["CODES", "Finding", "Report", "check_model", "diagnosis", "finding", "merged"]
+__all__ = ["CODES", "Finding", "Report", "check_mask", "check_model", "diagnosis", "finding", "merged"]

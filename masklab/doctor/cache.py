@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from masklab.doctor.dependence import differ
+from masklab.doctor.dependence import NOT_RUN, differ
 from masklab.doctor.inputs import OF_THE_TARGET, Case, Watch, call, features
-from masklab.doctor.padding import NOT_RUN
 
 
 def cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:

@@ -113,10 +113,27 @@ CODES = {
 
 # Cause → symptoms: what a finding explains is not listed again.
 SYMPTOMS = {
-    "ambiguous-shape": ("inverted", "off-by-one", "future-visible", "pad-visible", "over-blocked", "empty-row"),
+    "ambiguous-shape": (
+        "inverted",
+        "misaligned-cache",
+        "off-by-one",
+        "future-visible",
+        "pad-visible",
+        "over-blocked",
+        "empty-row",
+    ),
     "float-01": ("weak-bias", "inverted", "off-by-one", "future-visible", "pad-visible", "over-blocked", "empty-row"),
-    "inverted": ("off-by-one", "future-visible", "pad-visible", "over-blocked", "empty-row", "weak-bias"),
-    "off-by-one": ("future-visible",),
+    "inverted": (
+        "misaligned-cache",
+        "off-by-one",
+        "future-visible",
+        "pad-visible",
+        "over-blocked",
+        "empty-row",
+        "weak-bias",
+    ),
+    "misaligned-cache": ("off-by-one", "over-blocked"),
+    "off-by-one": ("future-visible", "over-blocked"),
     "nothing-supervised": ("unshifted", "double-shift", "pad-supervised", "eos-unsupervised", "uneven-weights"),
     "unshifted": ("eos-unsupervised", "uneven-weights"),
     "double-shift": ("eos-unsupervised", "pad-supervised", "uneven-weights"),

@@ -33,6 +33,7 @@ from masklab.doctor.undisturbed import named_parts
 
 AT_ONCE = 2048  # rows (product, sentence, position) in one batched pass: more leave the processor's cache
 MOST_ROWS = 256  # of a longer text so many positions are looked at
+NOT_RUN = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError, KeyError)
 MOST_PLACES = 2000  # modules that are asked where a leak begins
 
 
@@ -291,8 +292,11 @@ def where_it_begins(case: Case, name: str, cell: tuple[int, int], where: Tensor)
             found = positions_last(output, B, L)
             kept.append((part, module, found[b, i].clone() if found is not None else output.new_zeros(1)))
 
-        with recorded(parts, keep):
-            outputs_after(case, name, moved)
+        try:
+            with recorded(parts, keep):
+                outputs_after(case, name, moved)
+        except NOT_RUN:  # with a hook, torch leaves its fast path
+            return None
     for (part, module, before), (_, _, after) in zip(*heard, strict=False):
         step = 8 * torch.finfo(before.dtype).eps * before.double().nan_to_num(posinf=0.0, neginf=0.0).abs().max().item()
         if before.shape == after.shape and differ(before, after, step):

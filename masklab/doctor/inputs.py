@@ -146,8 +146,10 @@ def without_dropout(function: Callable, args: tuple, kwargs: dict) -> tuple[tupl
         return (named["input"],), off
     if function is F.scaled_dot_product_attention:
         return args[:4], (kwargs | {"is_causal": args[5]} if len(args) > 5 else kwargs) | {"dropout_p": 0.0}
-    if function is F.multi_head_attention_forward:
-        return (*args[:9], 0.0, *args[10:]) if len(args) > 9 else args, kwargs | ({} if len(args) > 9 else {"dropout_p": 0.0})
+    if function is F.multi_head_attention_forward:  # its 11th argument
+        if len(args) > 10:
+            return (*args[:10], 0.0, *args[11:]), kwargs
+        return args, kwargs | {"dropout_p": 0.0}
     return args, kwargs
 
 

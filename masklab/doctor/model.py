@@ -206,7 +206,7 @@ def _by_gradients(exam: Exam) -> Measured | None:
         outputs = case.run({case.main: nudge})
         apart = outputs.requires_grad and bool(_mixed(exam, outputs, nudge).any())
         return look.by_gradients(case, exam.claim.may, outputs, nudge, apart=apart)
-    except padding.NOT_RUN:
+    except look.NOT_RUN:
         return None
 
 
@@ -229,7 +229,7 @@ def _with_ids(exam: Exam, found: Measured, base: Tensor) -> Measured:
         where = ~claim.may[:, i] & (case.pad if case.pad is not None and case.padded == case.main else True)
         try:
             after = look.outputs_after(case, case.main, where) if where.any() else base
-        except padding.NOT_RUN:
+        except look.NOT_RUN:
             return found
         if look.differ(after[:, i], base[:, i], exam.tolerance).any():
             return look.by_changes(case, case.main, base, exam.tolerance)
@@ -262,7 +262,7 @@ def _after_layers(exam: Exam, mode: str) -> list[tuple[int, Measured]]:
         nudge = case.nudge(case.main).requires_grad_()
         try:
             case.run({case.main: nudge})
-        except padding.NOT_RUN:
+        except look.NOT_RUN:
             return []
         each = [look.by_gradients(case, exam.claim.after(n).may, out, nudge) for n, out in enumerate(kept, start=1)]
     return list(enumerate((one for one in each if one is not None), start=1))
@@ -280,19 +280,23 @@ def _layers(model: Callable) -> list[tuple[str, nn.Module]]:
 def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
     """Put one leak in words, with the module in which it begins."""
     case, (b, i, j) = exam.case, leak.cell
-    if any(one.code == leak.code for one in exam.found):
-        return
     where = torch.zeros(case.x.shape[:2], dtype=torch.bool, device=case.x.device)
     where[b, j] = True
     with _mode(case, mode):
         place = look.where_it_begins(case, case.main, (b, i), where)
+    code = "future-visible" if leak.code == "off-by-one" and j > i and fix_for(place) else leak.code  # it has no mask
+    if any(one.code == code for one in exam.found):
+        return
     only = f" This is so in {mode} only." if len(exam.measured) > 1 or exam.errors else ""
     more = f", and so it is with {leak.count - 1} more pairs" if leak.count > 1 else ""
-    first = "The model sees what it must not see, and not what it should. " if leak.code == "inverted" else ""
-    design = leak.code in ("depends-on-padding", "document-leak") and j < i and _one_way(case.model)
-    says = f"{first}{depends(case, leak.cell)}{more}.{begins(place)}{only}" + " A recurrent network can't help it." * design
+    first = "The model sees what it must not see, and not what it should. " if code == "inverted" else ""
+    design = code in ("depends-on-padding", "document-leak") and j < i and _one_way(case.model)
+    says = (
+        f"{first}{depends(case, leak.cell)}{more}.{begins(place)}{only}"
+        + " A recurrent network can't help it." * design
+    )
     exam.found.append(finding(
-        leak.code, says, where=pairs(case, leak.cell), severity="note" if design else None, fix=fix_for(place),
+        code, says, where=pairs(case, leak.cell), severity="note" if design else None, fix=fix_for(place),
     ))  # fmt: skip
 
 
@@ -386,7 +390,9 @@ def _modes(exam: Exam) -> None:
         says = f"The outputs of {mode} and of {EVAL} differ, first at {token(exam.case, b, i)} of sentence {b}"
         says += ", without dropout." if words.any() else ", at padding only: read the real positions only."
         exam.found.append(
-            finding("train-eval-differ", says, where=f"sentence {b}, output {i}", severity=None if words.any() else "note")
+            finding(
+                "train-eval-differ", says, where=f"sentence {b}, output {i}", severity=None if words.any() else "note"
+            )
         )
         return
 
@@ -492,13 +498,19 @@ def _hidden(exam: Exam) -> None:
     """What can't be decided, and what is not seen though it might be."""
     gates = _gates(exam.case.model)
     if gates:
-        says = f"{', '.join(gates[:3])} {'is' if len(gates) == 1 else 'are'} zero: what stands behind can't be measured."
+        says = (
+            f"{', '.join(gates[:3])} {'is' if len(gates) == 1 else 'are'} zero: what stands behind can't be measured."
+        )
         exam.found.append(finding(
             "undecided", says, fix="train a few steps, or set these weights to small random numbers, and look again"
         ))  # fmt: skip
     measured = next(iter(exam.measured.values()))
+    if exam.has("non-finite"):
+        return
     if not measured.size.any():
-        exam.found.append(finding("undecided", "The outputs don't depend on the inputs at all, so nothing can be measured."))
+        exam.found.append(
+            finding("undecided", "The outputs don't depend on the inputs at all, so nothing can be measured.")
+        )
     elif not exam.has(*LEAKS, "non-finite") and not gates and measured.how == "gradients":
         cell = sees_less(exam.claim, measured, exam.case)
         if cell is not None:
@@ -521,7 +533,9 @@ def _gates(model: Callable) -> list[str]:
 
 def _multiplies(part: nn.Module, name: str, parameter: Tensor) -> bool:
     """Whether a parameter is a factor, as far as its name and its module tell; biases and tables are added."""
-    if isinstance(part, nn.Embedding) or any(word in name.lower() for word in ("bias", "pos", "token", "beta", "shift")):
+    if isinstance(part, nn.Embedding) or any(
+        word in name.lower() for word in ("bias", "pos", "token", "beta", "shift")
+    ):
         return False
     return name.startswith("weight") or name.endswith("weight") or parameter.ndim <= 1 or "lora_b" in name.lower()
 

@@ -71,7 +71,9 @@ def _leak(code: str, cells: Tensor, measured: Measured) -> Leak:
 def _named(leak: Leak, kinds: dict[str, Tensor], claim: Claim, rows: Tensor) -> Leak:
     """A leak of the future or the past under its code: off-by-one if it goes one or two steps too far and no further."""
     if leak.code == "past":
-        return Leak("off-by-one" if _a_step_back(kinds["past"], claim, rows) else "document-leak", leak.cell, leak.count)
+        return Leak(
+            "off-by-one" if _a_step_back(kinds["past"], claim, rows) else "document-leak", leak.cell, leak.count
+        )
     if leak.code == "future-visible" and _a_step_ahead(kinds["future-visible"], claim, rows):
         return Leak("off-by-one", leak.cell, leak.count)
     return leak
@@ -101,7 +103,8 @@ def inverted(case: Case, claim: Claim, measured: Measured) -> bool:
         allowed &= case.pad[:, None, :]
     others = torch.arange(seen.shape[-1], device=seen.device) != rows[:, None]
     for judged in (allowed, claim.reach[:, rows]):  # with the padding, or the rule alone
-        bad, good = ~judged & others, judged & others
+        bad = ~judged & others
+        good = judged & others & bad.any(dim=-1, keepdim=True)  # a row that may see all tells nothing
         if bad.any() and good.any() and seen[bad].float().mean() >= MOST and seen[good].float().mean() <= FEW:
             return True
     return _only_pads(case, claim, measured, allowed, others)
