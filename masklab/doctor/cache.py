@@ -16,7 +16,7 @@ def cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
     """Which real outputs (B, L) differ when the text is read in three pieces with a cache; None: there is no cache."""
     style = _style(case)
     L = case.x.shape[1]
-    if style is None or L < 4:
+    if style is None or L < 4 or case.inputs.get("use_cache") is False:
         return None
     parts, cache = [], () if style == "cache" else None
     for start, end in ((0, L - 3), (L - 3, L - 1), (L - 1, L)):  # a text, some tokens at once, one token

@@ -29,6 +29,7 @@ PADS: dict[str, Any] = {
 }  # fmt: skip
 ZEROS = ("token_type_ids", "position_ids", "positions")  # what else has one number a position; a pad gets 0
 OF_THE_TARGET = ("decoder_", "tgt", "target", "labels")
+NARROW = (torch.float16, torch.bfloat16)
 LOOKUPS = (F.embedding, torch.embedding)
 ATTENTIONS = (F.scaled_dot_product_attention, F.multi_head_attention_forward, F.softmax, torch.softmax, Tensor.softmax)
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
@@ -41,6 +42,7 @@ class Case:
     ``inputs`` are keyword arguments, or one tensor under the name "". ``main`` and ``padded`` are names of inputs;
     ``pad`` (B, S) bool, True = a real token, or None; ``words`` (B, L) bool says which outputs are looked at.
     ``lookups`` has the look-ups of an input's ids: their numbers, how wide their vectors are, and their spread.
+    A ``plain`` case runs the model with nothing around it, since torch leaves its fast path as soon as somebody watches.
     """
 
     model: Callable
@@ -50,6 +52,7 @@ class Case:
     pad: Tensor | None
     words: Tensor
     lookups: Mapping[str, tuple[frozenset[int], int, float]] = field(default_factory=dict)
+    plain: bool = False
 
     @property
     def x(self) -> Tensor:
@@ -60,6 +63,11 @@ class Case:
     def told(self) -> bool:
         """Whether the inputs themselves say where the pads are."""
         return any(name in PADS for name in self.inputs)
+
+    @property
+    def unwatched(self) -> Case:
+        """The same case, run with nothing around it: its ids can be changed, and its embeddings can't be nudged."""
+        return replace(self, lookups={}, plain=True)
 
     def changed(self, name: str, values: Tensor) -> Case:
         """The same case with another input."""
@@ -91,6 +99,8 @@ class Case:
         for name, nudge in nudges.items():
             if inputs[name].is_floating_point():
                 inputs[name] = inputs[name] + nudge
+        if self.plain:
+            return features(call(self.model, inputs), self.x)
         with Watch({number: nudges[name] for name in nudges for number in self.lookups.get(name, ((),))[0]}, random):
             output = call(self.model, inputs)
         return features(output, self.x)
@@ -258,10 +268,20 @@ def _dtype(model: Callable) -> torch.dtype:
     return next(found, torch.get_default_dtype())
 
 
+def widened(case: Case) -> Case:
+    """The same case with float inputs in float32, if they are narrower."""
+    return replace(case, inputs={name: _wide(value) for name, value in case.inputs.items()})
+
+
+def _wide(value: Any) -> Any:
+    """A tensor in float32, if it is float16 or bfloat16."""
+    return value.float() if isinstance(value, Tensor) and value.dtype in NARROW else value
+
+
 def precision(case: Case, output: Tensor) -> float:
-    """The largest relative rounding step of all floating-point numbers in play."""
+    """The largest relative rounding step in play; at least float32's, in which many float64 models keep some parts."""
     dtypes = {p.dtype for root in modules_of(case.model) for p in root.parameters() if p.is_floating_point()}
-    dtypes |= {output.dtype} | ({case.x.dtype} if case.x.is_floating_point() else set())
+    dtypes |= {torch.float32, output.dtype} | ({case.x.dtype} if case.x.is_floating_point() else set())
     return max(torch.finfo(dtype).eps for dtype in dtypes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +14,9 @@ from masklab.doctor import cache, padding
 from masklab.doctor import dependence as look
 from masklab.doctor.claims import Claim, make_claim
 from masklab.doctor.dependence import Measured
-from masklab.doctor.inputs import Case, Watch, call, make_case, precision, with_lookups
+from masklab.doctor.inputs import Case, Watch, call, make_case, precision, widened, with_lookups
 from masklab.doctor.report import Finding, Report, diagnosis, finding
-from masklab.doctor.undisturbed import named_parts, set_mode, undisturbed
+from masklab.doctor.undisturbed import in_float32, named_parts, set_mode, undisturbed
 from masklab.doctor.verdicts import Leak, leaks, sees_less, sees_nothing
 from masklab.doctor.words import RECURRENT, begins, depends, fix_for, pairs, token
 from masklab.masks import Rule
@@ -29,14 +30,23 @@ class Exam:
     """One examination: the case, the claim, what each mode gave, and what was found so far."""
 
     case: Case
-    claim: Claim
+    outputs: dict[str, Tensor]
+    errors: dict[str, Exception]
+    claim: Claim = field(init=False)
     tolerance: float = 0.0
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    errors: dict[str, Exception] = field(default_factory=dict)
     measured: dict[str, Measured] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
+
+    @property
+    def first(self) -> str:
+        """The mode to look at first: eval, if the model runs in it."""
+        return next(iter(self.outputs))
+
+    def case_in(self, mode: str) -> Case:
+        """The case as it is run in a mode."""
+        return self.case.unwatched if mode == FAST else self.case
 
     def has(self, *codes: str) -> bool:
         """Whether one of these was found, and is more than a note."""
@@ -67,15 +77,17 @@ def check_model(
     with undisturbed(model):
         case = make_case(model, inputs, pad)
         make_claim(allowed, case, layers=1)  # a mask that doesn't fit is said before anything runs
-        exam = _prepared(case, allowed)
-        for step in (_finite, _randomness, _dependence, _batch, _modes, _padding, _cache, _hidden):
-            step(exam)
-        _pictures(exam, layers=layers)
+        exam = Exam(case, *_runs(case))
+        if not exam.outputs:
+            raise exam.errors[EVAL]
+        _finite(exam)
+        with in_float32(model) if _widened(exam) else nullcontext():
+            _examine(exam, allowed, layers=layers)
     return diagnosis(exam.found, exam.panels, exam.checked)
 
 
-def _prepared(case: Case, allowed: str | Tensor | Rule) -> Exam:
-    """Run the model in each mode; raise only if it can't run in any."""
+def _runs(case: Case) -> tuple[dict[str, Tensor], dict[str, Exception]]:
+    """The outputs of each mode, and what each mode raised instead."""
     outputs: dict[str, Tensor] = {}
     errors: dict[str, Exception] = {}
     for mode in (EVAL, FAST, TRAIN):
@@ -83,20 +95,43 @@ def _prepared(case: Case, allowed: str | Tensor | Rule) -> Exam:
             outputs[mode] = _run(case, mode)
         except Exception as error:
             errors[mode] = error
-    if not outputs:
-        raise errors[EVAL]
-    mode = next(iter(outputs))
+    return outputs, errors
+
+
+def _examine(exam: Exam, allowed: str | Tensor | Rule, *, layers: bool) -> None:
+    """Everything but finiteness. In float16 and bfloat16 rounding hides small leaks, so the numbers are float32 here."""
+    _prepare(exam, allowed)
+    for step in (_randomness, _dependence, _batch, _modes, _padding, _cache, _hidden):
+        step(exam)
+    _pictures(exam, layers=layers)
+
+
+def _widened(exam: Exam) -> bool:
+    """Take the outputs in float32, if there is something narrower, and the model runs in float32, too."""
+    with in_float32(exam.case.model) as narrow:
+        wide = widened(exam.case)
+        if not narrow and wide.x is exam.case.x:
+            return False
+        outputs, errors = _runs(wide)
+    if outputs.keys() != exam.outputs.keys():
+        return False
+    exam.case, exam.outputs = wide, outputs
+    return True
+
+
+def _prepare(exam: Exam, allowed: str | Tensor | Rule) -> None:
+    """Find the embeddings, count the attentions, and measure what rounding does."""
+    mode = exam.first
+    case = exam.case_in(mode)
     with _mode(case, mode):
         watch = Watch()
-        with watch:
-            call(case.model, case.inputs)
-        case = with_lookups(case)
+        if mode != FAST:
+            with watch:
+                call(case.model, case.inputs)
+            exam.case = case = with_lookups(case)
+        exam.tolerance = look.noise(case, exam.outputs[mode])
     recurrent = any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
-    claim = make_claim(allowed, case, layers=0 if recurrent else watch.attentions)
-    exam = Exam(case, claim, outputs=outputs, errors=errors)
-    with _mode(case, mode):
-        exam.tolerance = look.noise(case, outputs[mode])
-    return exam
+    exam.claim = make_claim(allowed, case, layers=0 if recurrent else watch.attentions)
 
 
 class _mode:
@@ -116,8 +151,8 @@ class _mode:
 
 def _run(case: Case, mode: str) -> Tensor:
     """The output of one mode."""
-    with _mode(case, mode), torch.inference_mode(False):
-        return case.run().detach()
+    with _mode(case, mode):
+        return (case.unwatched if mode == FAST else case).run().detach()
 
 
 # --- The steps ---------------------------------------------------------------------------------------------------------
@@ -154,11 +189,10 @@ def _first_bad(case: Case, mode: str) -> tuple[str, nn.Module] | None:
 
 def _randomness(exam: Exam) -> None:
     """Do two runs in eval mode agree, dropout and all?"""
-    mode = EVAL if EVAL in exam.outputs else FAST
-    if mode not in exam.outputs:
+    if EVAL not in exam.outputs:
         return
     exam.checked.append("two runs in eval mode")
-    with _mode(exam.case, mode):
+    with _mode(exam.case, EVAL):
         first, second = (exam.case.run(random=True, seed=seed).detach() for seed in (1, 2))
     if look.differ(first, second, exam.tolerance).any():
         exam.found.append(finding(
@@ -186,7 +220,7 @@ def _dependence(exam: Exam) -> None:
 
 def _measure(exam: Exam, mode: str) -> Measured:
     """The measured matrix of one mode: by gradients, or by changes where there are none, or one is not finite."""
-    case, base = exam.case, exam.outputs[mode]
+    case, base = exam.case_in(mode), exam.outputs[mode]
     found = None
     if mode != FAST and case.width(case.main) is not None:
         with _mode(case, mode), look.for_gradients():
@@ -279,7 +313,7 @@ def _layers(model: Callable) -> list[tuple[str, nn.Module]]:
 
 def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
     """Put one leak in words, with the module in which it begins."""
-    case, (b, i, j) = exam.case, leak.cell
+    case, (b, i, j) = exam.case_in(mode), leak.cell
     where = torch.zeros(case.x.shape[:2], dtype=torch.bool, device=case.x.device)
     where[b, j] = True
     with _mode(case, mode):
@@ -329,7 +363,7 @@ def _batch(exam: Exam) -> None:
 
 def _mixed_pair(exam: Exam, mode: str) -> tuple[int, int] | None:
     """Two sentences of which the first depends on the second."""
-    case = exam.case
+    case = exam.case_in(mode)
     if mode != FAST and case.width(case.main) is not None and not exam.has("non-finite"):
         with look.for_gradients():
             nudge = case.nudge(case.main).requires_grad_()
@@ -357,7 +391,7 @@ def _whole(case: Case, j: int) -> Tensor:
 
 def _report_batch(exam: Exam, mode: str, b: int, j: int) -> None:
     """Say that two sentences are mixed; what the same module lets through within a sentence is the same mistake."""
-    case = exam.case
+    case = exam.case_in(mode)
     with _mode(case, mode):
         with torch.no_grad():
             after = look.outputs_after(case, case.main, _whole(case, j))
@@ -402,10 +436,11 @@ def _padding(exam: Exam) -> None:
     case = exam.case
     if (case.pad is None and not case.told) or exam.has("inverted", "batch-leak", "depends-on-padding", "non-finite"):
         return
-    mode = next(iter(exam.outputs))
+    mode = exam.first
+    if mode == FAST:
+        return
     base = exam.outputs[mode]
-    with _mode(case, mode), torch.set_grad_enabled(mode == TRAIN):
-        base = case.run().detach()
+    with _mode(case, mode):
         _scrambled(exam, base)
         _more_pads(exam, base)
         _alone(exam, base)
@@ -481,10 +516,9 @@ def _cache(exam: Exam) -> None:
     causal = not exam.claim.reach.triu(1).any()
     if not causal or exam.has(*LEAKS, "non-finite", "depends-on-pad-side"):
         return
-    mode = next(iter(exam.outputs))
-    with _mode(exam.case, mode), torch.no_grad():
-        base = exam.case.run()
-        hit = cache.cached(exam.case, base, exam.tolerance)
+    mode = exam.first
+    with _mode(exam.case, mode):
+        hit = cache.cached(exam.case, exam.outputs[mode], exam.tolerance)
     if hit is None:
         return
     exam.checked.append("with and without a cache")
@@ -540,7 +574,7 @@ def _multiplies(part: nn.Module, name: str, parameter: Tensor) -> bool:
     return name.startswith("weight") or name.endswith("weight") or parameter.ndim <= 1 or "lora_b" in name.lower()
 
 
-# --- Pictures ----------------------------------------------------------------------------------------------------------
+# --- Pictures ---------------------------------------------------------------------------------------------------------
 
 
 def _pictures(exam: Exam, *, layers: bool) -> None:

@@ -130,6 +130,28 @@ def _values_back(tensor: torch.Tensor, before: torch.Tensor) -> None:
             tensor.set_(before) if tensor.shape != before.shape else tensor.copy_(before)
 
 
+@contextmanager
+def in_float32(model: Callable) -> Iterator[bool]:
+    """Inside ``with`` all float16 and bfloat16 numbers of a model are float32; whether there were any.
+
+    >>> model = nn.Linear(1, 1).bfloat16()
+    >>> with in_float32(model):
+    ...     print(model.weight.dtype)
+    torch.float32
+    >>> model.weight.dtype
+    torch.bfloat16
+    """
+    tensors = [t for _, part in named_parts(model) for t in (*part.parameters(False), *part.buffers(False))]
+    narrow = [(t, t.data) for t in tensors if t.dtype in (torch.float16, torch.bfloat16)]
+    try:
+        for tensor, data in narrow:
+            tensor.data = data.float()
+        yield bool(narrow)
+    finally:
+        for tensor, data in narrow:
+            tensor.data = data
+
+
 def _undo_generators() -> list[Callable[[], None]]:
     """Steps that bring the global generators of torch, numpy and Python back."""
     undo: list[Callable[[], None]] = [partial(torch.set_rng_state, torch.get_rng_state())]
