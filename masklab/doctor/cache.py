@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from masklab.doctor.dependence import NOT_RUN, differ
 from masklab.doctor.inputs import OF_THE_TARGET, Case, Watch, call, features
+from masklab.doctor.undisturbed import seed_all
 
 
 def cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
@@ -48,7 +49,7 @@ def _style(case: Case) -> str | None:
 
 def _step(case: Case, inputs: dict[str, Any], cache: Any, style: str) -> tuple[Any, Any]:
     """One call with a cache: what comes out, and the longer cache."""
-    torch.manual_seed(0)
+    seed_all(0)
     options = {style: cache} | ({"use_cache": True} if style == "past_key_values" else {})
     with Watch():
         output = call(case.model, inputs, **options)

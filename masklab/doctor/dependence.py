@@ -98,11 +98,9 @@ def by_gradients(
         return None
     rows = rows_of(outputs.shape[1]).to(outputs.device)
     y = (outputs * random_integers(outputs)).nan_to_num(posinf=0, neginf=0).sum(dim=-1)  # (B, L)
-    only = [torch.arange(len(y)) == b for b in range(len(y))] if apart else [torch.ones(len(y), dtype=torch.bool)]
-    sizes = [_sizes(y * one.to(y)[:, None], nudge, rows) for one in only]  # (B, R, S) each
-    if sizes[0] is None:
+    size = _sizes_apart(y, nudge, rows) if apart else _sizes(y, nudge, rows)  # (B, R, S)
+    if size is None:
         return None
-    size = sum(one[:, None, None].to(y.device) * some for one, some in zip(only, sizes, strict=True))
     broken = not bool(size.isfinite().all())
     allowed = allowed[:, rows]
     limit = rounding(size, allowed, rows, precision(case, outputs))
@@ -125,11 +123,18 @@ def rounding(size: Tensor, allowed: Tensor, rows: Tensor, eps: float) -> Tensor:
     return 2 * eps * math.sqrt(size.shape[-1]) * largest
 
 
+def _sizes_apart(y: Tensor, nudge: Tensor, rows: Tensor) -> Tensor | None:
+    """The same as `_sizes`, for one sentence after the other."""
+    each = [_sizes(y * (torch.arange(len(y), device=y.device) == b)[:, None], nudge, rows) for b in range(len(y))]
+    kept = [size[b] for b, size in enumerate(each) if size is not None]
+    return torch.stack(kept) if len(kept) == len(y) else None
+
+
 def _sizes(y: Tensor, nudge: Tensor, rows: Tensor) -> Tensor | None:
     """The length of each gradient, (B, R, S), in float64."""
     parts = []
     for gradient in _gradients(y, nudge, rows, 1.0):
-        if gradient is None:  # type: ignore[redundant-expr]
+        if gradient is None:
             return None
         parts.append(gradient.double().norm(dim=-1))  # (r, B, S)
     return torch.cat(parts).transpose(0, 1)
@@ -176,7 +181,7 @@ def across_batch(outputs: Tensor, nudge: Tensor) -> Tensor:
     return torch.zeros(len(y), len(y)) if gradient is None else gradient.double().flatten(2).norm(dim=-1)
 
 
-# --- By change ---------------------------------------------------------------------------------------------------------
+# --- By change --------------------------------------------------------------------------------------------------------
 
 
 def change(case: Case, name: str, where: Tensor) -> Tensor | Case:
@@ -233,7 +238,7 @@ def noise(case: Case, base: Tensor) -> float:
     return 8 * (moved + eps * scale)
 
 
-# --- Where it begins ---------------------------------------------------------------------------------------------------
+# --- Where it begins --------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from masklab import validate
-from masklab.doctor.undisturbed import modules_of
+from masklab.doctor.undisturbed import modules_of, seed_all
 
 TARGETS = ("decoder_input_ids", "decoder_inputs_embeds", "tgt", "target")
 SOURCES = ("input_ids", "inputs_embeds", "ids", "src", "source", "tokens", "x", "inputs", "input")
@@ -42,7 +42,7 @@ class Case:
     ``inputs`` are keyword arguments, or one tensor under the name "". ``main`` and ``padded`` are names of inputs;
     ``pad`` (B, S) bool, True = a real token, or None; ``words`` (B, L) bool says which outputs are looked at.
     ``lookups`` has the look-ups of an input's ids: their numbers, how wide their vectors are, and their spread.
-    A ``plain`` case runs the model with nothing around it, since torch leaves its fast path as soon as somebody watches.
+    A ``plain`` case runs with nothing around it: torch leaves its fast path as soon as somebody watches.
     """
 
     model: Callable
@@ -93,7 +93,7 @@ class Case:
 
     def run(self, nudges: Mapping[str, Tensor] | None = None, *, random: bool = False, seed: int = 0) -> Tensor:
         """The output as (B, L, features), with these nudges, and without dropout unless ``random``."""
-        torch.manual_seed(seed)
+        seed_all(seed)
         nudges = nudges or {}
         inputs = dict(self.inputs)
         for name, nudge in nudges.items():
@@ -287,7 +287,7 @@ def precision(case: Case, output: Tensor) -> float:
 
 def with_lookups(case: Case) -> Case:
     """The case with the embeddings of its ids: the look-ups that follow the ids when these change."""
-    found = {}
+    found: dict[str, tuple[frozenset[int], int, float]] = {}
     for name in {case.main, case.padded}:
         ids = case.inputs[name]
         if not ids.is_floating_point():
@@ -302,7 +302,7 @@ def _follows(case: Case, name: str, ids: Tensor) -> dict[str, tuple[frozenset[in
     vectors = ids
     for form in (ids, other_ids(case, name)):
         watch = Watch()
-        torch.manual_seed(0)
+        seed_all(0)
         try:
             with watch:
                 call(case.model, case.changed(name, form).inputs)

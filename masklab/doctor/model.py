@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from masklab.doctor.claims import Claim, make_claim
 from masklab.doctor.dependence import Measured
 from masklab.doctor.inputs import Case, Watch, call, make_case, precision, widened, with_lookups
 from masklab.doctor.report import Finding, Report, diagnosis, finding
-from masklab.doctor.undisturbed import in_float32, named_parts, set_mode, undisturbed
+from masklab.doctor.undisturbed import buffers_kept, in_float32, named_parts, set_mode, undisturbed
 from masklab.doctor.verdicts import Leak, leaks, sees_less, sees_nothing
 from masklab.doctor.words import RECURRENT, begins, depends, fix_for, pairs, token
 from masklab.masks import Rule
@@ -99,7 +99,7 @@ def _runs(case: Case) -> tuple[dict[str, Tensor], dict[str, Exception]]:
 
 
 def _examine(exam: Exam, allowed: str | Tensor | Rule, *, layers: bool) -> None:
-    """Everything but finiteness. In float16 and bfloat16 rounding hides small leaks, so the numbers are float32 here."""
+    """Everything but finiteness. In float16 and bfloat16 rounding hides small leaks: here they are float32."""
     _prepare(exam, allowed)
     for step in (_randomness, _dependence, _batch, _modes, _padding, _cache, _hidden):
         step(exam)
@@ -134,19 +134,12 @@ def _prepare(exam: Exam, allowed: str | Tensor | Rule) -> None:
     exam.claim = make_claim(allowed, case, layers=0 if recurrent else watch.attentions)
 
 
-class _mode:
-    """Inside ``with`` the model is in a mode, without dropout."""
-
-    def __init__(self, case: Case, mode: str):
-        self.case, self.mode = case, mode
-
-    def __enter__(self) -> None:
-        set_mode(self.case.model, train=self.mode == TRAIN)
-        self.grad = torch.set_grad_enabled(self.mode != FAST)
-        self.grad.__enter__()
-
-    def __exit__(self, *error) -> None:
-        self.grad.__exit__(*error)
+@contextmanager
+def _mode(case: Case, mode: str) -> Iterator[None]:
+    """Inside ``with`` the model is in a mode, without dropout; what a run does to its buffers is undone."""
+    set_mode(case.model, train=mode == TRAIN)
+    with torch.set_grad_enabled(mode != FAST), buffers_kept(case.model):
+        yield
 
 
 def _run(case: Case, mode: str) -> Tensor:
@@ -155,7 +148,7 @@ def _run(case: Case, mode: str) -> Tensor:
         return (case.unwatched if mode == FAST else case).run().detach()
 
 
-# --- The steps ---------------------------------------------------------------------------------------------------------
+# --- The steps --------------------------------------------------------------------------------------------------------
 
 LEAKS = ("inverted", "off-by-one", "future-visible", "batch-leak", "document-leak", "depends-on-padding")
 
@@ -196,7 +189,7 @@ def _randomness(exam: Exam) -> None:
         first, second = (exam.case.run(random=True, seed=seed).detach() for seed in (1, 2))
     if look.differ(first, second, exam.tolerance).any():
         exam.found.append(finding(
-            "train-eval-differ", "Two runs in eval mode with the same inputs differ: something is still drawn at random.",
+            "train-eval-differ", "Two runs in eval mode with the same inputs differ: something is drawn at random.",
             fix="dropout_p=self.dropout if self.training else 0.0  # for F.scaled_dot_product_attention",
         ))  # fmt: skip
 
@@ -550,7 +543,7 @@ def _hidden(exam: Exam) -> None:
         if cell is not None:
             b, i, j = cell
             less = "sees no other position" if sees_nothing(measured) else f"doesn't depend on {token(exam.case, b, j)}"
-            says = f"In sentence {b} the output at {token(exam.case, b, i)} {less}, though it may: a window, or a mask too many."
+            says = f"In sentence {b} the output at {token(exam.case, b, i)} {less}, though it may. Is there a window?"
             exam.found.append(finding("over-blocked", says, where=pairs(exam.case, cell)))
 
 
@@ -559,9 +552,9 @@ def _gates(model: Callable) -> list[str]:
     found = []
     for name, part in named_parts(model):
         for own, parameter in part.named_parameters(recurse=False):
-            if parameter.numel() and parameter.is_floating_point() and _multiplies(part, own, parameter):
-                if not parameter.detach().any():
-                    found.append(f"{name}.{own}".lstrip("."))
+            factor = parameter.numel() and parameter.is_floating_point() and _multiplies(part, own, parameter)
+            if factor and not parameter.detach().any():
+                found.append(f"{name}.{own}".lstrip("."))
     return found
 
 

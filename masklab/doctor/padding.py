@@ -72,7 +72,7 @@ def _longer(value: Tensor, fill: float | int | bool, side: str) -> Tensor:
 
 
 def alone(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
-    """Which real outputs (B, L) differ from those of the same sentence alone, without its pads; None: can't be tried."""
+    """Which real outputs (B, L) differ from those of the sentence alone, without its pads; None: can't be tried."""
     found = torch.zeros_like(case.words)
     tried = False
     for b, one in _each_alone(case):
@@ -96,8 +96,8 @@ def _each_alone(case: Case) -> Iterator[tuple[int, Case]]:
         if not real.any():
             continue
         inputs = {name: _cut(case, name, value, b, real) for name, value in case.inputs.items()}
-        words = torch.ones_like(inputs[case.main][..., 0] if inputs[case.main].ndim == 3 else inputs[case.main])
-        yield b, replace(case, inputs=inputs, pad=real[real][None], words=words.bool())
+        words = case.words[b : b + 1, real] if case.main == case.padded else case.words[b : b + 1]
+        yield b, replace(case, inputs=inputs, pad=real[real][None], words=words)
 
 
 def _cut(case: Case, name: str, value: object, b: int, real: Tensor) -> object:

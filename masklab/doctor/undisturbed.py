@@ -97,7 +97,7 @@ def _undo(part: nn.Module) -> list[Callable[[], None]]:
         if isinstance(held, CONTAINERS):  # hooks among them; in place, since a hook's handle knows the dict
             undo.append(partial(_contents_back, held, held.copy()))
         if isinstance(held, torch.Generator):
-            undo.append(partial(held.set_state, held.get_state()))
+            undo.append(partial(_state_back, held, held.get_state()))
         elif isinstance(held, random.Random):
             undo.append(partial(held.setstate, held.getstate()))
         elif isinstance(held, np.random.Generator):
@@ -109,6 +109,11 @@ def _undo(part: nn.Module) -> list[Callable[[], None]]:
         if parameter.grad is not None:
             undo.append(partial(_values_back, parameter.grad, parameter.grad.clone()))
     return undo
+
+
+def _state_back(generator: torch.Generator, before: torch.Tensor) -> None:
+    """A generator where it was."""
+    generator.set_state(before)
 
 
 def _attributes_back(part: nn.Module, before: dict) -> None:
@@ -127,7 +132,35 @@ def _values_back(tensor: torch.Tensor, before: torch.Tensor) -> None:
     """The numbers of a tensor as they were, if they changed."""
     with torch.no_grad():
         if tensor.shape != before.shape or not torch.equal(tensor, before):
-            tensor.set_(before) if tensor.shape != before.shape else tensor.copy_(before)
+            tensor.data = before if tensor.shape != before.shape else tensor.copy_(before)
+
+
+def seed_all(seed: int) -> None:
+    """Seed torch's global generators; `torch.manual_seed` also notes a traceback, which takes longer than a layer.
+
+    >>> seed_all(0)
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+
+
+@contextmanager
+def buffers_kept(model: Callable) -> Iterator[None]:
+    """Inside ``with`` a forward pass may change buffers, as BatchNorm's does; afterwards they are as before.
+
+    >>> model = nn.BatchNorm1d(1)
+    >>> with buffers_kept(model):
+    ...     _ = model(torch.tensor([[1.0], [3.0]]))
+    >>> model.running_mean
+    tensor([0.])
+    """
+    kept = [(buffer, buffer.detach().clone()) for _, part in named_parts(model) for buffer in part.buffers(False)]
+    try:
+        yield
+    finally:
+        for buffer, before in kept:
+            _values_back(buffer, before)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def _leak(code: str, cells: Tensor, measured: Measured) -> Leak:
 
 
 def _named(leak: Leak, kinds: dict[str, Tensor], claim: Claim, rows: Tensor) -> Leak:
-    """A leak of the future or the past under its code: off-by-one if it goes one or two steps too far and no further."""
+    """A leak of the future or the past under its code: off-by-one if it goes one or two steps too far, no further."""
     if leak.code == "past":
         return Leak(
             "off-by-one" if _a_step_back(kinds["past"], claim, rows) else "document-leak", leak.cell, leak.count
