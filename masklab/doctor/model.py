@@ -35,6 +35,7 @@ class Exam:
     claim: Claim = field(init=False)
     tolerance: float = 0.0
     measured: dict[str, Measured] = field(default_factory=dict)
+    mixed: dict[str, Tensor] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     panels: list[Panel] = field(default_factory=list)
@@ -217,7 +218,7 @@ def _measure(exam: Exam, mode: str) -> Measured:
     found = None
     if mode != FAST and case.width(case.main) is not None:
         with _mode(case, mode), look.for_gradients():
-            found = _by_gradients(exam)
+            found = _by_gradients(exam, mode)
     with _mode(case, mode):
         if found is None or found.broken or not found.size.any():
             changes = look.by_changes(case, case.main, base, exam.tolerance)
@@ -225,14 +226,16 @@ def _measure(exam: Exam, mode: str) -> Measured:
         return _with_ids(exam, found, base)
 
 
-def _by_gradients(exam: Exam) -> Measured | None:
+def _by_gradients(exam: Exam, mode: str) -> Measured | None:
     """Measure by gradients; sentences one by one if they depend on each other. None if that can't be done."""
     case = exam.case
     nudge = case.nudge(case.main).requires_grad_()
     try:
         outputs = case.run({case.main: nudge})
-        apart = outputs.requires_grad and bool(_mixed(exam, outputs, nudge).any())
-        return look.by_gradients(case, exam.claim.may, outputs, nudge, apart=apart)
+        if not outputs.requires_grad:
+            return None
+        exam.mixed[mode] = mixed = _mixed(exam, outputs, nudge)
+        return look.by_gradients(case, exam.claim.may, outputs, nudge, apart=bool(mixed.any()))
     except look.NOT_RUN:
         return None
 
@@ -357,14 +360,10 @@ def _batch(exam: Exam) -> None:
 def _mixed_pair(exam: Exam, mode: str) -> tuple[int, int] | None:
     """Two sentences of which the first depends on the second."""
     case = exam.case_in(mode)
-    if mode != FAST and case.width(case.main) is not None and not exam.has("non-finite"):
-        with look.for_gradients():
-            nudge = case.nudge(case.main).requires_grad_()
-            outputs = case.run({case.main: nudge})
-            mixed = _mixed(exam, outputs, nudge) if outputs.requires_grad else torch.zeros(1, 1)
-        if mixed.any():
-            b, j = mixed.nonzero()[0].tolist()
-            return b, j
+    mixed = exam.mixed.get(mode)
+    if mixed is not None and mixed.any():
+        b, j = mixed.nonzero()[0].tolist()
+        return b, j
     with torch.no_grad():
         for j in range(min(2, len(case.x))):
             after = look.outputs_after(case, case.main, _whole(case, j))
@@ -474,19 +473,19 @@ def _pads_on(case: Case, side: str) -> bool:
     return case.pad is not None and not bool(case.pad[:, 0 if side == "left" else -1].all())
 
 
-def _hit(exam: Exam, hit: Tensor, how: str, *, side: str = "") -> None:
+def _hit(exam: Exam, hit: padding.Change, how: str, *, side: str = "") -> None:
     """Say that outputs change with the padding, unless a leak that was found explains it."""
     case = exam.case
     known = ("depends-on-padding", "depends-on-pad-side", "document-leak", "batch-leak")
     if case.main == case.padded and side != "left":
         known = (*known, "future-visible", "off-by-one")  # padding on the right is a part of the future
-    if not hit.any() or exam.has(*known):
+    if not hit.cells.any() or exam.has(*known):
         return
-    b, i = hit.nonzero()[0].tolist()
+    b, i = hit.cells.nonzero()[0].tolist()
     code = "depends-on-pad-side" if side == "left" else "depends-on-padding"
     unused = side == "left" and not _pads_on(case, "left")
     design = side != "right" and _pads_on(case, "left") and (_one_way(case.model) or _anchored(exam))
-    says = f"The output at {token(case, b, i)} of sentence {b} changes {how}"
+    says = f"The output at {token(case, b, i)} of sentence {b} {'is NaN' if hit.broken else 'changes'} {how}"
     says += ", which nobody does here: it matters if you pad on the left." if unused else "."
     says += " A recurrent or block-wise model can't help it: pad on the right." * design
     severity = "note" if unused or design else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,14 +15,27 @@ from masklab.doctor.inputs import OF_THE_TARGET, PADS, TARGETS, ZEROS, Case
 ADDED = 2  # so many pads are added on a side
 
 
-def scrambled(case: Case, base: Tensor, tolerance: float) -> Tensor:
-    """Which real outputs (B, L) change when something else stands in the pads."""
+class Change(NamedTuple):
+    """Which outputs (B, L) changed, and whether one of them is no longer finite."""
+
+    cells: Tensor
+    broken: bool
+
+
+def changed(case: Case, after: Tensor, base: Tensor, tolerance: float) -> Change:
+    """What changed at real positions."""
+    cells = differ(after, base, tolerance) & case.words
+    return Change(cells, bool((base.isfinite() & ~after.isfinite())[cells].any()))
+
+
+def scrambled(case: Case, base: Tensor, tolerance: float) -> Change:
+    """Which real outputs change when something else stands in the pads."""
     assert case.pad is not None
-    return differ(outputs_after(case, case.padded, ~case.pad), base, tolerance) & case.words
+    return changed(case, outputs_after(case, case.padded, ~case.pad), base, tolerance)
 
 
-def added(case: Case, base: Tensor, side: str, tolerance: float) -> Tensor | None:
-    """Which real outputs (B, L) change when pads are added on a side; None where that can't be tried."""
+def added(case: Case, base: Tensor, side: str, tolerance: float) -> Change | None:
+    """Which real outputs change when pads are added on a side; None where that can't be tried."""
     more = with_pads(case, side)
     if more is None:
         return None
@@ -31,7 +45,7 @@ def added(case: Case, base: Tensor, side: str, tolerance: float) -> Tensor | Non
         return None
     if case.padded == case.main:
         output = output[:, ADDED:] if side == "left" else output[:, :-ADDED]
-    return differ(output, base, tolerance) & case.words if output.shape == base.shape else None
+    return changed(case, output, base, tolerance) if output.shape == base.shape else None
 
 
 def with_pads(case: Case, side: str) -> Case | None:
@@ -71,9 +85,9 @@ def _longer(value: Tensor, fill: float | int | bool, side: str) -> Tensor:
     return torch.cat([more, value] if side == "left" else [value, more], dim=1)
 
 
-def alone(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
-    """Which real outputs (B, L) differ from those of the sentence alone, without its pads; None: can't be tried."""
-    found = torch.zeros_like(case.words)
+def alone(case: Case, base: Tensor, tolerance: float) -> Change | None:
+    """Which real outputs differ from those of the sentence alone, without its pads; None: can't be tried."""
+    after = base.clone()
     tried = False
     for b, one in _each_alone(case):
         try:
@@ -83,9 +97,9 @@ def alone(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
         kept = case.words[b] if case.main == case.padded else torch.ones_like(case.words[b])
         if output.shape != (1, int(kept.sum()), base.shape[-1]):
             return None
-        found[b, kept] = differ(output[0], base[b, kept], tolerance)
+        after[b, kept] = output[0].detach()
         tried = True
-    return found & case.words if tried else None
+    return changed(case, after, base, tolerance) if tried else None
 
 
 def _each_alone(case: Case) -> Iterator[tuple[int, Case]]:
