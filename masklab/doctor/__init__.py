@@ -5,7 +5,8 @@ Each returns a `Report`.
 """
 
 from masklab.doctor.codes import CODES
+from masklab.doctor.loss import check_loss
 from masklab.doctor.report import Finding, Report, diagnosis, finding, merged
 from masklab.doctor.static import check_mask
 
-__all__ = ["CODES", "Finding", "Report", "check_mask", "diagnosis", "finding", "merged"]
+__all__ = ["CODES", "Finding", "Report", "check_loss", "check_mask", "diagnosis", "finding", "merged"]
