@@ -22,7 +22,8 @@ def html(report: Report) -> str:
     """
     found = "".join(
         f"<li><b>{escape(f'{one.severity} {one.code}')}</b>{escape(f', {one.where}' * bool(one.where))}<br>"
-        f"{escape(one.says)}<br>Fix: <code>{escape(one.fix)}</code><br><small>{escape(one.source)}</small></li>"
+        f"{escape(one.says)}<br>Fix: <code style='white-space:pre-wrap'>{escape(one.fix)}</code><br>"
+        f"<small>{escape(one.source)}</small></li>"
         for one in report.findings
     )
     checked = f"<p><small>Checked: {escape(', '.join(report.checked))}.</small></p>" if report.checked else ""

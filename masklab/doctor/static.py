@@ -145,7 +145,7 @@ class Seen:
 
     def all_pairs(self, cells: Tensor) -> Tensor:
         """Cells for every sentence and head that the mask has."""
-        return cells.expand(torch.broadcast_shapes(cells.shape, self.kept.shape))
+        return torch.broadcast_tensors(cells, self.kept)[0]  # broadcast_shapes would import sympy: seconds
 
     def at(self, found: Tensor) -> str:
         """The first of these pairs or rows in words, and how many more there are.
