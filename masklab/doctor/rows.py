@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 FLOAT32_EPS = torch.finfo(torch.float32).eps
-CELLS_AT_ONCE = 2**22  # of the float64 copies: 32 MiB each
+CELLS_AT_ONCE = 2**18  # of the float64 copies: 2 MiB each, which stay in the processor's cache
 FAINT = 1e-7  # of the largest gradient: less is what two equal terms leave of each other
 CERTAIN = 1 - 1e-6  # from this probability on a gradient of 0 doesn't say that a position is left out
 MOST_EXTRA = 0.5  # a z-loss is a small term; more is another loss

@@ -248,7 +248,7 @@ def test_no_shift_says_where_and_what():
         F.cross_entropy(case.logits.flatten(0, 1), case.ids.masked_fill(~case.pad, -100).flatten())
     ).findings[0]
     word = case.ids[0, 0]
-    assert first.where == f"sentence 0, position 0 (id {word}) learns id {word} and 15 more positions"
+    assert first.where == f"sentence 0, position 0 (id {word}) learns id {word}, and 15 more positions"
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -301,7 +301,7 @@ def test_the_end_is_wiped_with_the_padding_of_the_same_id(given_pad):
         loss = F.cross_entropy(case.logits[:, :-1].flatten(0, 1), labels.flatten())
         report = case.check(loss, pad=case.pad if given_pad else None)
         assert report.codes == ("eos-unsupervised",), report
-        assert report.findings[0].where.startswith(f"sentence 0, position 7 (id {EOS}) and 2 more positions")
+        assert report.findings[0].where.startswith(f"sentence 0, position 7 (id {EOS}), and 2 more positions")
         right = case.check(token_mean(case), pad=case.pad if given_pad else None)
         assert right.findings == (), right
 
@@ -400,7 +400,9 @@ def test_the_text_is_for_a_learner():
     case = Case()
     report = case.check(F.cross_entropy(case.logits[:, :-1].flatten(0, 1), case.ids[:, 1:].flatten()))
     lines = str(report).splitlines()
-    assert lines[1].startswith("✗ error pad-supervised, sentence 1, position 2 (id 1) learns id 0 and 7 more positions")
+    assert lines[1].startswith(
+        "✗ error pad-supervised, sentence 1, position 2 (id 1) learns id 0, and 7 more positions"
+    )
     assert lines[-1] == "Checked: 21 of 24 positions teach a label, it is the next token, each weighs 1/21."
     assert [panel.name for panel in report.panels] == ["ids", "labels", "weights"]
     assert report.panels[1].values[0, 0] == case.ids[0, 1] and "<iframe" in report._repr_html_()

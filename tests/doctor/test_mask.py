@@ -132,6 +132,10 @@ HEALTHY = {
     "half": (as_bias(TRIL).half(), {"dialect": "bias", "causal": True}),
     "bfloat16": (dialects.to_transformers_4d_bias(TRIL[None, None], dtype=torch.bfloat16),
                  {"dialect": "transformers_4d", "causal": True}),
+    "bfloat16, -1e4": (as_bias(TRIL, -1e4).bfloat16(), {"causal": True}),
+    "a cache whose end is empty": (
+        torch.ones(3, 6, dtype=torch.bool).tril(),
+        {"pad": torch.tensor([[True, True, True, False, False, False]]), "causal": True}),
     "a bias of zeros": (torch.zeros(L, L), {"dialect": "bias"}),
     "ALiBi": (as_bias(TRIL) - 0.25 * (torch.arange(L)[:, None] - torch.arange(L)).abs(), {"causal": True}),
     "ones and zeros, said to mean keep": (TRIL.long(), {"causal": True}),
@@ -194,6 +198,12 @@ def test_off_by_one(dialect, diagonal, pad):
     mask = mask if pad is None else mask & pad[:, None, None]
     mask = mask if pad is None else mask | (torch.eye(L, dtype=torch.bool) & ~pad[:, None, :, None])
     assert codes(WRITE[dialect](mask), dialect=dialect, causal=True, pad=pad) == ("off-by-one",)
+
+
+def test_the_line_to_change_is_the_dialects():
+    assert "here True = may attend" in check_mask(~TRIL, causal=True).findings[0].fix
+    assert "True = must not attend" in check_mask(TRIL, dialect="block", causal=True).findings[0].fix
+    assert "masked_fill" in check_mask(as_bias(~TRIL), dialect="bias", causal=True).findings[0].fix
 
 
 def test_off_by_one_in_other_shapes():
