@@ -335,7 +335,8 @@ def _read(taught: Taught) -> list[str]:
             None: "it is no neighbouring id, so no shift is told",
         }
         found.append(names.get(taught.shift, f"it is the token {taught.shift} positions on"))
-        found += [f"each weighs {_share(taught.weights.mean().item())}"] * (taught.even and len(taught.weights) > 0)
+        if taught.even and len(taught.weights):
+            found.append(f"each weighs {_share(taught.weights.mean().item())}")
     if rows.smoothing:
         found.append(f"{rows.smoothing:.2g} of each target is spread over all classes")
     if (rows.extra != 0).any():

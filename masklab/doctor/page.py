@@ -10,7 +10,7 @@ from masklab.view import MatrixView, plain_page
 if TYPE_CHECKING:
     from masklab.doctor.report import Report
 
-FRAME_HEIGHT = 420  # pixels; a larger picture scrolls inside its frame
+FRAME_HEIGHT = 480  # pixels; a larger picture scrolls inside its frame
 
 
 def html(report: Report) -> str:
@@ -36,7 +36,7 @@ def _frame(report: Report) -> str:
         return ""
     view = MatrixView(label="mask doctor")
     view.show(report.picture)
-    page = plain_page.html(view)
+    page = plain_page.html(view).replace("<h1 ", "<h1 hidden ", 1)  # the report has its own heading
     view.close()
     style = f"width:100%;height:{FRAME_HEIGHT}px;border:0"
     return f'<iframe title="mask doctor" sandbox="allow-scripts" style="{style}" srcdoc="{escape(page)}"></iframe>'

@@ -9,14 +9,16 @@ cross-entropy, whose weight depends on p.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
 
 FLOAT32_EPS = torch.finfo(torch.float32).eps
 CELLS_AT_ONCE = 2**18  # of the float64 copies: 2 MiB each, which stay in the processor's cache
+FAINT_STEPS = 16  # a gradient of a few times the smallest number there is can't be read
 FAINT = 1e-7  # of the largest gradient: less is what two equal terms leave of each other
-CERTAIN = 1 - 1e-6  # from this probability on a gradient of 0 doesn't say that a position is left out
+LEAST_HIDDEN = 1e-6  # probability beside the likeliest class, below which no gradient may be seen at any weight
 MOST_EXTRA = 0.5  # a z-loss is a small term; more is another loss
 LEAST_LEFT = 0.05  # probability beside the label, below which a row doesn't tell how far its target is smoothed
 SHARE_ERROR = 1e-3  # how well the smoothing is known
@@ -52,30 +54,50 @@ def read_rows(logits: Tensor, gradient: Tensor) -> Rows:
     (tensor([ 2, -1]), tensor([1., 0.], dtype=torch.float64))
     """
     shape, classes = gradient.shape[:-1], gradient.shape[-1]
-    eps = max(torch.finfo(gradient.dtype).eps, FLOAT32_EPS)  # a float64 may have gone through float32
     flat, slopes = (one.detach().reshape(-1, classes) for one in (logits, gradient))
-    sizes = slopes.abs().amax(dim=-1)
-    alive = ~(sizes <= FAINT * sizes.nan_to_num(0, 0, 0).max())
-    found = torch.zeros(len(flat), 5, dtype=torch.float64, device=flat.device)
-    parts = (alive & slopes.isfinite().all(-1) & ~flat.isnan().any(-1)).nonzero()[:, 0]
-    blocks = parts.split(max(1, CELLS_AT_ONCE // classes)) if len(parts) else ()
+    sizes, step = slopes.abs().amax(dim=-1), _smallest(gradient.dtype)
+    alive = ~((sizes <= FAINT * sizes.nan_to_num(0, 0, 0).max()) | (sizes <= FAINT_STEPS * step))
+    readable = (alive & slopes.isfinite().all(-1) & ~flat.isnan().any(-1)).nonzero()[:, 0]
+    found, share = _all_fitted(flat, slopes, readable)
+    certain = ~alive & _hidden(flat, sizes, found, FAINT_STEPS * step)
+    read = (found[:, 0] > 0).reshape(shape).cpu()
+    _, label, weight, extra, p = found.reshape(*shape, 5).cpu().unbind(-1)
+    alive, certain = (one.reshape(shape).cpu() for one in (alive, certain))
+    return Rows(alive, certain, read, label.long().masked_fill(~read, -1), weight, extra, p, smoothing=share)
+
+
+def _smallest(dtype: torch.dtype) -> float:
+    """The smallest positive number of a dtype: 6e-8 in float16."""
+    return torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+
+
+def _all_fitted(logits: Tensor, rows: Tensor, readable: Tensor) -> tuple[Tensor, float]:
+    """(read, label, weight, extra, p) of every row, block by block, and by how much the targets are smoothed.
+
+    First no target is. What then stays unread says how much they may be: one loss smooths all of them alike.
+    """
+    eps = max(torch.finfo(rows.dtype).eps, FLOAT32_EPS)  # a float64 may have gone through float32
+    found = torch.zeros(len(rows), 5, dtype=torch.float64, device=rows.device)
+    blocks = readable.split(max(1, CELLS_AT_ONCE // rows.shape[-1])) if len(readable) else ()
     shares = []
     for some in blocks:
-        found[some] = _fitted(flat[some], slopes[some], eps, 0.0)
+        found[some] = _fitted(logits[some], rows[some], eps, 0.0)
         unread = some[found[some, 0] == 0]
-        shares.append(_smoothing(flat[unread], slopes[unread], eps) if len(unread) else flat.new_zeros(0).double())
-    share = torch.cat(shares).median().item() if shares and sum(map(len, shares)) else 0.0
-    smoothed = torch.zeros_like(alive)
-    for some in blocks if share else ():  # one loss smooths all targets alike
-        again = _fitted(flat[some], slopes[some], eps, share)
-        smoothed[some] = again[:, 0] > 0
+        shares += _smoothing(logits[unread], rows[unread], eps).tolist() if len(unread) else []
+    share, fits = (median(shares), False) if shares else (0.0, False)
+    for some in blocks if share else ():
+        again = _fitted(logits[some], rows[some], eps, share)
         found[some] = torch.where(again[:, :1] > 0, again, found[some])
-    certain = ~alive & (flat.float().softmax(-1).amax(-1) > CERTAIN)
-    read, found = found[:, 0] > 0, found.masked_fill(found[:, :1] == 0, 0.0)
-    _, label, weight, extra, p = found.reshape(*shape, 5).cpu().unbind(-1)
-    alive, certain, read = (one.reshape(shape).cpu() for one in (alive, certain, read))
-    label = label.long().masked_fill(~read, -1)
-    return Rows(alive, certain, read, label, weight, extra, p, smoothing=share if smoothed.any() else 0.0)
+        fits = fits or bool(again[:, 0].any())
+    return found, share if fits else 0.0
+
+
+def _hidden(logits: Tensor, sizes: Tensor, found: Tensor, lost: float) -> Tensor:
+    """Where a gradient would be too small to be seen: if the label is the likeliest class, it is w · (1 − p)."""
+    left = 1 - logits.float().softmax(-1).amax(-1)
+    weights = found[found[:, 0] > 0, 2].abs()
+    usual = weights.median().item() if len(weights) else torch.inf
+    return (left < LEAST_HIDDEN) | ((usual * left <= lost) & (left < LEAST_LEFT)) | ((sizes > 0) & (sizes <= lost))
 
 
 def _fitted(logits: Tensor, rows: Tensor, eps: float, share: float) -> Tensor:
@@ -84,15 +106,16 @@ def _fitted(logits: Tensor, rows: Tensor, eps: float, share: float) -> Tensor:
     The label has the only negative slope. Where the model is certain, or surer than a smoothed target, it is the
     likeliest class; and if the loss pushes a label away, the only positive one.
     """
+    step = _smallest(rows.dtype)
     rows, log_p = rows.double(), logits.double().log_softmax(dim=-1)
     best = rows.new_zeros(len(rows), 5)
     for label, sign in ((rows.argmin(-1), 1), (log_p.argmax(-1), 1), (rows.argmax(-1), -1)):
         left = (best[:, 0] == 0).nonzero()[:, 0]
-        best[left] = _fit(log_p[left], rows[left], label[left], sign, eps, share)
+        best[left] = _fit(log_p[left], rows[left], label[left], sign, eps, step, share)
     return best
 
 
-def _fit(log_p: Tensor, rows: Tensor, label: Tensor, sign: int, eps: float, share: float) -> Tensor:
+def _fit(log_p: Tensor, rows: Tensor, label: Tensor, sign: int, eps: float, step: float, share: float) -> Tensor:
     """Fit rows by w · (p − target), at the other classes first and then at the label, where a z-loss shows."""
     classes, at = rows.shape[-1], label[:, None]
     others, p = torch.ones_like(rows).scatter(-1, at, 0.0), log_p.exp()
@@ -100,10 +123,14 @@ def _fit(log_p: Tensor, rows: Tensor, label: Tensor, sign: int, eps: float, shar
     shape = (p - share / classes) * others
     weight = (rows * shape).sum(-1) / shape.square().sum(-1)
     scale = weight.abs()[:, None]
-    fits = ((rows - weight[:, None] * shape).abs() * others <= noise * scale).all(-1)
+    fits = ((rows - weight[:, None] * shape).abs() * others <= noise * scale + 2 * step).all(-1)
     own, slope = p.gather(-1, at)[:, 0], rows.gather(-1, at)[:, 0]
     miss = slope + weight * shape.sum(-1)  # the slopes of a cross-entropy sum to 0
-    small = (noise.gather(-1, at)[:, 0] + SHARE_ERROR * (share > 0)) * weight.abs() + 8 * eps * slope.abs()
+    small = (
+        (noise.gather(-1, at)[:, 0] + SHARE_ERROR * (share > 0)) * weight.abs()
+        + 8 * eps * slope.abs()
+        + 2 * step * classes
+    )
     extra = miss.masked_fill(miss.abs() <= small, 0.0)
     weight = weight - extra
     fits = fits & weight.isfinite() & (weight * sign > 0) & (extra.abs() <= MOST_EXTRA * weight.abs() * (share == 0))

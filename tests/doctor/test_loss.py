@@ -104,6 +104,16 @@ def test_a_healthy_loss_gives_no_finding(loss, dtype, side):
         assert report.checked[1:2] == ("it is the next token",)
 
 
+@pytest.mark.parametrize("steps", [1, 16, 200])
+@pytest.mark.parametrize("scale", [1.0, 8.0, 20.0, 60.0])
+def test_gradients_that_half_precision_hardly_holds_are_no_fault(scale, steps):
+    """Near 6e-8 float16 has few digits, and below it none: such rows can't be read, and are not called strange."""
+    for seed in range(20):
+        case = Case(seed, dtype=torch.float16, scale=scale)
+        report = case.check(token_mean(case) / steps)
+        assert report.ok and set(report.codes) <= {"nothing-supervised"}, report
+
+
 def sequence_mean(case):
     count = (case.labels >= 0).sum(1)
     return (case.losses().sum(1) / count).mean()
@@ -362,9 +372,10 @@ def test_what_is_no_cross_entropy_is_said_to_be_unread(loss):
 
 def test_a_model_that_is_certain_of_everything_tells_nothing():
     case = Case()
-    logits = (1000.0 * F.one_hot(case.ids, V).float()).requires_grad_()
-    loss = F.cross_entropy(logits.flatten(0, 1), case.ids.flatten())
-    assert check_loss(loss, logits, ids=case.ids).codes == ("undecided",)
+    for scale, dtype in ((1000, torch.float32), (1000, torch.bfloat16), (25, torch.float16)):
+        logits = (scale * F.one_hot(case.ids, V)).to(dtype).requires_grad_()
+        loss = F.cross_entropy(logits.flatten(0, 1), case.ids.flatten())
+        assert check_loss(loss, logits, ids=case.ids).codes == ("undecided",)
 
 
 def test_not_finite():
@@ -400,9 +411,7 @@ def test_the_text_is_for_a_learner():
     case = Case()
     report = case.check(F.cross_entropy(case.logits[:, :-1].flatten(0, 1), case.ids[:, 1:].flatten()))
     lines = str(report).splitlines()
-    assert lines[1].startswith(
-        "✗ error pad-supervised, sentence 1, position 2 (id 1) learns id 0, and 7 more positions"
-    )
+    assert lines[1] == "✗ error pad-supervised, sentence 1, position 2 (id 1) learns id 0, and 7 more positions"
     assert lines[-1] == "Checked: 21 of 24 positions teach a label, it is the next token, each weighs 1/21."
     assert [panel.name for panel in report.panels] == ["ids", "labels", "weights"]
     assert report.panels[1].values[0, 0] == case.ids[0, 1] and "<iframe" in report._repr_html_()
