@@ -221,8 +221,10 @@ def _off_by_one(seen: Seen) -> Finding | None:
 
 def _is_short(seen: Seen) -> bool:
     """Whether a causal mask ends one position before the query itself."""
-    before, itself = seen.all_pairs(seen.real & (seen.ahead == -1)), seen.kept & seen.query_is_word & (seen.ahead >= 0)
-    return seen.causal and 2 * int((seen.kept & before).sum()) > int(before.sum()) and not itself.any()
+    own, before = (seen.all_pairs(seen.real & (seen.ahead == step)) for step in (0, -1))
+    itself = seen.kept & seen.query_is_word & (seen.ahead >= 0)
+    most = 2 * int((seen.kept & before).sum()) > int(before.sum())
+    return seen.causal and most and bool(own.any()) and not itself.any()
 
 
 def _misaligned(seen: Seen) -> Finding | None:
@@ -232,7 +234,7 @@ def _misaligned(seen: Seen) -> Finding | None:
     upper_left = seen.ahead + seen.offset <= 0
     if not seen.key_is_word[..., seen.queries :].any():
         return None  # the rest of the cache is empty
-    if not torch.equal(seen.kept, (upper_left & seen.key_is_word).expand_as(seen.kept)):
+    if (seen.kept != (upper_left & seen.key_is_word)).any():
         return None
     last = seen.queries - 1
     says = (

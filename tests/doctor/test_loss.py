@@ -233,6 +233,23 @@ def test_labels_and_weights_are_read_as_they_are(seed, dtype, classes, scale, si
     assert (known | ~mask | ~sharp).all()
 
 
+@given(seeds, st.sampled_from(DTYPES), st.integers(1, 3), st.integers(1, 4), st.integers(2, 6))
+@settings(max_examples=80)
+def test_any_loss_gets_a_report(seed, dtype, batch, length, classes):
+    """However small the batch and whatever the loss is; no code comes twice."""
+    g = torch.Generator().manual_seed(seed)
+    logits = torch.randn(batch, length, classes, generator=g).to(dtype).requires_grad_()
+    ids = torch.randint(0, classes, (batch, length), generator=g)
+    labels = ids.roll(int(torch.randint(-2, 3, (), generator=g)), 1)
+    labels = labels.masked_fill(torch.rand(batch, length, generator=g) < 0.3, -100)
+    kind, padded = (int(torch.randint(n, (), generator=g)) for n in (4, 2))
+    taught = F.cross_entropy(logits.transpose(1, 2).float(), labels, reduction="none")
+    loss = (taught.sum(), taught.mean(), taught.square().sum(), logits.sum() * 0)[kind]
+    pad = torch.rand(batch, length, generator=g) < 0.7 if padded else None
+    report = check_loss(loss, logits, ids=ids, pad=pad, eos=0)
+    assert len(set(report.codes)) == len(report.codes) and str(report) and len(report.panels) == 3
+
+
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 

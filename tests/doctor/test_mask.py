@@ -162,6 +162,47 @@ def test_any_padded_mask_is_healthy_in_any_dialect(seed, length, side, dialect, 
     assert not report.findings, report
 
 
+def _rules(length, batch, seed):
+    """Rules that people compose with a causal mask and padding."""
+    g = torch.Generator().manual_seed(seed)
+    ids = torch.randint(0, 3, (batch, length), generator=g).sort(-1).values
+    size = int(torch.randint(1, length + 1, (), generator=g))
+    return {
+        "none": masks.everything(), "window": masks.sliding_window(size), "blocks": masks.blocks(size),
+        "documents": masks.documents(ids), "both ways": masks.bidirectional_window(before=size - 1, after=size),
+        "keys dropped": masks.key_dropout(0.3, batch=batch, keys=length, seed=seed),
+    }  # fmt: skip
+
+
+@given(seeds, st.integers(2, 9), sides, st.sampled_from(list(WRITE)), st.booleans(), st.integers(0, 5))
+@settings(max_examples=60)
+def test_whatever_is_composed_with_it_is_healthy(seed, length, side, dialect, causal, which):
+    lengths = torch.randint(1, length + 1, (2,), generator=torch.Generator().manual_seed(seed))
+    pad = word_positions(lengths, total=length, side=side)
+    rule = masks.padding(lengths, total=length, side=side) & list(_rules(length, 2, seed).values())[which]
+    mask = ((masks.causal() & rule if causal else rule) | masks.diagonal()).tensor(queries=length, keys=length)
+    mask = mask & (pad[:, None, None] | ~pad[:, None, :, None])
+    report = check_mask(WRITE[dialect](mask), dialect=dialect, pad=pad, causal=causal)
+    assert report.ok and set(report.codes) <= {"over-blocked"}, report
+
+
+@given(seeds, st.lists(st.integers(1, 4), min_size=1, max_size=4), st.sampled_from(list(DIALECTS)), st.booleans())
+@settings(max_examples=150)
+def test_any_tensor_gets_a_report_or_one_sentence(seed, shape, dialect, causal):
+    """No tensor makes it stumble, and no code comes twice."""
+    g = torch.Generator().manual_seed(seed)
+    share, kind, padded = (int(torch.randint(n, (), generator=g)) for n in (4, 5, 3))
+    kept = torch.rand(shape, generator=g) < (0.0, 0.3, 0.7, 1.0)[share]
+    values = (kept, kept.long(), kept.float(), as_bias(kept), as_bias(kept, -5.0))[kind]
+    pad = torch.rand(padded, shape[-1], generator=g) < 0.6 if padded else None
+    try:
+        report = check_mask(values, dialect=dialect, pad=pad, causal=causal)
+    except (TypeError, ValueError) as refusal:
+        assert len(str(refusal)) > 20
+    else:
+        assert len(set(report.codes)) == len(report.codes) and str(report) and report.panels
+
+
 # --- Faults -----------------------------------------------------------------------------------------------------------
 
 
