@@ -27,7 +27,7 @@ CODES = {
     ),
     "weak-bias": Code(
         WARNING, "bias = torch.zeros(mask.shape).masked_fill(~mask, -math.inf)  # nothing but −∞ blocks for certain",
-        "nGPT-pytorch#11",
+        "lucidrains/nGPT-pytorch#11",
     ),
     "inverted": Code(
         ERROR, "mask = ~mask  # SDPA: True = may attend; key_padding_mask of nn.MultiheadAttention: True = ignore",
@@ -135,18 +135,18 @@ SYMPTOMS = {
     "misaligned-cache": ("off-by-one", "over-blocked"),
     "off-by-one": ("future-visible", "over-blocked"),
     "nothing-supervised": ("unshifted", "double-shift", "pad-supervised", "eos-unsupervised", "uneven-weights"),
-    "unshifted": ("eos-unsupervised", "uneven-weights"),
-    "double-shift": ("eos-unsupervised", "pad-supervised", "uneven-weights"),
+    "unshifted": ("eos-unsupervised",),
     "depends-on-padding": ("depends-on-pad-side",),
     "batch-leak": ("train-eval-differ",),
 }
 
 
-def causes(codes: Sequence[str]) -> list[str]:
-    """The codes that no other one explains, each once, in their order.
+def causes(codes: Sequence[str], *, explaining: Sequence[str] | None = None) -> list[str]:
+    """The codes that no other one explains, each once, in their order; ``explaining`` are those that may, or all.
 
     >>> causes(["future-visible", "inverted", "empty-row", "inverted"])
     ['inverted']
     """
-    explained = {symptom for code in codes for symptom in SYMPTOMS.get(code, ())}
+    explaining = codes if explaining is None else explaining
+    explained = {symptom for code in explaining for symptom in SYMPTOMS.get(code, ())}
     return [code for code in dict.fromkeys(codes) if code not in explained]

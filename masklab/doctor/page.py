@@ -10,7 +10,7 @@ from masklab.view import MatrixView, plain_page
 if TYPE_CHECKING:
     from masklab.doctor.report import Report
 
-FRAME_HEIGHT = 420  # pixels; a larger picture scrolls inside its frame
+FRAME_HEIGHT = 480  # pixels; a larger picture scrolls inside its frame
 
 
 def html(report: Report) -> str:
@@ -22,7 +22,8 @@ def html(report: Report) -> str:
     """
     found = "".join(
         f"<li><b>{escape(f'{one.severity} {one.code}')}</b>{escape(f', {one.where}' * bool(one.where))}<br>"
-        f"{escape(one.says)}<br>Fix: <code>{escape(one.fix)}</code><br><small>{escape(one.source)}</small></li>"
+        f"{escape(one.says)}<br>Fix: <code style='white-space:pre-wrap'>{escape(one.fix)}</code><br>"
+        f"<small>{escape(one.source)}</small></li>"
         for one in report.findings
     )
     checked = f"<p><small>Checked: {escape(', '.join(report.checked))}.</small></p>" if report.checked else ""
@@ -35,7 +36,7 @@ def _frame(report: Report) -> str:
         return ""
     view = MatrixView(label="mask doctor")
     view.show(report.picture)
-    page = plain_page.html(view)
+    page = plain_page.html(view).replace("<h1 ", "<h1 hidden ", 1)  # the report has its own heading
     view.close()
     style = f"width:100%;height:{FRAME_HEIGHT}px;border:0"
     return f'<iframe title="mask doctor" sandbox="allow-scripts" style="{style}" srcdoc="{escape(page)}"></iframe>'

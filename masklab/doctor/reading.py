@@ -10,12 +10,14 @@ from torch.nn.attention.flex_attention import BlockMask
 
 from masklab import validate
 from masklab.dialects import from_block_mask
-from masklab.dialects.additive import BLOCKS, UNDERFLOW
+from masklab.dialects.additive import BLOCKS as LOW
+from masklab.dialects.additive import UNDERFLOW
 from masklab.doctor.codes import WARNING
 from masklab.doctor.report import Finding, finding
 from masklab.panels import number
 
 KEEP, BLOCK, ADDED, REFUSED = "keep", "block", "added", "refused"
+BLOCKS = 0.99 * LOW  # in bfloat16, −1e4 is −9984
 ZEROS, UNIFORM, NAN = "zeros", "the mean of all values", "NaN"
 
 

@@ -111,10 +111,9 @@ def diagnosis(findings: Iterable[Finding], panels: Sequence[Panel] = (), checked
     >>> diagnosis(found).codes
     ('inverted',)
     """
-    found = list(findings)
-    kept = causes([one.code for one in found])
-    first = [next(one for one in found if one.code == code) for code in kept]
-    ordered = sorted(first, key=lambda one: SEVERITIES.index(one.severity))
+    found = sorted(findings, key=lambda one: SEVERITIES.index(one.severity))  # stable: the order of the checks stays
+    kept = causes([one.code for one in found], explaining=[one.code for one in found if one.severity != NOTE])
+    ordered = [next(one for one in found if one.code == code) for code in kept]
     return Report(tuple(ordered), tuple(panels), tuple(dict.fromkeys(checked)))
 
 

@@ -17,6 +17,11 @@ from masklab.doctor.report import Finding, Report, diagnosis, finding
 from masklab.panels import EXTRA, MISSED, NOT_MARKED, Panel, counted
 
 CAUSAL_ELSEWHERE = ("transformers_2d", "key_padding_mask")  # the causal mask is given, or made, beside these
+FIXES = {  # of an inverted mask, by what True does
+    KEEP: "mask = ~mask  # here True = may attend",
+    BLOCK: "mask = ~mask  # here True = must not attend",
+    ADDED: "bias = torch.zeros(mask.shape).masked_fill(~mask, -math.inf)  # mask: True = may attend",
+}
 LARGEST_PANEL = 64  # positions; of a larger mask the part around the first finding is shown
 
 
@@ -38,6 +43,7 @@ def check_mask(
     """
     _check_arguments(mask, dialect, pad)
     kept, wrong = keeps(mask, dialect)
+    pad = None if pad is None else pad.to(kept.device)
     four, axes, unclear = with_axes(kept, dialect, pad, causal)
     seen = Seen(_once(four), pad, causal, axes, dialect, _empty_gives(mask, dialect))
     found = [*wrong, unclear, *(check(seen) for check in CHECKS)]
@@ -84,6 +90,11 @@ class Seen:
     empty: str
 
     @property
+    def true(self) -> str:
+        """What True does in this dialect."""
+        return DIALECTS[self.dialect].true
+
+    @property
     def queries(self) -> int:
         """How many queries the mask has."""
         return self.kept.shape[2]
@@ -112,7 +123,7 @@ class Seen:
         """Shape: (batch, 1, 1, key)."""
         if self.pad is None:
             return self.kept.new_ones(1, 1, 1, self.keys)
-        return self.pad.to(self.kept.device)[:, None, None, :]
+        return self.pad[:, None, None, :]
 
     @cached_property
     def query_is_word(self) -> Tensor:
@@ -145,7 +156,7 @@ class Seen:
 
     def all_pairs(self, cells: Tensor) -> Tensor:
         """Cells for every sentence and head that the mask has."""
-        return cells.expand(torch.broadcast_shapes(cells.shape, self.kept.shape))
+        return torch.broadcast_tensors(cells, self.kept)[0]  # broadcast_shapes would import sympy: seconds
 
     def at(self, found: Tensor) -> str:
         """The first of these pairs or rows in words, and how many more there are.
@@ -168,12 +179,11 @@ def _inverted(seen: Seen) -> Finding | None:
     pads = seen.kept & ~seen.key_is_word
     if pads.any() and seen.key_is_word.any() and not (seen.kept & seen.key_is_word).any():
         says = "Queries see only padding, and no real token is seen at all: True means the opposite here."
-        return finding("inverted", f"{says} {_how_read(seen)}", where=seen.at(pads))
+        return finding("inverted", f"{says} {_how_read(seen)}", where=seen.at(pads), fix=FIXES[seen.true])
     if _sees_only_the_future(seen):
-        says = (
-            "Queries see what comes after them, and not what they may see: a causal mask with True and False exchanged."
-        )
-        return finding("inverted", f"{says} {_how_read(seen)}", where=seen.at(seen.kept & (seen.ahead > 0)))
+        says = "Queries see what comes after them and not what came before: True means the opposite here."
+        where = seen.at(seen.kept & (seen.ahead > 0))
+        return finding("inverted", f"{says} {_how_read(seen)}", where=where, fix=FIXES[seen.true])
     return None
 
 
@@ -190,7 +200,7 @@ def _sees_only_the_future(seen: Seen) -> bool:
 
 def _how_read(seen: Seen) -> str:
     """How the dialect reads True."""
-    means = {KEEP: "may attend", BLOCK: "must not attend", ADDED: "1 is added"}[DIALECTS[seen.dialect].true]
+    means = {KEEP: "may attend", BLOCK: "must not attend", ADDED: "1 is added"}[seen.true]
     return f"(Read as {seen.dialect}: True = {means}.)"
 
 
@@ -211,8 +221,10 @@ def _off_by_one(seen: Seen) -> Finding | None:
 
 def _is_short(seen: Seen) -> bool:
     """Whether a causal mask ends one position before the query itself."""
-    before, itself = seen.all_pairs(seen.real & (seen.ahead == -1)), seen.kept & seen.query_is_word & (seen.ahead >= 0)
-    return seen.causal and 2 * int((seen.kept & before).sum()) > int(before.sum()) and not itself.any()
+    own, before = (seen.all_pairs(seen.real & (seen.ahead == step)) for step in (0, -1))
+    itself = seen.kept & seen.query_is_word & (seen.ahead >= 0)
+    most = 2 * int((seen.kept & before).sum()) > int(before.sum())
+    return seen.causal and most and bool(own.any()) and not itself.any()
 
 
 def _misaligned(seen: Seen) -> Finding | None:
@@ -220,12 +232,14 @@ def _misaligned(seen: Seen) -> Finding | None:
     if not seen.causal or seen.of_keys or seen.offset == 0:
         return None
     upper_left = seen.ahead + seen.offset <= 0
-    if not torch.equal(seen.kept, (upper_left & seen.key_is_word).expand_as(seen.kept)):
+    if not seen.key_is_word[..., seen.queries :].any():
+        return None  # the rest of the cache is empty
+    if (seen.kept != (upper_left & seen.key_is_word)).any():
         return None
     last = seen.queries - 1
     says = (
         f"There are {counted(seen.queries, 'query')} for {seen.keys} keys, and query {last} sees no key after {last}. "
-        "If the queries are the newest tokens behind a cache, they miss the end of it, themselves included."
+        "Behind a cache, where the queries are the newest tokens, they miss themselves. (Is its end empty? Pass pad.)"
     ).replace("querys", "queries")
     return finding("misaligned-cache", says, where=f"query {last}", severity=WARNING)  # a cache may be partly empty
 
@@ -233,9 +247,7 @@ def _misaligned(seen: Seen) -> Finding | None:
 def _future_visible(seen: Seen) -> Finding | None:
     """A real query sees what comes after it."""
     if seen.causal and seen.of_keys and seen.dialect not in CAUSAL_ELSEWHERE:
-        says = (
-            "The mask has no axis of queries and says the same for all of them: each query sees every later word, too."
-        )
+        says = "The mask says the same for all queries, because it has no axis for them: each sees every later word."
         return finding("future-visible", says, where=f"axes ({', '.join(seen.axes)})")
     if not seen.future.any():
         return None
@@ -249,9 +261,7 @@ def _pad_visible(seen: Seen) -> Finding | None:
     pads = seen.pads & (seen.ahead <= 0) if seen.causal and not seen.of_keys else seen.pads
     if not pads.any():
         return None
-    says = (
-        "A real token attends to padding, and part of its weight goes there: its output depends on the other sentences."
-    )
+    says = "A real token attends to padding, and part of its weight goes there: its output depends on the padding."
     return finding("pad-visible", says, where=seen.at(pads))
 
 
@@ -344,6 +354,9 @@ def _panel(seen: Seen) -> Panel:
     def part(cells: Tensor) -> Tensor:
         return cells[min(b, len(cells) - 1), min(h, cells.shape[1] - 1)][cut].cpu()
 
+    def pads(are_words: Tensor, at: slice) -> list[bool]:
+        return (~are_words[min(b, len(are_words) - 1)].flatten()[at]).tolist() if are_words.numel() > 1 else []
+
     kept, extra, less = part(seen.kept), part(wrong), part(missed)
     names = [[str(i) for i in range(at.start, at.start + n)] for at, n in zip(cut, kept.shape, strict=True)]
     marks = torch.full(kept.shape, NOT_MARKED, dtype=torch.uint8)
@@ -352,7 +365,8 @@ def _panel(seen: Seen) -> Panel:
         name="mask", kind="bool", values=kept, blocked=~kept, rows=names[0], columns=names[1],
         marks=marks.masked_fill(less, MISSED).masked_fill(extra, EXTRA), start=(rows.start, columns.start),
         title=", ".join(["mask", *several]), meaning="True = may attend. “!” must not be seen, “✗” is missing.",
-        axes=("query", "key"), say="{}",
+        axes=("query", "key"), say="{}", row_pads=pads(seen.query_is_word, cut[0]),
+        column_pads=pads(seen.key_is_word, cut[1]),
     )  # fmt: skip
 
 

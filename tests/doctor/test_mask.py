@@ -132,6 +132,10 @@ HEALTHY = {
     "half": (as_bias(TRIL).half(), {"dialect": "bias", "causal": True}),
     "bfloat16": (dialects.to_transformers_4d_bias(TRIL[None, None], dtype=torch.bfloat16),
                  {"dialect": "transformers_4d", "causal": True}),
+    "bfloat16, -1e4": (as_bias(TRIL, -1e4).bfloat16(), {"causal": True}),
+    "a cache whose end is empty": (
+        torch.ones(3, 6, dtype=torch.bool).tril(),
+        {"pad": torch.tensor([[True, True, True, False, False, False]]), "causal": True}),
     "a bias of zeros": (torch.zeros(L, L), {"dialect": "bias"}),
     "ALiBi": (as_bias(TRIL) - 0.25 * (torch.arange(L)[:, None] - torch.arange(L)).abs(), {"causal": True}),
     "ones and zeros, said to mean keep": (TRIL.long(), {"causal": True}),
@@ -156,6 +160,47 @@ def test_any_padded_mask_is_healthy_in_any_dialect(seed, length, side, dialect, 
     mask = mask & (pad[:, None, None] | ~pad[:, None, :, None])
     report = check_mask(WRITE[dialect](mask), dialect=dialect, pad=pad, causal=causal)
     assert not report.findings, report
+
+
+def _rules(length, batch, seed):
+    """Rules that people compose with a causal mask and padding."""
+    g = torch.Generator().manual_seed(seed)
+    ids = torch.randint(0, 3, (batch, length), generator=g).sort(-1).values
+    size = int(torch.randint(1, length + 1, (), generator=g))
+    return {
+        "none": masks.everything(), "window": masks.sliding_window(size), "blocks": masks.blocks(size),
+        "documents": masks.documents(ids), "both ways": masks.bidirectional_window(before=size - 1, after=size),
+        "keys dropped": masks.key_dropout(0.3, batch=batch, keys=length, seed=seed),
+    }  # fmt: skip
+
+
+@given(seeds, st.integers(2, 9), sides, st.sampled_from(list(WRITE)), st.booleans(), st.integers(0, 5))
+@settings(max_examples=60)
+def test_whatever_is_composed_with_it_is_healthy(seed, length, side, dialect, causal, which):
+    lengths = torch.randint(1, length + 1, (2,), generator=torch.Generator().manual_seed(seed))
+    pad = word_positions(lengths, total=length, side=side)
+    rule = masks.padding(lengths, total=length, side=side) & list(_rules(length, 2, seed).values())[which]
+    mask = ((masks.causal() & rule if causal else rule) | masks.diagonal()).tensor(queries=length, keys=length)
+    mask = mask & (pad[:, None, None] | ~pad[:, None, :, None])
+    report = check_mask(WRITE[dialect](mask), dialect=dialect, pad=pad, causal=causal)
+    assert report.ok and set(report.codes) <= {"over-blocked"}, report
+
+
+@given(seeds, st.lists(st.integers(1, 4), min_size=1, max_size=4), st.sampled_from(list(DIALECTS)), st.booleans())
+@settings(max_examples=150)
+def test_any_tensor_gets_a_report_or_one_sentence(seed, shape, dialect, causal):
+    """No tensor makes it stumble, and no code comes twice."""
+    g = torch.Generator().manual_seed(seed)
+    share, kind, padded = (int(torch.randint(n, (), generator=g)) for n in (4, 5, 3))
+    kept = torch.rand(shape, generator=g) < (0.0, 0.3, 0.7, 1.0)[share]
+    values = (kept, kept.long(), kept.float(), as_bias(kept), as_bias(kept, -5.0))[kind]
+    pad = torch.rand(padded, shape[-1], generator=g) < 0.6 if padded else None
+    try:
+        report = check_mask(values, dialect=dialect, pad=pad, causal=causal)
+    except (TypeError, ValueError) as refusal:
+        assert len(str(refusal)) > 20
+    else:
+        assert len(set(report.codes)) == len(report.codes) and str(report) and report.panels
 
 
 # --- Faults -----------------------------------------------------------------------------------------------------------
@@ -194,6 +239,12 @@ def test_off_by_one(dialect, diagonal, pad):
     mask = mask if pad is None else mask & pad[:, None, None]
     mask = mask if pad is None else mask | (torch.eye(L, dtype=torch.bool) & ~pad[:, None, :, None])
     assert codes(WRITE[dialect](mask), dialect=dialect, causal=True, pad=pad) == ("off-by-one",)
+
+
+def test_the_line_to_change_is_the_dialects():
+    assert "here True = may attend" in check_mask(~TRIL, causal=True).findings[0].fix
+    assert "True = must not attend" in check_mask(TRIL, dialect="block", causal=True).findings[0].fix
+    assert "masked_fill" in check_mask(as_bias(~TRIL), dialect="bias", causal=True).findings[0].fix
 
 
 def test_off_by_one_in_other_shapes():
