@@ -275,9 +275,22 @@ def _first_layer(exam: Exam, mode: str) -> list[Leak]:
     return []
 
 
-def _after_layers(exam: Exam, mode: str) -> list[tuple[int, Measured]]:
+def _after_layers(exam: Exam, mode: str) -> Iterator[tuple[int, Measured]]:
     """The measured matrix after each layer, counted from 1. A layer is an entry of a ModuleList."""
-    case = exam.case
+    case, layer = exam.case, 0
+    if case.width(case.main) is None:
+        return
+    nudge = case.nudge(case.main).requires_grad_()
+    with _mode(case, mode), look.for_gradients():
+        for output in _layer_outputs(case, nudge):
+            measured = look.by_gradients(case, exam.claim.after(layer + 1).may, output, nudge)
+            if measured is not None:  # None: a layer that doesn't read this input, as in the encoder of a translator
+                layer += 1
+                yield layer, measured
+
+
+def _layer_outputs(case: Case, nudge: Tensor) -> list[Tensor]:
+    """What each layer returns, (B, L, features) with its gradients."""
     B, L = case.x.shape[:2]
     kept: list[Tensor] = []
 
@@ -286,16 +299,12 @@ def _after_layers(exam: Exam, mode: str) -> list[tuple[int, Measured]]:
         if found is not None and output.shape[:2] in ((B, L), (L, B)) and found.requires_grad:
             kept.append(found)
 
-    if case.width(case.main) is None:
-        return []
-    with _mode(case, mode), look.for_gradients(), look.recorded(_layers(case.model), keep):
-        nudge = case.nudge(case.main).requires_grad_()
+    with look.recorded(_layers(case.model), keep):
         try:
             case.run({case.main: nudge})
         except look.NOT_RUN:
             return []
-        each = [look.by_gradients(case, exam.claim.after(n).may, out, nudge) for n, out in enumerate(kept, start=1)]
-    return list(enumerate((one for one in each if one is not None), start=1))
+    return kept
 
 
 def _layers(model: Callable) -> list[tuple[str, nn.Module]]:
@@ -479,7 +488,7 @@ def _hit(exam: Exam, hit: padding.Change, how: str, *, side: str = "") -> None:
     known = ("depends-on-padding", "depends-on-pad-side", "document-leak", "batch-leak")
     if case.main == case.padded and side != "left":
         known = (*known, "future-visible", "off-by-one")  # padding on the right is a part of the future
-    if not hit.cells.any() or exam.has(*known):
+    if not hit.cells.any() or exam.has(*known) or any(one.code.startswith("depends-on-pad") for one in exam.found):
         return
     b, i = hit.cells.nonzero()[0].tolist()
     code = "depends-on-pad-side" if side == "left" else "depends-on-padding"
@@ -580,7 +589,7 @@ def _pictures(exam: Exam, *, layers: bool) -> None:
         exam.panels.append(_measured_panel(exam, b, name, f"What each output depends on, in {mode}.", measured, claim))
     if layers:
         mode = next((mode for mode in exam.measured if mode != FAST), FAST)
-        for layer, measured in _after_layers(exam, mode) if mode != FAST else []:
+        for layer, measured in _after_layers(exam, mode) if mode != FAST else ():
             meaning = f"What each position knows after layer {layer}."
             panel = _measured_panel(exam, b, f"after layer {layer}", meaning, measured, claim.after(layer))
             exam.panels.append(panel)
