@@ -339,6 +339,7 @@ def _read(taught: Taught) -> list[str]:
         names = {
             1: "it is the next token",
             0: "it is the token itself",
+            -1: "it is the token before",
             None: "it is no neighbouring id, so no shift is told",
         }
         found.append(names.get(taught.shift, f"it is the token {taught.shift} positions on"))
