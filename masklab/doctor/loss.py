@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -136,6 +137,12 @@ class Taught:
         """How far equal weights may be apart: rounding moves a gradient by a few units in its last place."""
         return max(1e-3, 8 * torch.finfo(self.dtype).eps)
 
+    @property
+    def all_certain(self) -> bool:
+        """Whether the model may be so certain of all labels that no gradient is seen: the mean of none would be NaN."""
+        hidden, words = (self.rows.certain & self.real).sum(), self.real.sum()
+        return bool(2 * hidden > words) and not math.isnan(self.loss)
+
     @cached_property
     def sure(self) -> Tensor:
         """Where the weight is known well: the model isn't certain of the label."""
@@ -172,11 +179,11 @@ def _non_finite(taught: Taught) -> Finding | None:
 
 def _nothing(taught: Taught) -> Finding | None:
     """No position has a gradient; or a whole sentence has none, which is worth a note."""
-    alive = taught.rows.alive | taught.broken | taught.rows.certain
-    if not alive.any():
+    alive = taught.rows.alive | taught.broken
+    if not alive.any() and not taught.all_certain:
         says = f"No position teaches anything: the loss is {number(taught.loss)} and its gradient is zero everywhere."
         return finding("nothing-supervised", says, where=f"all {counted(alive.numel(), 'position')}")
-    idle = ~alive.any(dim=1) & (taught.real.sum(dim=1) > 1)
+    idle = alive.any() & ~(alive | taught.rows.certain).any(dim=1) & (taught.real.sum(dim=1) > 1)
     if not idle.any():
         return None
     says = "This sentence teaches nothing. Was its answer truncated?"
@@ -194,8 +201,8 @@ def _unread(taught: Taught) -> Finding | None:
             "w · (p − onehot): soft targets, a temperature, a second loss? Labels and weights can't be read there."
         )
         return finding("undecided", says, where=taught.at(unread))
-    if not taught.rows.alive.any() and taught.rows.certain.any() and not taught.broken.any():
-        says = "The model is certain of a token everywhere, so no gradient is left that would show what is supervised."
+    if not (taught.rows.alive | taught.broken).any() and taught.all_certain:
+        says = "The model is certain nearly everywhere, so no gradient is left that would show what is supervised."
         return finding("undecided", says, where=taught.at(taught.rows.certain), fix="check it before training")
     return None
 
@@ -332,6 +339,7 @@ def _read(taught: Taught) -> list[str]:
         names = {
             1: "it is the next token",
             0: "it is the token itself",
+            -1: "it is the token before",
             None: "it is no neighbouring id, so no shift is told",
         }
         found.append(names.get(taught.shift, f"it is the token {taught.shift} positions on"))
