@@ -253,9 +253,9 @@ def _joined(found: Measured, changes: Measured, exam: Exam) -> Measured:
 def _with_ids(exam: Exam, found: Measured, base: Tensor) -> Measured:
     """A look past the embedding: other ids at all forbidden positions of a few outputs. What else reads the ids?"""
     case, claim = replace(exam.case, lookups={}), exam.claim
-    if case.x.is_floating_point():
+    if case.x.is_floating_point() or (found.real & ~claim.may[:, found.rows]).any():  # a leak is found already
         return found
-    for i in torch.linspace(0, case.x.shape[1] - 1, 4).round().long().unique().tolist():
+    for i in sorted({0, case.x.shape[1] // 2}):
         where = ~claim.may[:, i] & (case.pad if case.pad is not None and case.padded == case.main else True)
         try:
             after = look.outputs_after(case, case.main, where) if where.any() else base
