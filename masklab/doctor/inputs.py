@@ -285,35 +285,39 @@ def precision(case: Case, output: Tensor) -> float:
     return max(torch.finfo(dtype).eps for dtype in dtypes)
 
 
-def with_lookups(case: Case) -> Case:
-    """The case with the embeddings of its ids: the look-ups that follow the ids when these change."""
+def with_lookups(case: Case, watch: Watch) -> Case:
+    """The case with the embeddings of its ids: the look-ups that follow the ids when these change.
+
+    ``watch`` has seen the model run with the case as it is.
+    """
     found: dict[str, tuple[frozenset[int], int, float]] = {}
     for name in {case.main, case.padded}:
         ids = case.inputs[name]
-        if not ids.is_floating_point():
-            found |= _follows(case, name, ids)
+        numbers = set() if ids.is_floating_point() else _look_ups_of(watch, ids)
+        if numbers:
+            numbers &= _after_a_change(case, name, numbers)
+        if numbers:
+            vectors = watch.seen[min(numbers)][1]
+            found[name] = (frozenset(numbers), vectors.shape[-1], _spread(vectors))
     return replace(case, lookups=found)
 
 
+def _look_ups_of(watch: Watch, ids: Tensor) -> set[int]:
+    """The numbers of the look-ups that were made with exactly these ids."""
+    return {n for n, (got, _) in enumerate(watch.seen) if got.numel() == ids.numel() and _equal(got, ids)}
+
+
 @torch.no_grad()
-def _follows(case: Case, name: str, ids: Tensor) -> dict[str, tuple[frozenset[int], int, float]]:
-    """Which look-ups are made with exactly these ids, before and after they change."""
-    numbers: set[int] | None = None
-    vectors = ids
-    for form in (ids, other_ids(case, name)):
-        watch = Watch()
-        seed_all(0)
-        try:
-            with watch:
-                call(case.model, case.changed(name, form).inputs)
-        except Exception:
-            if numbers is None:
-                raise
-            break  # other ids may mean something to a model: an image, an end
-        same = {n for n, (got, _) in enumerate(watch.seen) if got.numel() == form.numel() and _equal(got, form)}
-        numbers = same if numbers is None else numbers & same
-        vectors = watch.seen[min(numbers)][1] if numbers else ids
-    return {name: (frozenset(numbers), vectors.shape[-1], _spread(vectors))} if numbers else {}
+def _after_a_change(case: Case, name: str, numbers: set[int]) -> set[int]:
+    """The look-ups that are made with an input's ids when these are others; ``numbers`` where the model raises."""
+    form = other_ids(case, name)
+    seed_all(0)
+    try:
+        with Watch() as watch:
+            call(case.model, case.changed(name, form).inputs)
+    except Exception:  # other ids may mean something to a model: an image, an end
+        return numbers
+    return _look_ups_of(watch, form)
 
 
 def _spread(x: Tensor) -> float:

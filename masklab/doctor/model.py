@@ -16,7 +16,7 @@ from masklab.doctor.claims import Claim, make_claim
 from masklab.doctor.dependence import Measured
 from masklab.doctor.inputs import Case, Watch, call, make_case, precision, widened, with_lookups
 from masklab.doctor.report import Finding, Report, diagnosis, finding
-from masklab.doctor.undisturbed import buffers_kept, in_float32, named_parts, set_mode, undisturbed
+from masklab.doctor.undisturbed import buffers_kept, in_float32, named_parts, seed_all, set_mode, undisturbed
 from masklab.doctor.verdicts import Leak, leaks, sees_less, sees_nothing
 from masklab.doctor.words import RECURRENT, begins, depends, fix_for, pairs, token
 from masklab.masks import Rule
@@ -127,9 +127,10 @@ def _prepare(exam: Exam, allowed: str | Tensor | Rule) -> None:
     with _mode(case, mode):
         watch = Watch()
         if mode != FAST:
-            with watch:
+            seed_all(0)
+            with watch, torch.no_grad():
                 call(case.model, case.inputs)
-            exam.case = case = with_lookups(case)
+            exam.case = case = with_lookups(case, watch)
         exam.tolerance = look.noise(case, exam.outputs[mode])
     recurrent = any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
     exam.claim = make_claim(allowed, case, layers=0 if recurrent else watch.attentions)
@@ -182,13 +183,13 @@ def _first_bad(case: Case, mode: str) -> tuple[str, nn.Module] | None:
 
 
 def _randomness(exam: Exam) -> None:
-    """Do two runs in eval mode agree, dropout and all?"""
+    """Does a run in eval mode with another seed, dropout and all, agree with the first, without dropout?"""
     if EVAL not in exam.outputs:
         return
     exam.checked.append("two runs in eval mode")
-    with _mode(exam.case, EVAL):
-        first, second = (exam.case.run(random=True, seed=seed).detach() for seed in (1, 2))
-    if look.differ(first, second, exam.tolerance).any():
+    with _mode(exam.case, EVAL), torch.no_grad():
+        again = exam.case.run(random=True, seed=1)
+    if look.differ(again, exam.outputs[EVAL], exam.tolerance).any():
         exam.found.append(finding(
             "train-eval-differ", "Two runs in eval mode with the same inputs differ: something is drawn at random.",
             fix="dropout_p=self.dropout if self.training else 0.0  # for F.scaled_dot_product_attention",
@@ -197,7 +198,9 @@ def _randomness(exam: Exam) -> None:
 
 def _dependence(exam: Exam) -> None:
     """What does each output depend on, in each mode whose outputs are its own?"""
-    exam.checked.append(f"dependence on each position, against {exam.claim.name}")
+    L = exam.case.x.shape[1]
+    some = f" of {look.MOST_ROWS} of {L} outputs" if L > look.MOST_ROWS else ""
+    exam.checked.append(f"dependence{some} on each position, against {exam.claim.name}")
     known: list[Tensor] = []
     for mode in (EVAL, TRAIN, FAST):
         output = exam.outputs.get(mode)
@@ -356,6 +359,7 @@ def _batch(exam: Exam) -> None:
     """Does a sentence depend on another one of the batch?"""
     case = exam.case
     if len(case.x) < 2:
+        exam.checked.append("not sentences apart: there is only one")
         return
     exam.checked.append("sentences apart")
     for mode in exam.measured:
@@ -374,7 +378,7 @@ def _mixed_pair(exam: Exam, mode: str) -> tuple[int, int] | None:
         b, j = mixed.nonzero()[0].tolist()
         return b, j
     with torch.no_grad():
-        for j in range(min(2, len(case.x))):
+        for j in range(1 if mixed is not None else 2):  # gradients have told already, all but what the ids may do
             after = look.outputs_after(case, case.main, _whole(case, j))
             hit = look.differ(after, exam.outputs[mode], exam.tolerance).any(dim=1)
             hit[j] = False
@@ -435,10 +439,12 @@ def _modes(exam: Exam) -> None:
 def _padding(exam: Exam) -> None:
     """Do outputs at real positions depend on the padding?"""
     case = exam.case
-    if (case.pad is None and not case.told) or exam.has("inverted", "batch-leak", "depends-on-padding", "non-finite"):
-        return
     mode = exam.first
-    if mode == FAST:
+    if case.pad is None and not case.told:
+        exam.checked.append("not padding: no pad was given")
+        return
+    if mode == FAST or exam.has("inverted", "batch-leak", "depends-on-padding", "non-finite"):
+        exam.checked.append("no more of padding: what was found comes first" if mode != FAST else "not padding")
         return
     base = exam.outputs[mode]
     with _mode(case, mode):
@@ -515,12 +521,16 @@ def _anchored(exam: Exam) -> bool:
 def _cache(exam: Exam) -> None:
     """Does a model that keeps a cache say the same as without?"""
     causal = not exam.claim.reach.triu(1).any()
-    if not causal or exam.has(*LEAKS, "non-finite", "depends-on-pad-side"):
+    if not causal:
+        return
+    if exam.has(*LEAKS, "non-finite", "depends-on-pad-side"):
+        exam.checked.append("not a cache: what was found comes first")
         return
     mode = exam.first
     with _mode(exam.case, mode):
         hit = cache.cached(exam.case, exam.outputs[mode], exam.tolerance)
     if hit is None:
+        exam.checked.append("not a cache: none was found, or it can't be read in pieces")
         return
     exam.checked.append("with and without a cache")
     if hit.any():

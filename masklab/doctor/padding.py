@@ -118,17 +118,23 @@ def _cut(case: Case, name: str, value: object, b: int, real: Tensor) -> object:
     """One sentence of an input, without its pads."""
     if not isinstance(value, Tensor) or value.ndim == 0:
         return value
-    length, batch = len(real), len(case.x)
-    if value.shape[0] == batch:
+    axes = _axes_of_positions(value, len(case.x), len(real))
+    if value.shape[0] == len(case.x):
         value = value[b : b + 1]
-    if case.main != case.padded and name.startswith((*OF_THE_TARGET, *TARGETS)) and not name.startswith("memory"):
+    of_target = name.startswith((*OF_THE_TARGET, *TARGETS)) and not name.startswith("memory")
+    if case.main != case.padded and of_target:
         return value
-    first = 0 if value.ndim == 2 and value.shape == (length, length) else 1
-    for axis in range(first, value.ndim):
-        if (
-            value.shape[axis] == length
-            and (axis < 3 or value.ndim == 4)
-            and not (axis == 2 and value.is_floating_point() and value.ndim == 3)
-        ):
-            value = value.index_select(axis, real.nonzero()[:, 0])
+    for axis in axes:
+        value = value.index_select(axis, real.nonzero()[:, 0])
     return value
+
+
+def _axes_of_positions(value: Tensor, batch: int, length: int) -> list[int]:
+    """The axes of an input that count positions, not sentences, heads or features.
+
+    A mask is (query, key), (batch, query, key) or (batch, head, query, key); vectors are (batch, position, features).
+    """
+    if value.shape == (length, length):
+        return [0, 1]
+    features = value.ndim == 3 and value.is_floating_point()
+    return [axis for axis in range(1, 2 if features else value.ndim) if value.shape[axis] == length]
