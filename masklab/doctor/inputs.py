@@ -164,7 +164,11 @@ def without_dropout(function: Callable, args: tuple, kwargs: dict) -> tuple[tupl
 
 
 def features(output: Any, x: Tensor) -> Tensor:
-    """The tensor in what a model returned, as (B, L, features). TypeError and ValueError say what doesn't fit."""
+    """The tensor in what a model returned, as (B, L, features). TypeError and ValueError say what doesn't fit.
+
+    >>> features((torch.zeros(2, 5, 3, 4), "more"), torch.zeros(2, 5)).shape
+    torch.Size([2, 5, 12])
+    """
     for name in ("logits", "last_hidden_state"):
         if isinstance(output, Mapping) and name in output:
             output = output[name]
@@ -190,7 +194,11 @@ def features(output: Any, x: Tensor) -> Tensor:
 
 
 def make_case(model: Callable, inputs: Tensor | Mapping[str, Any], pad: Tensor | None) -> Case:
-    """The case of a model and what the user gave. Raises TypeError and ValueError with a sentence each."""
+    """The case of a model and what the user gave. Raises TypeError and ValueError with a sentence each.
+
+    >>> make_case(len, {"input_ids": torch.tensor([[7, 0]]), "attention_mask": torch.tensor([[1, 0]])}, None).pad
+    tensor([[ True, False]])
+    """
     if not callable(model):
         raise TypeError(f"model must be a module or another callable, got {validate.got(model)}.")
     named = _named(inputs)
@@ -269,7 +277,11 @@ def _dtype(model: Callable) -> torch.dtype:
 
 
 def widened(case: Case) -> Case:
-    """The same case with float inputs in float32, if they are narrower."""
+    """The same case with float inputs in float32, if they are narrower.
+
+    >>> widened(make_case(len, torch.ones(1, 2, 3, dtype=torch.bfloat16), None)).x.dtype
+    torch.float32
+    """
     return replace(case, inputs={name: _wide(value) for name, value in case.inputs.items()})
 
 
@@ -279,7 +291,11 @@ def _wide(value: Any) -> Any:
 
 
 def precision(case: Case, output: Tensor) -> float:
-    """The largest relative rounding step in play; at least float32's, in which many float64 models keep some parts."""
+    """The largest relative rounding step in play; at least float32's, in which many float64 models keep some parts.
+
+    >>> precision(make_case(len, torch.tensor([[7, 8]]), None), torch.zeros(1, dtype=torch.bfloat16))
+    0.0078125
+    """
     dtypes = {p.dtype for root in modules_of(case.model) for p in root.parameters() if p.is_floating_point()}
     dtypes |= {torch.float32, output.dtype} | ({case.x.dtype} if case.x.is_floating_point() else set())
     return max(torch.finfo(dtype).eps for dtype in dtypes)
@@ -289,6 +305,12 @@ def with_lookups(case: Case, watch: Watch) -> Case:
     """The case with the embeddings of its ids: the look-ups that follow the ids when these change.
 
     ``watch`` has seen the model run with the case as it is.
+
+    >>> case = make_case(torch.nn.Embedding(9, 4), torch.tensor([[7, 8]]), None)
+    >>> with Watch() as watch:
+    ...     _ = case.run()
+    >>> with_lookups(case, watch).width(""), case.width("")
+    (4, None)
     """
     found: dict[str, tuple[frozenset[int], int, float]] = {}
     for name in {case.main, case.padded}:
@@ -331,7 +353,11 @@ def _equal(got: Tensor, ids: Tensor) -> bool:
 
 
 def other_ids(case: Case, name: str, where: Tensor | None = None) -> Tensor:
-    """Other ids at the real positions (at ``where``, bool): each becomes another id of the batch, never a pad's."""
+    """Other ids at the real positions (at ``where``, bool): each becomes another id of the batch, never a pad's.
+
+    >>> other_ids(make_case(len, torch.tensor([[7, 8, 9]]), None), "")
+    tensor([[8, 9, 7]])
+    """
     ids = case.inputs[name]
     real = case.pad if case.pad is not None and name == case.padded else torch.ones_like(ids, dtype=torch.bool)
     known = ids[real].unique()

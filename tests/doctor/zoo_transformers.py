@@ -43,15 +43,21 @@ def healthy(note=""):
     return keep
 
 
+MADE: dict[tuple, torch.nn.Module] = {}  # making one takes longer than running it
+
+
 def built(kind, config, seed, dtype):
     """A model with weights of its own seed, ten times as large as usual, so that attention is not uniform."""
-    with private_seed(seed):
-        model = kind(config)
+    key = (kind, repr(config), config._attn_implementation, dtype)
+    if key not in MADE:
+        with private_seed(0):
+            MADE[key] = kind(config).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in MADE[key].parameters():
             if parameter.ndim == 2:
-                parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.2)
-    return model.to(dtype)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return MADE[key].train()
 
 
 def gpt2(seed, dtype, how="sdpa"):
