@@ -13,8 +13,8 @@ from torch import Tensor
 from masklab.doctor import dependence as look
 from masklab.doctor.claims import Claim, make_claim
 from masklab.doctor.dependence import Measured
-from masklab.doctor.inputs import Case, Watch, call, make_case, widened, with_lookups
-from masklab.doctor.report import Finding
+from masklab.doctor.inputs import Case, Watch, call, features, make_case, precision, widened, with_lookups
+from masklab.doctor.report import Finding, finding
 from masklab.doctor.undisturbed import buffers_kept, in_float32, named_parts, seed_all, set_mode
 from masklab.doctor.words import RECURRENT
 from masklab.masks import Rule
@@ -90,11 +90,21 @@ class Exam:
             if mode != FAST:
                 seed_all(0)
                 with watch, torch.no_grad():
-                    call(case.model, case.inputs)
+                    again = features(call(case.model, case.inputs), case.x)
+                self._same_again(again, mode)
                 self.case = case = with_lookups(case, watch)
             self.tolerance = look.noise(case, self.outputs[mode])
         recurrent = any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
         self.claim = make_claim(self.allowed, case, layers=0 if recurrent else watch.attentions)
+
+    def _same_again(self, again: Tensor, mode: str) -> None:
+        """The same inputs, mode and seed must give the same: else what is kept would look like rounding."""
+        base = self.outputs[mode]
+        step = 8 * precision(self.case, base) * base.double().nan_to_num(posinf=0.0, neginf=0.0).abs().max().item()
+        if again.shape != base.shape or look.differ(again, base, step).any():
+            says = f"Two runs in {mode} with the same inputs and the same seed differ: something is kept between runs."
+            fix = "empty what the model keeps (a memory, a cache, a counter) before each new text"
+            self.found.append(finding("train-eval-differ", says, fix=fix))
 
 
 def _runs(case: Case) -> tuple[dict[str, Tensor], dict[str, Exception]]:

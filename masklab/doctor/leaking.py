@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from masklab.doctor import dependence as look
 from masklab.doctor.dependence import Measured
 from masklab.doctor.exam import EVAL, FAST, TRAIN, Exam, in_mode
-from masklab.doctor.inputs import Case, precision
+from masklab.doctor.inputs import Case, other_ids, precision
 from masklab.doctor.report import finding
 from masklab.doctor.undisturbed import named_parts
 from masklab.doctor.verdicts import Leak, leaks
-from masklab.doctor.words import begins, depends, fix_for, one_way, pairs
+from masklab.doctor.words import RECURRENT, begins, depends, fix_for, one_way, pairs
 
 
 def look_for_leaks(exam: Exam) -> None:
@@ -86,19 +86,41 @@ def _joined(found: Measured, changes: Measured, exam: Exam) -> Measured:
 
 @torch.no_grad()
 def _with_ids(exam: Exam, found: Measured, base: Tensor) -> Measured:
-    """A look past the embedding: other ids at all forbidden positions of a few outputs. What else reads the ids?"""
-    case, claim = replace(exam.case, lookups={}), exam.claim
-    if case.x.is_floating_point() or (found.real & ~claim.may[:, found.rows]).any():  # a leak is found already
+    """A look past the embedding, and past hard choices: other ids where some outputs must not look. Do these change?
+
+    All become one id, which changes their largest and their number, or each becomes another one.
+    """
+    case, L = replace(exam.case, lookups={}), exam.case.x.shape[1]
+    if case.x.is_floating_point() or (found.real & ~exam.claim.may[:, found.rows]).any():  # a leak is found already
         return found
-    for i in sorted({0, case.x.shape[1] // 2}):
-        where = ~claim.may[:, i] & (case.pad if case.pad is not None and case.padded == case.main else True)
+    for i, same in ((0, True), (L // 2, False), (3 * L // 4, True)):
+        where = ~exam.claim.may[:, i] & (case.pad if case.pad is not None and case.padded == case.main else True)
         try:
-            after = look.outputs_after(case, case.main, where) if where.any() else base
+            hit = _outputs_hit(exam, case, where, base, same=same)
         except look.NOT_RUN:
             return found
-        if look.differ(after[:, i], base[:, i], exam.tolerance).any():
-            return look.by_changes(case, case.main, base, exam.tolerance)
+        if hit.any():
+            return _one_by_one(exam, case, where, base, same=same)
     return found
+
+
+def _outputs_hit(exam: Exam, case: Case, where: Tensor, base: Tensor, *, same: bool) -> Tensor:
+    """Which outputs (B, L) change with the ids at ``where`` (B, S), though they may look at none of them."""
+    if not where.any():
+        return torch.zeros_like(where)
+    ids = case.x.masked_fill(where, int(case.x[case.words].min())) if same else other_ids(case, case.main, where)
+    free = ~(exam.claim.may & where[:, None]).any(dim=-1)
+    return look.differ(case.changed(case.main, ids).run(), base, exam.tolerance) & free
+
+
+def _one_by_one(exam: Exam, case: Case, where: Tensor, base: Tensor, *, same: bool) -> Measured:
+    """Which positions change an output that they must not; where no single one does, those of one sentence together."""
+    changes = look.by_changes(case, case.main, base, exam.tolerance)
+    for b in range(len(where) * (not (changes.real & ~exam.claim.may).any())):
+        own = where & (torch.arange(len(where), device=where.device) == b)[:, None]
+        hit = _outputs_hit(exam, case, own, base, same=same)[b]
+        changes.real[b] |= hit[:, None] & own[b]
+    return changes
 
 
 def _mixed(exam: Exam, outputs: Tensor, nudge: Tensor) -> Tensor:
@@ -175,6 +197,8 @@ def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
     code = "future-visible" if leak.code == "off-by-one" and j > i and fix_for(place) else leak.code  # it has no mask
     if any(one.code == code for one in exam.found):
         return
+    backwards = code == "inverted" and any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
+    fix = "x, not x.flip(1): a recurrent network must read from left to right" if backwards else fix_for(place)
     only = f" This is so in {mode} only." if len(exam.measured) > 1 or exam.errors else ""
     more = f", and so it is with {leak.count - 1} more pairs" if leak.count > 1 else ""
     first = "The model sees what it must not see, and not what it should. " if code == "inverted" else ""
@@ -184,5 +208,5 @@ def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
         + " A recurrent network can't help it." * design
     )
     exam.found.append(finding(
-        code, says, where=pairs(leak.cell), severity="note" if design else None, fix=fix_for(place),
+        code, says, where=pairs(leak.cell), severity="note" if design else None, fix=fix,
     ))  # fmt: skip

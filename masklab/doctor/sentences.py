@@ -43,7 +43,7 @@ def _mixed_pair(exam: Exam, mode: str) -> tuple[int, int] | None:
         b, j = mixed.nonzero()[0].tolist()
         return b, j
     with torch.no_grad():
-        for j in range(1 if mixed is not None else 2):  # gradients have told already, all but what the ids may do
+        for j in range(min(2, len(case.x))):
             after = look.outputs_after(case, case.main, _whole(case, j))
             hit = look.differ(after, exam.outputs[mode], exam.tolerance).any(dim=1)
             hit[j] = False

@@ -105,7 +105,6 @@ def test_the_smallest_leak_that_is_found(bias):
     """Of −10 about 1 part in 20,000 is left: more than rounding in float32."""
     for seed in range(5):
         mask = torch.zeros(zoo.L, zoo.L).masked_fill(~zoo.TRIL, bias)
-        assert zoo.causal_lm(seed, torch.float32, zoo.with_mask(mask)).allowed == "causal"
         patient = zoo.causal_lm(seed, torch.float32, zoo.with_mask(mask))
         assert check_model(patient.model, patient.inputs, allowed="causal").codes == ("future-visible",)
 
@@ -129,6 +128,25 @@ def test_ids_that_are_positions_too_are_told_apart():
 def test_one_sentence_is_enough(gpt):
     assert check_model(gpt, IDS[:1], allowed="causal").ok
     assert check_model(gpt, IDS[:, :1], allowed="causal").ok
+
+
+def test_a_leak_by_one_step_hides_no_other_one_in_another_mode():
+    class Patient(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gpt = GPT(12, dim=8)
+
+        def forward(self, ids):
+            return self.gpt(ids, ALL if self.training else ALL.tril(1))
+
+    assert set(check_model(Patient(), IDS, allowed="causal").codes) == {"off-by-one", "future-visible"}
+
+
+def test_what_was_not_checked_is_said(gpt):
+    checked = check_model(gpt, IDS[:1], allowed="causal").checked
+    assert {"not sentences apart: there is only one", "not padding: no pad was given"} <= set(checked)
+    long = check_model(nn.Embedding(12, 2), torch.arange(300)[None] % 12, allowed="full").checked
+    assert "dependence of 256 of 300 outputs on each position, against full" in long
 
 
 def test_raise_if_bad(gpt):

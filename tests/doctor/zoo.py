@@ -8,11 +8,13 @@ sources.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from masklab import masks
 from masklab.models import GPT, Encoder, EncoderDecoder, positions_of
@@ -409,6 +411,59 @@ def no_embedding_to_find(seed, dtype):
 def no_gradient_path(seed, dtype):
     model = stack(seed, dtype, F.scaled_dot_product_attention)
     return Patient(torch.no_grad()(model.forward), ids_of(seed), "causal")
+
+
+class MixtureOfDepths(nn.Module):
+    """Only the four strongest words of a text are worked on: which they are depends on later ones, by no gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.work = nn.Linear(D, 1), nn.Linear(D, D)
+
+    def forward(self, x):
+        strength = self.gate(x)[..., 0]
+        return self.work(x) * (strength >= strength.topk(4, dim=1).values[:, -1:])[..., None]
+
+
+@ill("future-visible")
+def mixture_of_depths(seed, dtype):
+    return Patient(mixed(seed, dtype, MixtureOfDepths), ids_of(seed), "causal")
+
+
+class Scaled(nn.Module):
+    """The whole text is scaled by its largest id."""
+
+    def __init__(self, seed, dtype):
+        super().__init__()
+        self.model = stack(seed, dtype, with_mask(TRIL))
+
+    def forward(self, ids):
+        return self.model(ids) * ids.amax(dim=1)[:, None, None]
+
+
+@ill("future-visible")
+def scaled_by_the_largest_id(seed, dtype):
+    """Its ids rise, so that the largest one is to come."""
+    return Patient(Scaled(seed, dtype), ids_of(seed).sort(dim=1).values, "causal")
+
+
+class Remembers(nn.Module):
+    """It adds what it said last time, or only keeps it."""
+
+    def __init__(self, seed, dtype, *, adds):
+        super().__init__()
+        self.model, self.adds, self.last = stack(seed, dtype, with_mask(TRIL)), adds, 0.0
+
+    def forward(self, ids):
+        output = self.model(ids)
+        output = output + self.last if self.adds else output
+        self.last = output.detach().mean((0, 1))
+        return output
+
+
+@ill("train-eval-differ")
+def remembers_the_last_run(seed, dtype):
+    return Patient(Remembers(seed, dtype, adds=True), ids_of(seed), "causal")
 
 
 # --- Ill: across the batch --------------------------------------------------------------------------------------------
@@ -874,3 +929,52 @@ def two_outputs(seed, dtype):
     """Two heads in one tensor: (B, L, 2, V)."""
     model = stack(seed, dtype, with_mask(TRIL))
     return Patient(lambda ids: torch.stack([model(ids), -model(ids)], dim=2), ids_of(seed), "causal")
+
+
+@healthy
+def keeps_the_last_run_and_reads_it_not(seed, dtype):
+    return Patient(Remembers(seed, dtype, adds=False), ids_of(seed), "causal")
+
+
+class TopExpert(nn.Module):
+    """Each word goes to one of three experts, the words of all sentences in one list."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate, self.experts = nn.Linear(D, 3), nn.ModuleList(nn.Linear(D, D) for _ in range(3))
+
+    def forward(self, x):
+        words = x.flatten(0, 1)
+        weight, chosen = self.gate(words).softmax(-1).max(-1)
+        output = torch.zeros_like(words)
+        for number, expert in enumerate(self.experts):
+            mine = (chosen == number).nonzero()[:, 0]
+            output = output.index_add(0, mine, expert(words[mine]) * weight[mine, None])
+        return output.view_as(x)
+
+
+@healthy
+def mixture_of_experts(seed, dtype):
+    return Patient(mixed(seed, dtype, lambda: Attention(with_mask(TRIL)), TopExpert), ids_of(seed), "causal")
+
+
+@healthy
+def under_autocast(seed, dtype):
+    model = stack(seed, torch.float32, with_mask(TRIL))
+    return Patient(torch.autocast("cpu", torch.bfloat16)(model.forward), ids_of(seed), "causal")
+
+
+@healthy
+def recomputed_in_the_backward_pass(seed, dtype):
+    """Reentrant checkpoints know no batched gradients."""
+    model = stack(seed, dtype, with_mask(TRIL))
+    layers = [partial(checkpoint, layer, use_reentrant=True) for layer in model.layers]
+    return Patient(lambda ids: model.head(layers[1](layers[0](model.token(ids)))), ids_of(seed), "causal")
+
+
+@healthy
+def with_attention_sinks(seed, dtype):
+    """A window, and the first word."""
+    window = masks.sliding_window(3).tensor(queries=L, keys=L)[0, 0]
+    mask = window | TRIL & (torch.arange(L) == 0)
+    return Patient(stack(seed, dtype, with_mask(mask)), ids_of(seed), mask)
