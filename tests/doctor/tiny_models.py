@@ -11,8 +11,6 @@ from typing import Any
 import torch
 import transformers
 
-from masklab.models.private import private_seed
-
 KINDS = {"ForCausalLM": "causal", "ForMaskedLM": "full"}  # how a class's name ends → what the doctor is told
 VOCABULARY = 60
 
@@ -35,6 +33,7 @@ SIZES: list[tuple[str, int]] = [
     (r".*(intermediate_size|ffn_dim|ffn_hidden_size|d_ff|d_inner|ffn_size)", 32),
     (r"(.*_)?(hidden_size|d_model|n_embd|embed_dim|embedding_size|d_embed|dim)", 32),
     (r".*(sliding_window|window_size|local_attention|attention_window|attention_chunk_size|chunk_length)", 4),
+    (r"(mamba_)?chunk_size", 4),
     (r".*(state_size|d_state|ssm_state_size)", 8),
 ]
 
@@ -82,7 +81,7 @@ def language_models() -> list[str]:
 def tiny(name: str, attention: str = "sdpa") -> torch.nn.Module:
     """A model by the name of its class. Whatever it raises is the reason why it can't be built.
 
-    No weight stays 0: behind a gate of 0 nothing could be measured.
+    No weight stays 0 but a pad's vector: behind a gate of 0 nothing could be measured.
     """
     kind = getattr(transformers, name)
     config = tiny_config(kind.config_class)
@@ -90,11 +89,15 @@ def tiny(name: str, attention: str = "sdpa") -> torch.nn.Module:
         if name.endswith("ForCausalLM") and hasattr(decoder, "is_decoder"):
             decoder.is_decoder = True
     config._attn_implementation = attention
-    with private_seed(0):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         model = kind(config).float()
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
+            for part in model.modules():
+                if isinstance(part, torch.nn.Embedding) and part.padding_idx is not None:
+                    part.weight[part.padding_idx] = 0
     return model.eval()
 
 
