@@ -9,11 +9,43 @@ import torch
 from torch import Tensor, nn
 
 from masklab.doctor.dependence import NOT_RUN, differ
+from masklab.doctor.exam import LEAKS, Exam, in_mode
 from masklab.doctor.inputs import OF_THE_TARGET, Case, Watch, call, features
+from masklab.doctor.report import finding
 from masklab.doctor.undisturbed import seed_all
+from masklab.doctor.words import token
 
 
-def cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
+def look_at_cache(exam: Exam) -> None:
+    """Does a model that keeps a cache say the same as without?
+
+    >>> from masklab.models import GPT
+    >>> exam = Exam.of(GPT(10, dim=8), torch.tensor([[5, 3, 8], [4, 9, 1]]), allowed="causal")
+    >>> exam.prepare()
+    >>> look_at_cache(exam)
+    >>> exam.checked
+    ["not a cache: none was found, or it can't be read in pieces"]
+    """
+    causal = not exam.claim.reach.triu(1).any()
+    if not causal:
+        return
+    if exam.has(*LEAKS, "non-finite", "depends-on-pad-side"):
+        exam.checked.append("not a cache: what was found comes first")
+        return
+    mode = exam.first
+    with in_mode(exam.case, mode):
+        hit = _cached(exam.case, exam.outputs[mode], exam.tolerance)
+    if hit is None:
+        exam.checked.append("not a cache: none was found, or it can't be read in pieces")
+        return
+    exam.checked.append("with and without a cache")
+    if hit.any():
+        b, i = hit.nonzero()[0].tolist()
+        says = f"With a cache the output at {token(exam.case, b, i)} of sentence {b} is another one than without."
+        exam.found.append(finding("misaligned-cache", says, where=f"sentence {b}, output {i}"))
+
+
+def _cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
     """Which real outputs (B, L) differ when the text is read in three pieces with a cache; None: there is no cache."""
     style = _style(case)
     L = case.x.shape[1]

@@ -42,6 +42,11 @@ def make_claim(allowed: str | Tensor | Rule, case: Case, *, layers: int) -> Clai
     """The claim of ``allowed``: "causal", "full" or a keep-mask, for a stack of so many layers (0 = any number).
 
     Raises TypeError and ValueError for anything else, and for a mask that doesn't fit.
+
+    >>> from masklab.doctor.inputs import make_case
+    >>> make_claim("causal", make_case(len, torch.tensor([[7, 8]]), None), layers=1).may.int()
+    tensor([[[1, 0],
+             [1, 1]]], dtype=torch.int32)
     """
     B, L = case.x.shape[:2]
     own = torch.eye(L, dtype=torch.bool, device=case.x.device)

@@ -133,7 +133,7 @@ SYMPTOMS = {
         "weak-bias",
     ),
     "misaligned-cache": ("off-by-one", "over-blocked"),
-    "off-by-one": ("future-visible", "over-blocked"),
+    "off-by-one": ("over-blocked",),  # a model's future-visible, in another mode, is another leak
     "nothing-supervised": ("unshifted", "double-shift", "pad-supervised", "eos-unsupervised", "uneven-weights"),
     "unshifted": ("eos-unsupervised",),
     "depends-on-padding": ("depends-on-pad-side",),

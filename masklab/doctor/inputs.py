@@ -164,7 +164,11 @@ def without_dropout(function: Callable, args: tuple, kwargs: dict) -> tuple[tupl
 
 
 def features(output: Any, x: Tensor) -> Tensor:
-    """The tensor in what a model returned, as (B, L, features). TypeError and ValueError say what doesn't fit."""
+    """The tensor in what a model returned, as (B, L, features). TypeError and ValueError say what doesn't fit.
+
+    >>> features((torch.zeros(2, 5, 3, 4), "more"), torch.zeros(2, 5)).shape
+    torch.Size([2, 5, 12])
+    """
     for name in ("logits", "last_hidden_state"):
         if isinstance(output, Mapping) and name in output:
             output = output[name]
@@ -190,7 +194,11 @@ def features(output: Any, x: Tensor) -> Tensor:
 
 
 def make_case(model: Callable, inputs: Tensor | Mapping[str, Any], pad: Tensor | None) -> Case:
-    """The case of a model and what the user gave. Raises TypeError and ValueError with a sentence each."""
+    """The case of a model and what the user gave. Raises TypeError and ValueError with a sentence each.
+
+    >>> make_case(len, {"input_ids": torch.tensor([[7, 0]]), "attention_mask": torch.tensor([[1, 0]])}, None).pad
+    tensor([[ True, False]])
+    """
     if not callable(model):
         raise TypeError(f"model must be a module or another callable, got {validate.got(model)}.")
     named = _named(inputs)
@@ -269,7 +277,11 @@ def _dtype(model: Callable) -> torch.dtype:
 
 
 def widened(case: Case) -> Case:
-    """The same case with float inputs in float32, if they are narrower."""
+    """The same case with float inputs in float32, if they are narrower.
+
+    >>> widened(make_case(len, torch.ones(1, 2, 3, dtype=torch.bfloat16), None)).x.dtype
+    torch.float32
+    """
     return replace(case, inputs={name: _wide(value) for name, value in case.inputs.items()})
 
 
@@ -279,41 +291,55 @@ def _wide(value: Any) -> Any:
 
 
 def precision(case: Case, output: Tensor) -> float:
-    """The largest relative rounding step in play; at least float32's, in which many float64 models keep some parts."""
+    """The largest relative rounding step in play; at least float32's, in which many float64 models keep some parts.
+
+    >>> precision(make_case(len, torch.tensor([[7, 8]]), None), torch.zeros(1, dtype=torch.bfloat16))
+    0.0078125
+    """
     dtypes = {p.dtype for root in modules_of(case.model) for p in root.parameters() if p.is_floating_point()}
     dtypes |= {torch.float32, output.dtype} | ({case.x.dtype} if case.x.is_floating_point() else set())
     return max(torch.finfo(dtype).eps for dtype in dtypes)
 
 
-def with_lookups(case: Case) -> Case:
-    """The case with the embeddings of its ids: the look-ups that follow the ids when these change."""
+def with_lookups(case: Case, watch: Watch) -> Case:
+    """The case with the embeddings of its ids: the look-ups that follow the ids when these change.
+
+    ``watch`` has seen the model run with the case as it is.
+
+    >>> case = make_case(torch.nn.Embedding(9, 4), torch.tensor([[7, 8]]), None)
+    >>> with Watch() as watch:
+    ...     _ = case.run()
+    >>> with_lookups(case, watch).width(""), case.width("")
+    (4, None)
+    """
     found: dict[str, tuple[frozenset[int], int, float]] = {}
     for name in {case.main, case.padded}:
         ids = case.inputs[name]
-        if not ids.is_floating_point():
-            found |= _follows(case, name, ids)
+        numbers = set() if ids.is_floating_point() else _look_ups_of(watch, ids)
+        if numbers:
+            numbers &= _after_a_change(case, name, numbers)
+        if numbers:
+            vectors = watch.seen[min(numbers)][1]
+            found[name] = (frozenset(numbers), vectors.shape[-1], _spread(vectors))
     return replace(case, lookups=found)
 
 
+def _look_ups_of(watch: Watch, ids: Tensor) -> set[int]:
+    """The numbers of the look-ups that were made with exactly these ids."""
+    return {n for n, (got, _) in enumerate(watch.seen) if got.numel() == ids.numel() and _equal(got, ids)}
+
+
 @torch.no_grad()
-def _follows(case: Case, name: str, ids: Tensor) -> dict[str, tuple[frozenset[int], int, float]]:
-    """Which look-ups are made with exactly these ids, before and after they change."""
-    numbers: set[int] | None = None
-    vectors = ids
-    for form in (ids, other_ids(case, name)):
-        watch = Watch()
-        seed_all(0)
-        try:
-            with watch:
-                call(case.model, case.changed(name, form).inputs)
-        except Exception:
-            if numbers is None:
-                raise
-            break  # other ids may mean something to a model: an image, an end
-        same = {n for n, (got, _) in enumerate(watch.seen) if got.numel() == form.numel() and _equal(got, form)}
-        numbers = same if numbers is None else numbers & same
-        vectors = watch.seen[min(numbers)][1] if numbers else ids
-    return {name: (frozenset(numbers), vectors.shape[-1], _spread(vectors))} if numbers else {}
+def _after_a_change(case: Case, name: str, numbers: set[int]) -> set[int]:
+    """The look-ups that are made with an input's ids when these are others; ``numbers`` where the model raises."""
+    form = other_ids(case, name)
+    seed_all(0)
+    try:
+        with Watch() as watch:
+            call(case.model, case.changed(name, form).inputs)
+    except Exception:  # other ids may mean something to a model: an image, an end
+        return numbers
+    return _look_ups_of(watch, form)
 
 
 def _spread(x: Tensor) -> float:
@@ -327,7 +353,11 @@ def _equal(got: Tensor, ids: Tensor) -> bool:
 
 
 def other_ids(case: Case, name: str, where: Tensor | None = None) -> Tensor:
-    """Other ids at the real positions (at ``where``, bool): each becomes another id of the batch, never a pad's."""
+    """Other ids at the real positions (at ``where``, bool): each becomes another id of the batch, never a pad's.
+
+    >>> other_ids(make_case(len, torch.tensor([[7, 8, 9]]), None), "")
+    tensor([[8, 9, 7]])
+    """
     ids = case.inputs[name]
     real = case.pad if case.pad is not None and name == case.padded else torch.ones_like(ids, dtype=torch.bool)
     known = ids[real].unique()

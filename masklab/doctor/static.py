@@ -208,15 +208,22 @@ def _off_by_one(seen: Seen) -> Finding | None:
     """The diagonal is one too far, or one short."""
     if not seen.causal or seen.keys == 1:
         return None
-    following = seen.all_pairs(seen.real & (seen.ahead == 1))
-    leaks = seen.future & following
-    if 2 * leaks.sum() > following.sum() and not (seen.future & (seen.ahead > 1)).any():
+    leaks = _one_too_far(seen)
+    if leaks.any():
         says = "Each query sees one position too many, the next one: the very token that it should predict."
         return finding("off-by-one", says, where=seen.at(leaks))
     if _is_short(seen):
         says = "No query sees itself: the diagonal is one short, and the first word sees nothing at all."
         return finding("off-by-one", says, where=seen.at(seen.all_pairs(seen.real & (seen.ahead == 0))))
     return None
+
+
+def _one_too_far(seen: Seen) -> Tensor:
+    """The pairs in which queries see the next position, if most of them do, and none sees more: else no pair."""
+    following = seen.all_pairs(seen.real & (seen.ahead == 1))
+    leaks = seen.future & following
+    more = (seen.future & (seen.ahead > 1)).any()
+    return leaks if 2 * leaks.sum() > following.sum() and not more else leaks & False
 
 
 def _is_short(seen: Seen) -> bool:
@@ -238,9 +245,10 @@ def _misaligned(seen: Seen) -> Finding | None:
         return None
     last = seen.queries - 1
     says = (
-        f"There are {counted(seen.queries, 'query')} for {seen.keys} keys, and query {last} sees no key after {last}. "
+        f"There is a mask for {counted(seen.queries, 'query', 'queries')} and {seen.keys} keys, "
+        f"and query {last} sees no key after {last}. "
         "Behind a cache, where the queries are the newest tokens, they miss themselves. (Is its end empty? Pass pad.)"
-    ).replace("querys", "queries")
+    )
     return finding("misaligned-cache", says, where=f"query {last}", severity=WARNING)  # a cache may be partly empty
 
 
@@ -249,7 +257,7 @@ def _future_visible(seen: Seen) -> Finding | None:
     if seen.causal and seen.of_keys and seen.dialect not in CAUSAL_ELSEWHERE:
         says = "The mask says the same for all queries, because it has no axis for them: each sees every later word."
         return finding("future-visible", says, where=f"axes ({', '.join(seen.axes)})")
-    if not seen.future.any():
+    if not seen.future.any() or _one_too_far(seen).any():
         return None
     far = int(seen.ahead.expand_as(seen.future)[seen.future].max())
     says = f"A query sees what comes after it, up to {counted(far, 'position')} ahead: it can read the answer."

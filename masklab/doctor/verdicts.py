@@ -29,12 +29,19 @@ def leaks(case: Case, claim: Claim, measured: Measured) -> list[Leak]:
     """What is measured and not allowed, by kind; of several, the cause comes first.
 
     `masklab.doctor.codes.SYMPTOMS` says which of them explains which.
+
+    >>> from masklab.doctor.claims import make_claim
+    >>> from masklab.doctor.inputs import make_case
+    >>> case, all_seen = make_case(len, torch.tensor([[7, 8, 9, 6]]), None), torch.ones(1, 4, 4)
+    >>> claim = make_claim("causal", case, layers=1)
+    >>> [one.code for one in leaks(case, claim, Measured(torch.arange(4), all_seen, all_seen.bool()))]
+    ['future-visible']
     """
     rows, seen = measured.rows, measured.real
     forbidden = seen & ~claim.may[:, rows]  # (B, R, L)
     if not forbidden.any():
         return []
-    if inverted(case, claim, measured):
+    if _inverted(case, claim, measured):
         return [_leak("inverted", forbidden, measured)]
     keys = torch.arange(seen.shape[-1], device=seen.device)
     future = keys > rows[:, None]
@@ -95,7 +102,7 @@ def _a_step_back(cells: Tensor, claim: Claim, rows: Tensor) -> bool:
     return bool((distance.expand_as(cells)[cells] <= STEPS).all())
 
 
-def inverted(case: Case, claim: Claim, measured: Measured) -> bool:
+def _inverted(case: Case, claim: Claim, measured: Measured) -> bool:
     """Whether most of what is forbidden is seen, and little of what is allowed; the diagonal tells nothing."""
     rows, seen = measured.rows, measured.real
     allowed = claim.reach[:, rows].clone()
@@ -122,7 +129,14 @@ def _only_pads(case: Case, claim: Claim, measured: Measured, allowed: Tensor, ot
 
 
 def sees_less(claim: Claim, measured: Measured, case: Case) -> tuple[int, int, int] | None:
-    """The nearest cell (sentence, output, input) that may be seen, and is not; None if all is seen."""
+    """The nearest cell (sentence, output, input) that may be seen, and is not; None if all is seen.
+
+    >>> from masklab.doctor.claims import make_claim
+    >>> from masklab.doctor.inputs import make_case
+    >>> case, alone = make_case(len, torch.tensor([[7, 8, 9]]), None), torch.eye(3)[None]
+    >>> sees_less(make_claim("causal", case, layers=1), Measured(torch.arange(3), alone, alone.bool()), case)
+    (0, 1, 0)
+    """
     rows = measured.rows
     pads = case.pad[:, None, :] if case.pad is not None and case.main == case.padded else True
     blind = claim.may[:, rows] & claim.reach[:, rows] & case.words[:, rows, None] & pads & (measured.size == 0)
@@ -136,6 +150,11 @@ def sees_less(claim: Claim, measured: Measured, case: Case) -> tuple[int, int, i
 
 
 def sees_nothing(measured: Measured) -> bool:
-    """Whether no output depends on any other position."""
+    """Whether no output depends on any other position.
+
+    >>> alone = torch.eye(3)[None]
+    >>> sees_nothing(Measured(torch.arange(3), alone, alone.bool()))
+    True
+    """
     others = torch.arange(measured.size.shape[-1], device=measured.size.device) != measured.rows[:, None]
     return not bool((measured.size.nan_to_num(nan=1.0) * others).any())

@@ -20,7 +20,7 @@ from masklab.models.private import private_seed
 from tests.doctor.zoo import TRIL, B, L, Patient, V, documents, ids_of, padded
 
 ILL, HEALTHY, NOTES = {}, {}, {}
-SIZE = {"vocab_size": V, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
+SIZE = {"vocab_size": V, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
         "max_position_embeddings": 32}  # fmt: skip
 LLAMA = {**SIZE, "num_key_value_heads": 1, "attention_dropout": 0.1}
 W = 3
@@ -43,27 +43,35 @@ def healthy(note=""):
     return keep
 
 
+MADE: dict[tuple, torch.nn.Module] = {}  # making one takes longer than running it
+
+
 def built(kind, config, seed, dtype):
     """A model with weights of its own seed, ten times as large as usual, so that attention is not uniform."""
-    with private_seed(seed):
-        model = kind(config)
+    key = (kind, repr(config), config._attn_implementation, dtype)
+    if key not in MADE:
+        with private_seed(0):
+            MADE[key] = kind(config).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in MADE[key].parameters():
             if parameter.ndim == 2:
-                parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.2)
-    return model.to(dtype)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return MADE[key].train()
 
 
 def gpt2(seed, dtype, how="sdpa"):
-    config = GPT2Config(vocab_size=V, n_embd=16, n_layer=2, n_head=2, n_positions=32, attn_implementation=how)
+    config = GPT2Config(vocab_size=V, n_embd=16, n_layer=1, n_head=2, n_positions=32, attn_implementation=how)
     return built(GPT2LMHeadModel, config, seed, dtype)
 
 
-def llama(seed, dtype, how="sdpa"):
-    return built(LlamaForCausalLM, LlamaConfig(**LLAMA, attn_implementation=how), seed, dtype)
+def llama(seed, dtype, how="sdpa", layers=1):
+    return built(
+        LlamaForCausalLM, LlamaConfig(**LLAMA | {"num_hidden_layers": layers}, attn_implementation=how), seed, dtype
+    )
 
 
-def mistral(seed, dtype, how="sdpa", layers=2):
+def mistral(seed, dtype, how="sdpa", layers=1):
     config = MistralConfig(**LLAMA | {"num_hidden_layers": layers}, sliding_window=W, attn_implementation=how)
     return built(MistralForCausalLM, config, seed, dtype)
 
@@ -73,7 +81,7 @@ def bert(seed, dtype, how="sdpa"):
 
 
 def t5(seed, dtype):
-    config = T5Config(vocab_size=V, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0)
+    config = T5Config(vocab_size=V, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, decoder_start_token_id=0)
     return built(T5ForConditionalGeneration, config, seed, dtype)
 
 
@@ -121,7 +129,7 @@ def gpt2_mask_inverted(seed, dtype):
 @ill("off-by-one")
 def llama_one_step_too_far(seed, dtype):
     inputs = {"input_ids": ids_of(seed), "attention_mask": ~torch.ones(B, 1, L, L).triu(2).bool()}
-    return Patient(llama(seed, dtype), inputs, "causal")
+    return Patient(llama(seed, dtype, layers=2), inputs, "causal")
 
 
 @ill("inverted")
@@ -136,7 +144,7 @@ def bert_padding_inverted(seed, dtype):
 def mistral_window_taken_for_one_less(seed, dtype):
     """Its sliding_window counts the query itself."""
     allowed = masks.sliding_window(W - 1).tensor(queries=L, keys=L)
-    return Patient(mistral(seed, dtype, layers=1), {"input_ids": ids_of(seed)}, allowed)
+    return Patient(mistral(seed, dtype), {"input_ids": ids_of(seed)}, allowed)
 
 
 @ill("depends-on-pad-side")
@@ -213,7 +221,7 @@ def llama_packed_with_positions(seed, dtype):
 @healthy()
 def mistral_as_claimed(seed, dtype):
     allowed = masks.sliding_window(W).tensor(queries=L, keys=L)
-    return Patient(mistral(seed, dtype), {"input_ids": ids_of(seed)}, allowed)
+    return Patient(mistral(seed, dtype, layers=2), {"input_ids": ids_of(seed)}, allowed)
 
 
 @healthy(note="over-blocked")
