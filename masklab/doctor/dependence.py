@@ -332,6 +332,9 @@ def positions_last(output: Tensor, batch: int, length: int) -> Tensor | None:
 
     >>> positions_last(torch.zeros(2, 8, 5), batch=2, length=5).shape
     torch.Size([2, 5, 8])
+    >>> positions_last(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), batch=1, length=2)  # weights: a row each query
+    tensor([[[1., 2.],
+             [3., 4.]]])
     """
     if output.ndim < 2 or output.numel() == 0:
         return None
@@ -339,10 +342,10 @@ def positions_last(output: Tensor, batch: int, length: int) -> Tensor | None:
         return output[..., None].flatten(2)
     if output.shape[:2] == (length, batch):
         return output.transpose(0, 1)[..., None].flatten(2)
-    if output.ndim >= 3 and output.shape[0] == batch and output.shape[-1] == length:
-        return output.movedim(-1, 1).flatten(2)
     if output.ndim == 4 and output.shape[0] == batch and output.shape[2] == length:
         return output.movedim(2, 1).flatten(2)
+    if output.ndim >= 3 and output.shape[0] == batch and output.shape[-1] == length:
+        return output.movedim(-1, 1).flatten(2)
     if output.shape[0] == batch * length:
         return output.reshape(batch, length, -1)
     return None

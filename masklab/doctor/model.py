@@ -87,6 +87,7 @@ def _randomness(exam: Exam) -> None:
     """Does a run in eval mode with another seed, dropout and all, agree with the first, without dropout?"""
     if EVAL not in exam.outputs:
         return
+    _unseeded(exam)
     exam.checked.append("two runs in eval mode")
     with in_mode(exam.case, EVAL), torch.no_grad():
         again = exam.case.run(random=True, seed=1)
@@ -95,6 +96,16 @@ def _randomness(exam: Exam) -> None:
             "train-eval-differ", "Two runs in eval mode with the same inputs differ: something is drawn at random.",
             fix="dropout_p=self.dropout if self.training else 0.0  # for F.scaled_dot_product_attention",
         ))  # fmt: skip
+
+
+def _unseeded(exam: Exam) -> None:
+    """Leave train mode out if it draws what no seed controls: every run differs, and would look like a leak."""
+    if TRAIN in exam.outputs and look.differ(run_in(exam.case, TRAIN), exam.outputs[TRAIN], exam.tolerance).any():
+        del exam.outputs[TRAIN]
+        says = "Two runs in train mode with the same seed differ, without dropout: only eval mode can be measured."
+        exam.found.append(
+            finding("undecided", says, fix="torch.Generator().manual_seed(0)  # in place of torch.seed()")
+        )
 
 
 def _modes(exam: Exam) -> None:
@@ -108,7 +119,7 @@ def _modes(exam: Exam) -> None:
     if exam.has(*LEAKS, "non-finite"):
         return  # a leak in one mode is the cause of the difference
     base = exam.outputs[EVAL]
-    for mode in (TRAIN, FAST):
+    for mode in [mode for mode in (TRAIN, FAST) if mode in exam.outputs]:
         apart = look.differ(exam.outputs[mode], base, exam.tolerance)
         if not apart.any():
             continue

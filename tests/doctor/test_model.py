@@ -278,3 +278,19 @@ def test_functional_dropout_is_off():
             return F.dropout(self.gpt(ids), 0.9, self.training)
 
     assert check_model(Dropping().train(), IDS, allowed="causal").ok
+
+
+def test_a_model_that_seeds_itself_in_train_mode_leaks_nothing(gpt):
+    """As Reformer does: torch.seed() makes every run another one, and a difference proves nothing."""
+
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gpt = gpt
+
+        def forward(self, ids):
+            torch.seed() if self.training else None
+            return self.gpt(ids) + (torch.rand(1) if self.training else 0)
+
+    report = check_model(Noisy(), torch.tensor([[1, 2, 3], [4, 5, 6]]), allowed="causal")
+    assert report.codes == ("undecided",) and "train mode" in report.findings[0].says, report
