@@ -413,23 +413,6 @@ def no_gradient_path(seed, dtype):
     return Patient(torch.no_grad()(model.forward), ids_of(seed), "causal")
 
 
-class MixtureOfDepths(nn.Module):
-    """Only the four strongest words of a text are worked on: which they are depends on later ones, by no gradient."""
-
-    def __init__(self):
-        super().__init__()
-        self.gate, self.work = nn.Linear(D, 1), nn.Linear(D, D)
-
-    def forward(self, x):
-        strength = self.gate(x)[..., 0]
-        return self.work(x) * (strength >= strength.topk(4, dim=1).values[:, -1:])[..., None]
-
-
-@ill("future-visible")
-def mixture_of_depths(seed, dtype):
-    return Patient(mixed(seed, dtype, MixtureOfDepths), ids_of(seed), "causal")
-
-
 class Scaled(nn.Module):
     """The whole text is scaled by its largest id."""
 
