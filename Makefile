@@ -44,7 +44,7 @@ no_lesson = There is no lesson '$(LESSON)'. The lessons are: $(lessons). Give it
 no_tsc = The page's modules are not type-checked: there is no tsc here ('npm install --global typescript' installs it).
 offline := ConnectionError|NewConnection|ConnectTimeout|ReadTimeout|ProxyError|name resolution|Network is unreachable
 
-.PHONY: help lab test lint format notebooks check-notebooks figures bench environment known-lesson
+.PHONY: help lab test lint format notebooks check-notebooks figures bench doctor-survey environment known-lesson
 .DEFAULT_GOAL := help
 
 help: ## list what can be made
@@ -93,6 +93,9 @@ figures: known-lesson $(stamp) ## draw the figures again (LESSON=05: of one less
 
 bench: $(stamp) ## measure speed and memory (ten minutes)
 	@$(bin)/python -m tests.bench $(ARGS)
+
+doctor-survey: $(stamp) ## give every language model of Transformers to the mask doctor (ten minutes; ARGS='--version 5.17.0')
+	@$(bin)/python -m tests.doctor.survey $(ARGS)
 
 environment: $(stamp) ## make the environment in .venv, and nothing else
 	@:

@@ -260,13 +260,13 @@ def number(value: float, kind: str = "score") -> str:
     return sign + text if float(text) else text
 
 
-def counted(count: int, noun: str) -> str:
-    """A number and its noun.
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun; ``plural`` if it is not the noun with an s.
 
-    >>> counted(1, "word"), counted(2, "word")
-    ('1 word', '2 words')
+    >>> counted(1, "word"), counted(2, "word"), counted(2, "query", "queries")
+    ('1 word', '2 words', '2 queries')
     """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def plain(value: Any) -> Any:

@@ -29,7 +29,7 @@ def receptive_field(*masks: Tensor, layers: int = 1) -> Tensor:
     if not shapes or any(len(shape) < 2 or shape[-2:] != shapes[0][-1:] * 2 for shape in shapes):
         raise ValueError(f"receptive_field needs masks (..., length, length) of one length, got {shapes}.")
     own = torch.eye(masks[0].shape[-1], dtype=torch.bool, device=masks[0].device)
-    known = own.expand(torch.broadcast_shapes(*shapes))
+    known = torch.broadcast_tensors(own, *masks)[0]  # broadcast_shapes would import sympy: seconds
     for mask in masks * layers:  # a position knows what those whom it sees know
         known = (mask | own).float() @ known.float() > 0
     return known

@@ -1,0 +1,70 @@
+"""What can't be decided, and what is not seen though it might be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from masklab.doctor.exam import LEAKS, Exam
+from masklab.doctor.report import finding
+from masklab.doctor.undisturbed import named_parts
+from masklab.doctor.verdicts import sees_less, sees_nothing
+from masklab.doctor.words import pairs, token
+
+
+def look_for_gates(exam: Exam) -> None:
+    """What can't be decided, and what is not seen though it might be.
+
+    >>> import torch
+    >>> from masklab.models import GPT
+    >>> exam = Exam.of(GPT(10, dim=8), torch.tensor([[5, 3, 8], [4, 9, 1]]), allowed="causal")
+    >>> from masklab.doctor.leaking import look_for_leaks
+    >>> _ = exam.case.model.head.weight.data.zero_()
+    >>> exam.prepare(), look_for_leaks(exam), look_for_gates(exam)
+    (None, None, None)
+    >>> exam.found[0].says
+    "head.weight is zero: what stands behind can't be measured."
+    """
+    gates = _gates(exam.case.model)
+    if gates:
+        says = (
+            f"{', '.join(gates[:3])} {'is' if len(gates) == 1 else 'are'} zero: what stands behind can't be measured."
+        )
+        exam.found.append(finding(
+            "undecided", says, fix="train a few steps, or set these weights to small random numbers, and look again"
+        ))  # fmt: skip
+    measured = next(iter(exam.measured.values()))
+    if exam.has("non-finite"):
+        return
+    if not measured.size.any():
+        exam.found.append(
+            finding("undecided", "The outputs don't depend on the inputs at all, so nothing can be measured.")
+        )
+    elif not exam.has(*LEAKS, "non-finite") and not gates and measured.how == "gradients":
+        cell = sees_less(exam.claim, measured, exam.case)
+        if cell is not None:
+            b, i, j = cell
+            less = "sees no other position" if sees_nothing(measured) else f"doesn't depend on {token(exam.case, b, j)}"
+            says = f"In sentence {b} the output at {token(exam.case, b, i)} {less}, though it may. Is there a window?"
+            exam.found.append(finding("over-blocked", says, where=pairs(cell)))
+
+
+def _gates(model: Callable) -> list[str]:
+    """Weights that are all zero and are multiplied with something: nothing comes through, whatever it is."""
+    found = []
+    for name, part in named_parts(model):
+        for own, parameter in part.named_parameters(recurse=False):
+            factor = parameter.numel() and parameter.is_floating_point() and _multiplies(part, own, parameter)
+            if factor and not parameter.detach().any():
+                found.append(f"{name}.{own}".lstrip("."))
+    return found
+
+
+def _multiplies(part: nn.Module, name: str, parameter: Tensor) -> bool:
+    """Whether a parameter is a factor, as far as its name and its module tell; biases and tables are added."""
+    if isinstance(part, nn.Embedding) or any(
+        word in name.lower() for word in ("bias", "pos", "token", "beta", "shift")
+    ):
+        return False
+    return name.startswith("weight") or name.endswith("weight") or parameter.ndim <= 1 or "lora_b" in name.lower()

@@ -1,0 +1,65 @@
+"""The survey of real models: what hangs, dies or wants too much is stopped, and three real models come through."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.doctor.survey import ROOT, NotBuilt, Row, each_apart, table
+
+
+def odd(name, attention):
+    """What a model can do to whoever examines it."""
+    if name == "hangs":
+        while True:
+            time.sleep(1)
+    if name == "dies":
+        os._exit(3)
+    if name == "is huge":
+        bytearray(2**40)
+    if name == "can't be built":
+        raise NotBuilt("no")
+    if name == "raises":
+        raise KeyError("input")
+    print("noise")
+    return "error", [{"severity": "error", "code": "inverted", "where": "", "says": "It is inverted."}]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    names = ["hangs", "dies", "is huge", "can't be built", "raises", "is fine"]
+    return {row.model: row for row in each_apart([(name, "sdpa") for name in names], odd, seconds=2)}
+
+
+def test_nothing_that_a_model_does_stops_the_survey(rows):
+    assert {name: row.verdict for name, row in rows.items()} == {
+        "hangs": "stopped", "dies": "stopped", "is huge": "stopped", "can't be built": "not built", "raises": "not run",
+        "is fine": "error",
+    }  # fmt: skip
+    assert all(row.why or row.findings for row in rows.values())
+    assert rows["hangs"].seconds < 20 and rows["raises"].why == "KeyError: 'input'"
+
+
+def test_no_process_is_left(rows):
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_the_table_has_the_findings_and_counts_the_rest(rows):
+    text = table([*rows.values(), Row("Another", "eager", "healthy", [], 0.5)])
+    assert "| is fine | sdpa | error | `inverted` |" in text and "Another" not in text
+    assert "stopped 3" in text and "healthy 1" in text
+
+
+def test_real_models_are_examined():
+    names = ["LlamaForCausalLM", "BertForMaskedLM", "RwkvForCausalLM"]
+    command = [sys.executable, "-m", "tests.doctor.survey", "--only", ",".join(names)]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+    lines = re.findall(r"^(\w+) +(sdpa|eager) +(\w+)", out.stdout, flags=re.MULTILINE)
+    assert {(name, verdict) for name, _, verdict in lines if name != "RwkvForCausalLM"} == {
+        ("LlamaForCausalLM", "healthy"), ("BertForMaskedLM", "note"),
+    }, out.stderr  # fmt: skip
+    assert {name for name, _, _ in lines} == set(names)
