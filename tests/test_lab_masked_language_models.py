@@ -211,6 +211,12 @@ def test_another_seed_or_rate_draws_anew_and_a_higher_rate_keeps_what_was_chosen
     assert chosen(rate=100).all() and not chosen(rate=0).any()
 
 
+def test_what_was_just_done_by_hand_is_not_said_to_happen_never():
+    told = [picture(sentences=["cat"] * 2, strategy="words", rate=100, clicks=[[0, 0, n]]).summary for n in (1, 2, 3)]
+    assert sum("(as in less than 1 % of all with 1 word)" in one for one in told) == 1  # clicked out of the choice
+    assert not any("as in 0 %" in one for one in told)
+
+
 def test_a_sentence_in_which_nothing_is_chosen_says_so():
     one = picture(**EIGHT)
     counts = [sum(sentence.pressed) for sentence in one.sentences]
@@ -275,7 +281,7 @@ def test_words_that_it_does_not_know_are_noted_and_their_label_is_unk():
 
 
 def test_long_sentences_are_said_to_be_new_to_the_model_or_refused():
-    assert "No sentence in training had more than 9 words." in picture(sentences=["cat " * 16]).summary
+    assert "No sentence in the lesson's training had more than 9 words." in picture(sentences=["cat " * 16]).summary
     assert "in training" not in picture(sentences=["cat " * 9]).summary
     with pytest.raises(BadInput, match="Sentence 1 has 17 words and the model reads up to 16"):
         picture(sentences=["cat " * 17])

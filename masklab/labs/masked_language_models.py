@@ -189,16 +189,17 @@ def _in_words(losses: Tensor, one: Hidden, may_choose: Tensor, state: State) -> 
 
 def _nothing_in(rows: Sequence[int], words: int, state: State) -> str:
     """That sentences teach nothing, and how often that happens when words are drawn one by one."""
-    chance = f"{(1 - state.rate / 100) ** words:.0%}".replace("%", " %")
-    often = f" (as in {chance} of all with {counted(words, 'word')})" if state.strategy == "words" else ""
+    chance = (1 - state.rate / 100) ** words
+    share = f"{100 * chance:.0f} %" if chance >= 0.005 else "less than 1 %"  # it has just happened: not 0 %
+    often = f" (as in {share} of all with {counted(words, 'word')})" if state.strategy == "words" else ""
     numbers = " and ".join(str(row + 1) for row in rows)
     where, teach = (f"sentences {numbers}", "they teach") if len(rows) > 1 else (f"sentence {numbers}", "it teaches")
     return f"Nothing is chosen in {where}{often}: {teach} nothing."
 
 
 def _beyond(words: Sequence[str]) -> list[str]:
-    """That the model has never read so long a sentence."""
-    return [f"No sentence in training had more than {MLM_WORDS} words."] if len(words) > MLM_WORDS else []
+    """That the lesson's model has never read so long a sentence."""
+    return [f"No sentence in the lesson's training had more than {MLM_WORDS} words."] if len(words) > MLM_WORDS else []
 
 
 def _chips(batch: Batch, one: Hidden, row: int, strategy: str, *, is_shown: bool) -> Sentence:
