@@ -17,10 +17,11 @@ def look_for_gates(exam: Exam) -> None:
     """What can't be decided, and what is not seen though it might be.
 
     >>> import torch
-    >>> from masklab.models import GPT
-    >>> exam = Exam.of(GPT(10, dim=8), torch.tensor([[5, 3, 8], [4, 9, 1]]), allowed="causal")
     >>> from masklab.doctor.leaking import look_for_leaks
-    >>> _ = exam.case.model.head.weight.data.zero_()
+    >>> from masklab.models import GPT
+    >>> model = GPT(10, dim=8)
+    >>> _ = model.head.weight.data.zero_()
+    >>> exam = Exam.of(model, torch.tensor([[5, 3, 8], [4, 9, 1]]), allowed="causal")
     >>> exam.prepare(), look_for_leaks(exam), look_for_gates(exam)
     (None, None, None)
     >>> exam.found[0].says
