@@ -1,4 +1,7 @@
-"""Every lesson in the real JupyterLab, as `make lab` serves it: a page and a kernel a lesson."""
+"""Every lesson in the real JupyterLab, as `make lab` serves it: a page and a kernel a lesson.
+
+What is the same for every lab, such as its keys beside JupyterLab's, is tried in lesson 05 alone.
+"""
 
 import re
 
@@ -8,10 +11,10 @@ from playwright.sync_api import expect
 
 from masklab.labs.controls import Sentences
 from tests.browser import lab as labs
-from tests.browser.lab import FOCUSED, WAIT_MS, LabPage, settled
-from tests.browser.lesson import LESSONS, NOTEBOOK, REPOSITORY, TALL, Lesson
+from tests.browser.lab import WAIT_MS, settled
+from tests.browser.lesson import LESSONS, REPOSITORY, TALL, Lesson
 from tests.browser.page import ARTEFACTS
-from tests.browser.server import CELLS, transcript, wait_for_kernel
+from tests.browser.server import CELLS, transcript
 
 expect.set_options(timeout=WAIT_MS)
 pytestmark = pytest.mark.parametrize("opened_lesson", LESSONS, indirect=True, scope="module")
@@ -122,37 +125,6 @@ def test_the_lab_fits_its_place(lesson, place):
         lesson.page.evaluate("() => { jupyterapp.shell.expandLeft(); }")
 
 
-# --- the keyboard -------------------------------------------------------------------------------------
-
-KEYS = ["a", "b", "x", "c", "v", "d", "d", "y", "m", "r", "z", "ArrowDown", "ArrowUp", "j", "k", "Shift+M", "0", "0",
-        "Escape", "Shift+ArrowDown", "Shift+Enter", "Alt+Enter", "Control+Enter", "Control+A", "Control+Backspace",
-        "Control+Shift+M", "Control+Shift+ArrowDown"]  # fmt: skip
-
-
-def test_no_shortcut_of_jupyterlab_fires_from_the_lab(lesson):
-    lesson.show_more()  # a switch may be there
-    for place in ("tbody .mlab-cell", "[data-shown] .mlab-chip", "input[type=range]", "[role=switch]"):
-        for one in lesson.lab.locator(f"{place}:visible").all()[:1]:
-            one.click()
-            before = lesson.page.evaluate(NOTEBOOK)
-            for key in KEYS:
-                lesson.page.keyboard.press(key)
-                assert lesson.page.evaluate(FOCUSED) != "outside", f"{key} at {place} took the focus out of the lab"
-                assert lesson.page.evaluate(NOTEBOOK) == before, f"{key} at {place} did something to the notebook"
-    lesson.show_less()
-
-
-def test_shift_enter_in_a_sentence_box_does_not_run_the_cell_again(lesson):
-    sentences = [lesson.sentences[0] + "x", *lesson.sentences[1:]]
-    lesson.box().click()
-    before = lesson.page.evaluate(NOTEBOOK)
-    for key in ("Shift+Enter", "Control+Enter", "Escape", "End"):
-        lesson.page.keyboard.press(key)
-    lesson.page.keyboard.type("x")
-    lesson.shows(sentences=sentences, shown=0)
-    assert lesson.page.evaluate(NOTEBOOK) == before
-
-
 # --- predictions and exercises ------------------------------------------------------------------------
 
 
@@ -171,30 +143,3 @@ def test_a_right_answer_typed_into_an_exercise_is_praised(lesson):
     solution = exercises(lesson)[0]
     name = re.search(r"check\.(\w+)\(", solution)[1]
     expect(lesson.answer(name, solution)).to_have_text(re.compile(f"^✓ {name}: right"))
-
-
-# --- again --------------------------------------------------------------------------------------------
-
-
-def test_a_second_view_of_the_same_lab_stays_in_step(lesson):
-    lesson.at_the_lab("notebook:create-output-view")
-    expect(lesson.count()).to_have_count(lesson.start["labs"] + 1)
-    try:
-        views = [LabPage(lesson.page, lesson.module, root) for root in (lesson.root, lesson.start["labs"])]
-        changes = views[1].change()
-        for one in views:
-            one.shows(**changes)
-            if lesson.of_type(Sentences):
-                assert one.box().input_value() == changes["sentences"][0]
-    finally:
-        lesson.page.evaluate("() => { jupyterapp.shell.currentWidget.close(); }")
-        expect(lesson.count()).to_have_count(lesson.start["labs"])
-
-
-def test_the_cell_of_the_lab_can_be_run_again_and_again(lesson):
-    for i in range(2):
-        lesson.shows(**lesson.change(f"something else {i}"))
-        lesson.at_the_lab("notebook:run-cell")
-        wait_for_kernel(lesson.page)
-        expect(lesson.count()).to_have_count(lesson.start["labs"])
-        lesson.shows()

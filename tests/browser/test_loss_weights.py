@@ -189,7 +189,7 @@ def test_every_control_of_a_view_is_reached_by_tab(lab, view):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("text", ["<b>cat</b>", "  ", "[PAD] [END] Bot: 🐈", "x" * 300, "word " * 300], ids=len)
+@pytest.mark.parametrize("text", ["[PAD] [END] Bot: 🐈", "word " * 300], ids=len)  # more in test_labs.py
 def test_any_text_is_drawn_or_its_problem_said(lab, view, text):
     changed = look_at(lab, view)
     lab.box().fill(text)
@@ -212,11 +212,10 @@ def test_pointing_at_a_vote_lights_its_word(lab):
     *({"view": view} for view in VIEWS), *loss_weights.State.presets.values(), {"shown": 1, "votes1": [[0, 0]]},
     {"view": "missing", "label": "other"}, {"view": "completion", "roles": [[0, 6], [1, 5], [2, 4]]},
 ], ids=lambda state: str(state)[:60])  # fmt: skip
-@pytest.mark.parametrize("width", PLACES.values())
-def test_what_must_click_is_on_one_screen(browser, state, width):
+def test_what_must_click_is_on_one_screen(browser, state):
     page = browser.new_page(viewport={"width": 1366, "height": 1400})
     open_lab(page, loss_weights, **state)
-    found = ruler(page, width)
+    found = ruler(page, min(PLACES.values()))
     assert found["height"] <= SCREEN and (found["outside"], found["scrolled"], found["cut"]) == ([], 0, 0)
     page.close()
 
