@@ -139,7 +139,7 @@ def mlm_texts() -> tuple[LabelledBatch, LabelledBatch]:
 
 
 def tiny_encoder(seed: int, *, max_len: int = 16) -> Encoder:
-    """One block, 64 wide, with a logit for each token of the vocabulary: what does it read, or what is hidden here?
+    """One block, 48 wide, with a logit for each token of the vocabulary: what does it read, or what is hidden here?
 
     Its embeddings start with a spread of 0.2, as BERT's do with 0.02: torch's own spread of 1 takes long to unlearn.
 
@@ -147,7 +147,7 @@ def tiny_encoder(seed: int, *, max_len: int = 16) -> Encoder:
     >>> bool(model.embed.token.weight.std() < 0.21), model.head.out_features == len(VOCABULARY)
     (True, True)
     """
-    model = Encoder(len(VOCABULARY), len(VOCABULARY), dim=64, heads=4, layers=1, max_len=max_len, seed=seed)
+    model = Encoder(len(VOCABULARY), len(VOCABULARY), dim=48, heads=4, layers=1, max_len=max_len, seed=seed)
     with torch.no_grad():
         for table in (model.embed.token, model.embed.position):
             table.weight.mul_(0.2)
@@ -167,7 +167,7 @@ def fit_encoder(
 
     The loss is the mean over the chosen words, so their number does not scale it. All variants of a seed read the
     same sentences in the same order, and share their draws: what is chosen at 15 % is also chosen at 40 %.
-    600 steps take three or four seconds. ``progress`` shows a bar under the cell of a notebook.
+    600 steps take two or three seconds. ``progress`` shows a bar under the cell of a notebook.
 
     >>> losses = fit_encoder(tiny_encoder(0), seed=0, steps=2)
     >>> len(losses), 5 < losses[0] < 7  # it starts near ln 394 = 5.98, as a guess

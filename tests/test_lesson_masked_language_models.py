@@ -187,7 +187,7 @@ def test_tags_right_by_the_definition(measured):
         def features(self, ids, mask):
             (part,) = [one for one in (known, new) if torch.equal(one.ids, ids)]
             assert torch.equal(mask, part.is_word[:, None, None, :])
-            return F.one_hot(self.labels_of(part), 64).float()
+            return F.one_hot(self.labels_of(part), 48).float()
 
     known, new = (measured["rows"](measured[name], range(400)) for name in ("known", "new"))
     assert measured["tags_right"](Knows(lambda part: part.tags)) == 1.0

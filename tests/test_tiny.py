@@ -121,10 +121,12 @@ def restored(model):
 
 
 def test_a_tiny_encoder_restores_words_and_learns_more_from_more_of_them():
-    few, many = tiny.tiny_encoder(0), tiny.tiny_encoder(0)
+    """But not from too many, as lesson 03 says of 600 steps: then there is too little left to restore them from."""
+    few, many, most = (tiny.tiny_encoder(0) for _ in range(3))
     tiny.fit_encoder(few, seed=0)
-    tiny.fit_encoder(many, seed=0, probability=0.4)
-    assert 0.36 < restored(few) < restored(many) < 0.6
+    for model, probability in ((many, 0.4), (most, 0.8)):
+        tiny.fit_encoder(model, seed=0, probability=probability)
+    assert 0.34 < restored(most) + 0.02 < restored(few) < restored(many) < 0.6
     ids = torch.tensor([VOCABULARY.encode(["The", "cat", "ate", "[MASK]", "pie"])])
     for model in (few, many):
         assert VOCABULARY.decode(model(ids, None)[0, 3].argmax()[None]) == ["fish"]

@@ -132,7 +132,8 @@ def test_the_guesses_follow_what_is_typed(lab):
 
 
 def test_a_guess_lights_its_hole_and_a_cell_says_what_became_of_it(lab):
-    lab.cell("guesses", 3, 0).hover()
+    (guesses,) = (panel for panel in lab.drawn().panels if panel.name == "guesses")
+    lab.cell("guesses", list(guesses.rows).index("4: pie"), 0).hover()
     expect(chip(lab, 0, 4)).to_have_attribute("data-here", "true")
     assert lab.lab.evaluate(labs.LIT)["panels"]["schedules"] == [[], [4]]
     lab.cell("losses", 2, 3).hover()
