@@ -17,7 +17,7 @@ GUESSES = (4, 3, 2)  # best guesses of each hole, when one, two or three have th
 LIMITS = {"given": 1.0, "model": math.log(len(VOCABULARY))}  # of the colours: the model's losses are as guessing costs
 TITLES = {"given": "losses, made up", "model": "losses, the model's"}
 MEANINGS = {
-    "given": "Made up: the numbers of part 3, and others for words of your own.",
+    "given": "The numbers of part 3, and others for words of your own.",
     "model": f"−log of the right word's probability; guessing costs {LIMITS['model']:.2f}.",
 }
 
