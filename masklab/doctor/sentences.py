@@ -9,7 +9,7 @@ from masklab.doctor import dependence as look
 from masklab.doctor.exam import LEAKS, Exam, in_mode
 from masklab.doctor.inputs import Case
 from masklab.doctor.report import finding
-from masklab.doctor.words import begins, fix_for
+from masklab.doctor.words import begins, fix_for_batch
 
 
 def look_across(exam: Exam) -> None:
@@ -71,4 +71,4 @@ def _report_batch(exam: Exam, mode: str, b: int, j: int) -> None:
     says = f"The outputs of sentence {b} depend on sentence {j}, another one of the batch.{begins(place)}{only}"
     same = begins(place)
     exam.found[:] = [one for one in exam.found if one.code not in LEAKS or not same or same not in one.says]
-    exam.found.append(finding("batch-leak", says, where=f"sentence {b}, sentence {j}", fix=fix_for(place)))
+    exam.found.append(finding("batch-leak", says, where=f"sentence {b}, sentence {j}", fix=fix_for_batch(place)))

@@ -79,6 +79,18 @@ def fix_for(place: tuple[str, nn.Module] | None) -> str | None:
     return next((fix for types, fix in FIXES if isinstance(place[1], types)), None)
 
 
+def fix_for_batch(place: tuple[str, nn.Module] | None) -> str | None:
+    """The line to change where sentences are mixed: many modules of torch take the first axis for the positions.
+
+    >>> fix_for_batch(("rnn", nn.GRU(1, 1)))
+    'batch_first=True  # without it the first axis is the positions, and sentences are mixed'
+    >>> fix_for_batch(("rnn", nn.GRU(1, 1, batch_first=True)))
+    """
+    if place is not None and getattr(place[1], "batch_first", True) is False:
+        return "batch_first=True  # without it the first axis is the positions, and sentences are mixed"
+    return None if place is not None and isinstance(place[1], RECURRENT) else fix_for(place)
+
+
 def one_way(model: Callable) -> bool:
     """Whether a model is recurrent, and reads from left to right only.
 
