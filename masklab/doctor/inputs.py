@@ -185,10 +185,11 @@ def features(output: Any, x: Tensor) -> Tensor:
     if not output.is_floating_point():
         raise TypeError(f"the model must return floats, such as logits, got {validate.got(output)}. Leave argmax out.")
     if output.shape[:2] != (B, L):
-        swapped = output.shape[:2] == (L, B)
+        swapped, last = output.shape[:2] == (L, B), output.shape[:2] == (B, 1)
         raise ValueError(
             f"the model's output must be (batch, length, …) = ({B}, {L}, …), as its inputs, got {tuple(output.shape)}."
             + " Is batch_first=True missing?" * swapped
+            + " Does it give only the last one? Ask for all: some models want the labels for that." * last
         )
     return output[..., None].flatten(2) if output.ndim == 2 else output.flatten(2)
 

@@ -199,6 +199,8 @@ def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
         return
     backwards = code == "inverted" and any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
     fix = "x, not x.flip(1): a recurrent network must read from left to right" if backwards else fix_for(place)
+    if code == "document-leak" and not exam.claim.documents[b].any():  # all are one group, as under a window
+        fix = "compare the two masks: this output reads farther than the one that you claim lets it"
     only = f" This is so in {mode} only." if len(exam.measured) > 1 or exam.errors else ""
     more = f", and so it is with {leak.count - 1} more pairs" if leak.count > 1 else ""
     first = "The model sees what it must not see, and not what it should. " if code == "inverted" else ""

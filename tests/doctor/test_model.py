@@ -72,6 +72,31 @@ def test_a_mode_with_a_leak_of_its_own_is_named():
     assert "in train mode only" in found.says and "LayerNorm" in found.fix
 
 
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.MultiheadAttention, nn.TransformerEncoderLayer])
+def test_a_first_axis_that_is_taken_for_positions_is_told(kind):
+    """torch's own modules want (length, batch, features) unless they are told otherwise."""
+    options = {"num_heads": 2} if kind is nn.MultiheadAttention else {"nhead": 2, "dim_feedforward": 8}
+    layer = kind(4, 4) if issubclass(kind, nn.RNNBase) else kind(4, **options)
+
+    def model(x):
+        return layer(x, x, x)[0] if kind is nn.MultiheadAttention else layer(x)
+
+    (found,) = check_model(
+        model, torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0)), allowed="full"
+    ).findings
+    assert found.code == "batch-leak" and "batch_first=True" in found.fix
+
+
+def test_whoever_sees_too_far_back_is_told_of_the_mask_and_not_of_documents():
+    """Under a window there is one text: a fix that names documents would send people elsewhere."""
+    window = zoo.masks.sliding_window(2).tensor(queries=zoo.L, keys=zoo.L)
+    model = zoo.stack(0, torch.float32, zoo.with_mask(zoo.TRIL), layers=1)
+    (found,) = check_model(model, zoo.ids_of(0), allowed=window).findings
+    assert found.code == "document-leak" and "documents" not in found.fix
+    (found,) = check_model(model, zoo.ids_of(0), allowed=zoo.documents()).findings
+    assert found.code == "document-leak" and "documents" in found.fix
+
+
 def test_several_outputs_never_cancel(gpt):
     """The sum of two outputs is constant, and each of them sees everything."""
     model = lambda ids: torch.stack([leaky(gpt)(ids), -leaky(gpt)(ids)], dim=2)  # noqa: E731
@@ -174,6 +199,7 @@ def test_raise_if_bad(gpt):
         (lambda ids: "text", IDS, {}, "must return a tensor"),
         (lambda ids: torch.zeros(2, 3), IDS, {}, r"output must be \(batch, length, …\)"),
         (lambda ids: torch.zeros(6, 2, 3), IDS, {}, "batch_first=True"),
+        (lambda ids: torch.zeros(2, 1, 3), IDS, {}, "only the last one"),
         (nn.Embedding(12, 4, device="meta"), IDS, {}, "the model is on meta and its inputs on cpu"),
     ],
 )  # fmt: skip
