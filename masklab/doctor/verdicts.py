@@ -105,12 +105,14 @@ def _a_step_back(cells: Tensor, claim: Claim, rows: Tensor) -> bool:
 def _inverted(case: Case, claim: Claim, measured: Measured) -> bool:
     """Whether most of what is forbidden is seen, and little of what is allowed; the diagonal tells nothing."""
     rows, seen = measured.rows, measured.real
-    allowed = claim.reach[:, rows].clone()
+    allowed, words = claim.reach[:, rows].clone(), torch.ones_like(seen)
     if case.pad is not None and case.main == case.padded:
-        allowed &= case.pad[:, None, :]
+        words = case.pad[:, None, :].expand_as(seen)
+        allowed &= words
     others = torch.arange(seen.shape[-1], device=seen.device) != rows[:, None]
-    for judged in (allowed, claim.reach[:, rows]):  # with the padding, or the rule alone
-        bad = ~judged & others
+    reach = claim.reach[:, rows]
+    for judged, forbidden in ((allowed, ~allowed), (reach, ~reach & words)):  # with the padding, or the rule alone
+        bad = forbidden & others
         good = judged & others & bad.any(dim=-1, keepdim=True)  # a row that may see all tells nothing
         if bad.any() and good.any() and seen[bad].float().mean() >= MOST and seen[good].float().mean() <= FEW:
             return True
