@@ -250,7 +250,6 @@ def _ends(taught: Taught) -> Finding | None:
         says = f"The end (id {taught.eos}) occurs in no sentence, so nothing teaches the model when to stop."
         return finding("eos-unsupervised", says, severity=NOTE, fix="ids = ids + [eos]  # before padding")
     before = taught.moved(taught.learned & (taught.ids != taught.eos), -1)
-    before[:, 0] = False
     known = taught.moved(taught.rows.certain, -taught.shift)  # whether it counts there can't be told
     wrong = ends & before & ~taught.learned & ~known
     if not wrong.any():

@@ -458,3 +458,28 @@ def test_a_graph_that_is_gone_is_told():
     loss.backward()
     with pytest.raises(ValueError, match="call check_loss before loss.backward"):
         case.check(loss)
+
+
+def test_the_positions_that_weigh_most_are_pointed_at():
+    ids, logits = torch.arange(1, 7)[None], torch.zeros(1, 6, 9, requires_grad=True)
+    losses = F.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="none")
+    weights = torch.tensor([1.0, 1.0, 1.0, 3.0, 1.0])
+    (found,) = check_loss((losses * weights).sum() / 7, logits, ids=ids).findings
+    assert found.code == "uneven-weights" and found.where == "position 3 (id 4) learns id 5"
+
+
+def test_a_mean_that_counts_the_last_position_without_a_label_is_no_finding():
+    """Of L positions L − 1 have a label: many programs divide by L, and nothing else is left out."""
+    ids, logits = torch.arange(1, 7)[None].repeat(2, 1), torch.zeros(2, 6, 9, requires_grad=True)
+    losses = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+    assert check_loss(losses.sum() / ids.numel(), logits, ids=ids).codes == ()
+
+
+def test_what_two_equal_terms_leave_of_each_other_is_no_label():
+    """A loss and its opposite at one position: what rounding leaves there is nothing that a model learns from."""
+    g = torch.Generator().manual_seed(0)
+    ids, logits = torch.arange(1, 7)[None], torch.randn(1, 6, 9, generator=g).requires_grad_()
+    losses = F.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="none")
+    again = -(logits[0, 2] - logits[0, 2].logsumexp(-1))[ids[0, 3]]
+    report = check_loss((losses.sum() - again) / 4, logits, ids=ids)
+    assert report.codes == () and "4 of 6 positions teach a label" in report.checked

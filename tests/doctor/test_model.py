@@ -69,7 +69,10 @@ def test_a_leak_in_the_second_layer_is_found_there():
 def test_a_mode_with_a_leak_of_its_own_is_named():
     patient = zoo.batch_norm(0, torch.float32)
     (found,) = check_model(patient.model, patient.inputs, allowed="causal").findings
-    assert "in train mode only" in found.says and "LayerNorm" in found.fix
+    assert (
+        "in train mode only" in found.says
+        and found.fix == "nn.LayerNorm(d) in place of BatchNorm: each position by itself"
+    )
 
 
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.MultiheadAttention, nn.TransformerEncoderLayer])

@@ -88,3 +88,10 @@ def test_an_unknown_code_or_severity_is_refused():
         finding("upside-down", "")
     with pytest.raises(ValueError, match="severity must be"):
         finding("inverted", "", severity="fatal")
+
+
+def test_a_note_explains_nothing_away():
+    by_design = finding("depends-on-padding", "A recurrent network can't help it.", severity="note")
+    real = finding("depends-on-pad-side", "It changes with padding on the left.")
+    assert diagnosis([by_design, real]).codes == ("depends-on-pad-side", "depends-on-padding")
+    assert diagnosis([finding("depends-on-padding", "It does."), real]).codes == ("depends-on-padding",)

@@ -20,13 +20,14 @@ def odd(name, attention):
     if name == "dies":
         os._exit(3)
     if name == "is huge":
-        bytearray(2**40)
+        bytearray(9 * 2**30)  # more than a process gets, and less than the system would refuse
     if name == "can't be built":
         raise NotBuilt("no")
     if name == "raises":
         raise KeyError("input")
     print("noise")
-    return "error", [{"severity": "error", "code": "inverted", "where": "", "says": "It is inverted."}]
+    found = [("error", "inverted"), ("note", "over-blocked")]
+    return "error", [{"severity": how, "code": code, "where": "", "says": "So it is."} for how, code in found]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def test_nothing_that_a_model_does_stops_the_survey(rows):
     }  # fmt: skip
     assert all(row.why or row.findings for row in rows.values())
     assert rows["hangs"].seconds < 20 and rows["raises"].why == "KeyError: 'input'"
+    assert rows["dies"].why == "its process died" and rows["is huge"].why.startswith("MemoryError")
 
 
 def test_no_process_is_left(rows):
@@ -49,9 +51,9 @@ def test_no_process_is_left(rows):
 
 
 def test_the_table_has_the_findings_and_counts_the_rest(rows):
-    text = table([*rows.values(), Row("Another", "eager", "healthy", [], 0.5)])
-    assert "| is fine | sdpa | error | `inverted` |" in text and "Another" not in text
-    assert "stopped 3" in text and "healthy 1" in text
+    text = table([*rows.values(), Row("Another", "eager", "healthy", [], 0.5), Row("Noted", "sdpa", "note", [], 0.5)])
+    assert "| is fine | sdpa | error | `inverted` |" in text and "Another" not in text and "Noted" not in text
+    assert "stopped 3" in text and "healthy 1" in text and "note 1" in text
 
 
 def test_real_models_are_examined():

@@ -6,6 +6,7 @@ from torch import nn
 
 from masklab.doctor import check_model
 from masklab.doctor.inputs import make_case, other_ids
+from masklab.models import GPT
 from tests.doctor import zoo
 
 L = zoo.L
@@ -113,3 +114,82 @@ def test_a_causal_mask_is_inverted_with_padding_too(side, hides):
     keys = pad[:, None, :] if hides else torch.ones_like(pad)[:, None, :]
     mask = ~zoo.TRIL & keys | torch.eye(L, dtype=torch.bool)
     assert codes_of(mask[:, None], ids, pad=pad) == ("inverted",)
+
+
+# --- With a cache -----------------------------------------------------------------------------------------------------
+
+
+def with_cache(several):
+    """A model with a cache, and what becomes of its logits where several tokens come after the cache at once."""
+    gpt = GPT(zoo.V, dim=8, seed=0)
+
+    def model(ids, cache=None):
+        if cache is None:
+            return gpt(ids)
+        logits, longer = gpt(ids, cache=cache)
+        return (several(logits) if cache and ids.shape[1] > 1 else logits), longer
+
+    return model
+
+
+def test_several_tokens_at_once_after_a_cache_are_tried():
+    """Jamba is right with one token at a time, and forgets its state with two."""
+    assert check_model(with_cache(lambda logits: logits), zoo.ids_of(0), allowed="causal").codes == ()
+    assert check_model(with_cache(lambda logits: logits + 1), zoo.ids_of(0), allowed="causal").codes == (
+        "misaligned-cache",
+    )
+
+
+def test_a_leak_is_told_and_not_what_it_makes_of_a_cache():
+    gpt, everything = GPT(zoo.V, dim=8, seed=0), torch.ones(1, 1, L, L, dtype=torch.bool)
+
+    def model(ids, cache=None):
+        return gpt(ids, everything) if cache is None else gpt(ids, cache=cache)
+
+    report = check_model(model, zoo.ids_of(0), allowed="causal")
+    assert report.codes == ("future-visible",) and "not a cache: what was found comes first" in report.checked
+
+
+# --- Of several, the right one ----------------------------------------------------------------------------------------
+
+
+def test_what_one_head_may_see_may_be_seen():
+    wide, narrow = zoo.TRIL, torch.eye(L, dtype=torch.bool)
+    heads = torch.stack([wide] + [narrow] * (zoo.H - 1))[None]
+    assert codes_of(heads, zoo.ids_of(0), allowed=heads) == ()
+
+
+def test_the_panels_show_the_sentence_with_the_leak():
+    mask = zoo.TRIL.repeat(zoo.B, 1, 1)
+    mask[1] = True
+    model = zoo.stack(0, torch.float32, zoo.with_mask(mask[:, None]), layers=1)
+    report = check_model(model, zoo.ids_of(0), allowed="causal")
+    assert report.codes == ("future-visible",)
+    assert all("Sentence 1." in panel.meaning for panel in report.panels)
+
+
+def test_what_is_added_is_no_gate():
+    """A zero that is multiplied lets nothing through; one that is added changes nothing, whatever it is called."""
+
+    class Added(nn.Module):
+        def __init__(self, **names):
+            super().__init__()
+            self.stack = zoo.stack(0, torch.float32, zoo.with_mask(zoo.TRIL))
+            for name in names:
+                setattr(self, name, nn.Parameter(torch.zeros(zoo.V)))
+
+        def forward(self, ids):
+            return self.stack(ids) + sum(self._parameters.values())
+
+    for name in ("beta", "shift", "cls_token"):
+        assert check_model(Added(**{name: 0}), zoo.ids_of(0), allowed="causal").codes == ()
+
+
+def test_a_model_that_empties_its_gradients_gets_them_back():
+    model = zoo.stack(0, torch.float32, zoo.with_mask(zoo.TRIL))
+    model(zoo.ids_of(0)).square().mean().backward()
+    before = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+    model.register_forward_pre_hook(lambda module, inputs: module.zero_grad(set_to_none=False))
+    check_model(model, zoo.ids_of(0), allowed="causal")
+    after = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert before[0].any() and all(torch.equal(*pair) for pair in zip(before, after, strict=True))
