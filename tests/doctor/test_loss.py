@@ -6,36 +6,13 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from masklab import losses as ours
 from masklab.doctor import check_loss
 from masklab.doctor.rows import read_rows
 from masklab.text import word_positions
+from tests.doctor.zoo_losses import EOS, EVEN, B, Case, L, V, of_ours, token_mean
 from tests.strategies import seeds, sides
 
-B, L, V, EOS = 3, 8, 23, 1
-LENGTHS = torch.tensor([8, 3, 5])
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
-
-
-class Case:
-    """A batch of sentences that end in EOS, with logits; ``labels`` are shifted once, −100 where nothing counts."""
-
-    def __init__(self, seed=0, *, side="right", dtype=torch.float32, pad_id=0, scale=2.0):
-        g = torch.Generator().manual_seed(seed)
-        self.pad = word_positions(LENGTHS, total=L, side=side)
-        ids = torch.stack([torch.randperm(V - 2, generator=g)[:L] + 2 for _ in range(B)])
-        last = (torch.arange(L) * self.pad).amax(dim=1)
-        self.ids = ids.scatter(1, last[:, None], EOS).masked_fill(~self.pad, pad_id)
-        self.logits = (scale * torch.randn(B, L, V, generator=g)).to(dtype).requires_grad_()
-        self.labels, supervised = ours.next_token_labels(self.ids, self.pad)
-        self.labels = self.labels.masked_fill(~supervised, -100)
-
-    def losses(self, labels=None):
-        labels = self.labels if labels is None else labels
-        return F.cross_entropy(self.logits.transpose(1, 2), labels, reduction="none")
-
-    def check(self, loss, **claims):
-        return check_loss(loss, self.logits, **{"ids": self.ids, "pad": self.pad, "eos": EOS} | claims)
 
 
 def mean(losses, labels):
@@ -43,54 +20,6 @@ def mean(losses, labels):
 
 
 # --- Healthy ----------------------------------------------------------------------------------------------------------
-
-
-def token_mean(case):
-    return F.cross_entropy(case.logits.flatten(0, 1), case.labels.flatten())
-
-
-def token_sum(case):
-    return F.cross_entropy(case.logits.flatten(0, 1), case.labels.flatten(), reduction="sum")
-
-
-def sliced(case):
-    """As Transformers and most tutorials do it: the last logits are cut off."""
-    labels = case.ids.masked_fill(~case.pad, -100)[:, 1:]
-    labels = labels.masked_fill(~case.pad[:, :-1], -100)
-    return F.cross_entropy(case.logits[:, :-1].flatten(0, 1).float(), labels.flatten())
-
-
-def accumulated(case):
-    return token_mean(case) / 4
-
-
-def of_all_batches(case):
-    return case.losses().sum() / 37
-
-
-def written_out(case):
-    log_p = case.logits.float().log_softmax(-1)
-    mask = case.labels >= 0
-    losses = -log_p.gather(-1, case.labels.clamp(min=0)[..., None])[..., 0]
-    return (losses * mask).sum() / mask.sum()
-
-
-def by_softmax(case):
-    p = case.logits.double().softmax(-1).gather(-1, case.labels.clamp(min=0)[..., None])[..., 0]
-    return -p[case.labels >= 0].log().mean()
-
-
-def of_ours(case):
-    mask = case.labels >= 0
-    return ours.reduce(ours.token_losses(case.logits, case.labels, mask), mask)
-
-
-def scaled(case):
-    """As mixed precision scales it."""
-    return token_mean(case) * 64
-
-
-EVEN = [token_mean, token_sum, sliced, accumulated, of_all_batches, written_out, by_softmax, of_ours, scaled]
 
 
 @pytest.mark.parametrize("loss", EVEN)

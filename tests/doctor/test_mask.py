@@ -12,6 +12,7 @@ from masklab import dialects, masks
 from masklab.doctor import check_mask
 from masklab.doctor.reading import DIALECTS
 from masklab.text import word_positions
+from tests.doctor.zoo_masks import WRITE, as_bias, as_mha
 from tests.strategies import seeds, sides
 
 L = 6
@@ -28,21 +29,6 @@ def both(mask, pad, *, own=True):
     return mask | (torch.eye(L, dtype=torch.bool) & ~pad[:, None, :, None]) if own else mask
 
 
-def as_mha(mask, heads=2):
-    return dialects.to_mha_attn_mask(mask, heads=heads)
-
-
-def as_bias(mask, low=-math.inf):
-    return torch.zeros(mask.shape).masked_fill(~mask, low)
-
-
-# How each dialect writes a mask with four axes.
-WRITE = {
-    "keep": lambda mask: mask, "block": lambda mask: ~mask, "bias": as_bias, "sdpa": dialects.to_sdpa,
-    "mha_attn_mask": as_mha, "transformers_4d": dialects.to_transformers_4d_bias, "jax": lambda mask: mask,
-    "keras": lambda mask: mask[:, 0].long(),
-    "block_mask": lambda mask: dialects.to_block_mask(mask, queries=mask.shape[2], keys=mask.shape[3], block_size=2),
-}  # fmt: skip
 PAIRS = pytest.mark.parametrize("dialect", list(WRITE))
 PADS = pytest.mark.parametrize("pad", [RIGHT, LEFT], ids=["right", "left"])
 

@@ -5,31 +5,32 @@ import torch
 from transformers import logging
 
 from tests.doctor import zoo_transformers as zoo
-from tests.doctor.test_zoo import SEEDS, bad, examined
+from tests.doctor.patients import SEEDS, Patient, bad, examined
 
 logging.set_verbosity_error()
+ZOO = zoo.ZOO
 
 
-@pytest.mark.parametrize("name", zoo.ILL)
+@pytest.mark.parametrize("name", ZOO.ill)
 def test_a_planted_mistake_is_found(name):
-    code, make = zoo.ILL[name]
-    assert {frozenset(bad(examined(make, seed))) for seed in range(SEEDS)} == {frozenset({code})}
+    planted = ZOO.ill[name]
+    assert {bad(examined(planted.make, seed)) for seed in range(SEEDS)} == {frozenset({planted.code})}
 
 
-@pytest.mark.parametrize("name", zoo.HEALTHY)
+@pytest.mark.parametrize("name", ZOO.healthy)
 def test_a_healthy_model_gets_no_more_than_a_note(name):
     for seed in range(SEEDS):
-        report = examined(zoo.HEALTHY[name], seed)
-        assert report.ok and set(report.codes) <= {zoo.NOTES.get(name)} - {None}, report
+        report = examined(ZOO.healthy[name], seed)
+        assert report.ok and set(report.codes) <= {ZOO.notes.get(name)} - {None}, report
 
 
 def test_caches_are_tried():
     for name in ("gpt2_alone", "llama_right_padding", "t5_padded"):
-        assert "with and without a cache" in examined(zoo.HEALTHY[name], 0).checked
+        assert "with and without a cache" in examined(ZOO.healthy[name], 0).checked
 
 
 def test_what_was_tried_is_said():
-    checked = examined(zoo.HEALTHY["llama_left_padding"], 0).checked
+    checked = examined(ZOO.healthy["llama_left_padding"], 0).checked
     assert {"each sentence alone", "more pads on the left", "more pads on the right", "sentences apart"} <= set(checked)
 
 
@@ -38,6 +39,6 @@ def test_the_model_is_as_it_was():
     model.transformer.h[0].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [part.training for part in model.modules()]
-    examined(lambda seed, dtype: zoo.Patient(model, zoo.text(0), "causal"), 0)
+    examined(lambda seed, dtype: Patient(model, zoo.text(0), "causal"), 0)
     assert modes == [part.training for part in model.modules()]
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

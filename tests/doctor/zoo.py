@@ -1,15 +1,8 @@
-"""Small models with one planted mistake each, and healthy ones: `ILL` and `HEALTHY`.
-
-Each entry is a function of a seed and a dtype that gives a `Patient`. An ill one has the code that must be found. A
-healthy one must get nothing above a note. Row numbers are those of the catalogue of bugs in masklab/doctor/codes.py's
-sources.
-"""
+"""Small models with one planted mistake each, and healthy ones."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,47 +14,14 @@ from masklab.models import GPT, Encoder, EncoderDecoder, positions_of
 from masklab.models.private import private_seed
 from masklab.models.rows import packed, pads_before, roll_rows
 from masklab.text import word_positions
+from tests.doctor.patients import Patient, Zoo
 
 B, L, D, H, V = 2, 8, 16, 2, 23
 LENGTHS = torch.tensor([L, L - 3])
 TRIL = torch.ones(L, L, dtype=torch.bool).tril()
 
 
-@dataclass(frozen=True)
-class Patient:
-    """What `check_model` is called with."""
-
-    model: Callable
-    inputs: Any
-    allowed: Any
-    pad: Tensor | None = None
-
-
-ILL: dict[str, tuple[str, Callable[[int, torch.dtype], Patient]]] = {}
-HEALTHY: dict[str, Callable[[int, torch.dtype], Patient]] = {}
-NOTES: dict[str, str] = {}  # healthy models whose design is worth a note
-
-
-def ill(code: str):
-    """Register a model with a mistake under the code that must be found."""
-
-    def keep(make):
-        ILL[make.__name__] = (code, make)
-        return make
-
-    return keep
-
-
-def healthy(make=None, *, note: str = ""):
-    """Register a healthy model; ``note`` is the code of a note that it gets."""
-
-    def keep(make):
-        HEALTHY[make.__name__] = make
-        if note:
-            NOTES[make.__name__] = note
-        return make
-
-    return keep(make) if make else keep
+ZOO = Zoo()
 
 
 # --- What they are made of --------------------------------------------------------------------------------------------
@@ -172,29 +132,29 @@ def documents() -> Tensor:
 # --- Ill: the mask ----------------------------------------------------------------------------------------------------
 
 
-@ill("inverted")
+@ZOO.plants("a mask is inverted", "inverted")
 def causal_mask_inverted(seed, dtype):
-    """Row 1: True = may attend, in a mask that says what is blocked."""
+    """True = may attend, in a mask that says what is blocked."""
     return causal_lm(seed, dtype, with_mask(~TRIL))
 
 
-@ill("inverted")
+@ZOO.plants("a mask is inverted", "inverted")
 def bias_inverted(seed, dtype):
-    """Row 1, as a bias that is finite: the last row is uniform, and the second layer smears it over all rows."""
+    """As a bias that is finite: the last row is uniform, and the second layer smears it over all rows."""
     bias = torch.zeros(L, L).masked_fill(TRIL, -1e4)
     return causal_lm(seed, dtype, with_mask(bias))
 
 
-@ill("inverted")
+@ZOO.plants("a mask is inverted", "inverted")
 def padding_mask_inverted(seed, dtype):
-    """Row 1: key_padding_mask of nn.MultiheadAttention is True where it ignores."""
+    """Key_padding_mask of nn.MultiheadAttention is True where it ignores."""
     ids, pad = padded(seed, "right")
     return Patient(stack(seed, dtype, with_mask((~pad)[:, None, None, :] | torch.zeros(L, L).bool())), ids, "full", pad)
 
 
-@ill("inverted")
+@ZOO.plants("a mask is inverted", "inverted")
 def key_padding_mask_inverted(seed, dtype):
-    """Row 1, in nn.TransformerEncoder itself; the other sentence has no pads, and sees nothing."""
+    """In nn.TransformerEncoder itself; the other sentence has no pads, and sees nothing."""
     with private_seed(seed):
         layer = nn.TransformerEncoderLayer(D, H, 2 * D, batch_first=True, dropout=0.1)
         model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).to(dtype)
@@ -203,35 +163,33 @@ def key_padding_mask_inverted(seed, dtype):
     return Patient(lambda src: model(src, src_key_padding_mask=pad), inputs, "full", pad)
 
 
-@ill("future-visible")
+@ZOO.plants("no causal mask, or one step off", "future-visible")
 def no_mask(seed, dtype):
-    """Row 2."""
     return causal_lm(seed, dtype, F.scaled_dot_product_attention)
 
 
-@ill("off-by-one")
+@ZOO.plants("no causal mask, or one step off", "off-by-one")
 def one_step_too_far(seed, dtype):
-    """Row 2: triu(2) leaves the next key open."""
+    """triu(2) leaves the next key open."""
     return causal_lm(seed, dtype, with_mask(~torch.ones(L, L).triu(2).bool()))
 
 
-@ill("future-visible")
+@ZOO.plants("no causal mask, or one step off", "future-visible")
 def without_the_diagonal(seed, dtype):
-    """Row 2: triu(0) empties row 0, and a finite bias makes it uniform: the first word sees all."""
+    """triu(0) empties row 0, and a finite bias makes it uniform: the first word sees all."""
     return causal_lm(
         seed, dtype, with_mask(torch.zeros(L, L, dtype=dtype).masked_fill(~TRIL.tril(-1), torch.finfo(dtype).min))
     )
 
 
-@ill("non-finite")
+@ZOO.plants("a row with no allowed key", "non-finite")
 def fully_masked_row(seed, dtype):
-    """Row 3."""
     return causal_lm(seed, dtype, by_hand(lambda s: s.masked_fill(~TRIL.tril(-1), -math.inf).softmax(-1)))
 
 
-@ill("non-finite")
+@ZOO.plants("“minus infinity” is too small, or times 0", "non-finite")
 def mask_times_infinity(seed, dtype):
-    """Row 16: (1 − tril) · −∞ is NaN where nothing is masked."""
+    """(1 − tril) · −∞ is NaN where nothing is masked."""
     return causal_lm(seed, dtype, by_hand(lambda s: (s + (1 - TRIL.to(s)) * -math.inf).softmax(-1)))
 
 
@@ -241,45 +199,44 @@ def _leaks_and_breaks(scores):
     return scores.masked_fill(~open_mask, -math.inf).softmax(-1)
 
 
-@ill("future-visible")
+@ZOO.plants("a row with no allowed key", "future-visible", "non-finite")
 def leak_behind_a_nan(seed, dtype):
-    """Rows 2 and 3 at once: NaN must not hide the leak."""
+    """NaN must not hide the leak."""
     return causal_lm(seed, dtype, by_hand(_leaks_and_breaks), layers=1)
 
 
-@ill("future-visible")
+@ZOO.plants("0 and 1 are added as a mask", "future-visible")
 def float_of_zeros_and_ones(seed, dtype):
-    """Row 15: it is added."""
+    """It is added."""
     return causal_lm(seed, dtype, with_mask(TRIL.float()))
 
 
-@ill("future-visible")
+@ZOO.plants("“minus infinity” is too small, or times 0", "future-visible")
 def weak_bias(seed, dtype):
-    """Row 16: −2 in place of −∞."""
+    """−2 in place of −∞."""
     return causal_lm(seed, dtype, with_mask(torch.zeros(L, L).masked_fill(~TRIL, -2.0)))
 
 
-@ill("future-visible")
+@ZOO.plants("the mask is applied at the wrong place", "future-visible")
 def scores_times_mask(seed, dtype):
-    """Row 17: a score of 0 still gets exp(0)."""
+    """A score of 0 still gets exp(0)."""
     return causal_lm(seed, dtype, by_hand(lambda s: (s * TRIL).softmax(-1)))
 
 
-@ill("future-visible")
+@ZOO.plants("the mask is applied at the wrong place", "future-visible")
 def weights_times_mask(seed, dtype):
-    """Row 17: the future is still in the denominator."""
+    """The future is still in the denominator."""
     return causal_lm(seed, dtype, by_hand(lambda s: s.softmax(-1) * TRIL))
 
 
-@ill("document-leak")
+@ZOO.plants("packed documents see each other", "document-leak")
 def packed_without_a_document_mask(seed, dtype):
-    """Row 10."""
     return Patient(stack(seed, dtype, with_mask(TRIL)), ids_of(seed), documents())
 
 
-@ill("document-leak")
+@ZOO.plants("a mask is dropped beside `is_causal`", "document-leak")
 def is_causal_drops_the_mask(seed, dtype):
-    """Row 14: nn.MultiheadAttention with need_weights=False takes is_causal and drops what stands beside it."""
+    """Nn.MultiheadAttention with need_weights=False takes is_causal and drops what stands beside it."""
 
     class Mha(nn.Module):
         def __init__(self):
@@ -292,9 +249,9 @@ def is_causal_drops_the_mask(seed, dtype):
     return Patient(mixed(seed, dtype, Mha, Mha), ids_of(seed), documents())
 
 
-@ill("off-by-one")
+@ZOO.plants("a window sees one key more", "off-by-one")
 def window_sees_one_more(seed, dtype):
-    """Row 26: W+1 keys."""
+    """W+1 keys."""
     wide = masks.sliding_window(3).tensor(queries=L, keys=L)
     allowed = masks.sliding_window(2).tensor(queries=L, keys=L)
     return Patient(stack(seed, dtype, with_mask(wide), layers=1), ids_of(seed), allowed)
@@ -314,27 +271,24 @@ class Over(nn.Module):
         return self.inner(x.transpose(1, 2)).transpose(1, 2)
 
 
-@ill("batch-leak")
+@ZOO.plants("a leak outside attention", "batch-leak")
 def batch_norm(seed, dtype):
-    """Row 18: in train only."""
+    """In train only."""
     return Patient(mixed(seed, dtype, lambda: Over(nn.BatchNorm1d(D))), ids_of(seed), "causal")
 
 
-@ill("future-visible")
+@ZOO.plants("a leak outside attention", "future-visible")
 def layer_norm_over_time(seed, dtype):
-    """Row 18."""
     return Patient(mixed(seed, dtype, lambda: Over(nn.LayerNorm(L))), ids_of(seed), "causal")
 
 
-@ill("future-visible")
+@ZOO.plants("a leak outside attention", "future-visible")
 def group_norm(seed, dtype):
-    """Row 18."""
     return Patient(mixed(seed, dtype, lambda: Over(nn.GroupNorm(2, D))), ids_of(seed), "causal")
 
 
-@ill("future-visible")
+@ZOO.plants("a leak outside attention", "future-visible")
 def same_padded_convolution(seed, dtype):
-    """Row 18."""
     return Patient(mixed(seed, dtype, lambda: Over(nn.Conv1d(D, D, 3, padding=1))), ids_of(seed), "causal")
 
 
@@ -350,9 +304,8 @@ class Recurrent(nn.Module):
         return self.rnn(x)[0]
 
 
-@ill("future-visible")
+@ZOO.plants("a leak outside attention", "future-visible")
 def bidirectional_rnn(seed, dtype):
-    """Row 18."""
     return Patient(mixed(seed, dtype, lambda: Recurrent(bidirectional=True)), ids_of(seed), "causal")
 
 
@@ -363,9 +316,8 @@ class AddMean(nn.Module):
         return x.mean(dim=1, keepdim=True).expand_as(x)
 
 
-@ill("future-visible")
+@ZOO.plants("a leak outside attention", "future-visible")
 def mean_over_time(seed, dtype):
-    """Row 18."""
     return Patient(mixed(seed, dtype, AddMean), ids_of(seed), "causal")
 
 
@@ -382,7 +334,7 @@ class LooksAhead(nn.Module):
         return self.model(ids) + self.bigram(ids.roll(-1, dims=1))
 
 
-@ill("off-by-one")
+@ZOO.plants("a leak past the embedding", "off-by-one")
 def second_table_of_the_next_id(seed, dtype):
     return Patient(LooksAhead(seed, dtype), ids_of(seed), "causal")
 
@@ -402,12 +354,12 @@ class OneHot(nn.Module):
         return self.model.head(x)
 
 
-@ill("future-visible")
+@ZOO.plants("a leak past the embedding", "future-visible")
 def no_embedding_to_find(seed, dtype):
     return Patient(OneHot(seed, dtype, F.scaled_dot_product_attention), ids_of(seed), "causal")
 
 
-@ill("future-visible")
+@ZOO.plants("a leak past the embedding", "future-visible")
 def no_gradient_path(seed, dtype):
     model = stack(seed, dtype, F.scaled_dot_product_attention)
     return Patient(torch.no_grad()(model.forward), ids_of(seed), "causal")
@@ -424,7 +376,7 @@ class Scaled(nn.Module):
         return self.model(ids) * ids.amax(dim=1)[:, None, None]
 
 
-@ill("future-visible")
+@ZOO.plants("a leak past the embedding", "future-visible")
 def scaled_by_the_largest_id(seed, dtype):
     """Its ids rise, so that the largest one is to come."""
     return Patient(Scaled(seed, dtype), ids_of(seed).sort(dim=1).values, "causal")
@@ -444,7 +396,7 @@ class Remembers(nn.Module):
         return output
 
 
-@ill("train-eval-differ")
+@ZOO.plants("a model that keeps something", "train-eval-differ")
 def remembers_the_last_run(seed, dtype):
     return Patient(Remembers(seed, dtype, adds=True), ids_of(seed), "causal")
 
@@ -452,9 +404,9 @@ def remembers_the_last_run(seed, dtype):
 # --- Ill: across the batch --------------------------------------------------------------------------------------------
 
 
-@ill("batch-leak")
+@ZOO.plants("axes are confused, or broadcast silently", "batch-leak")
 def flattened_the_wrong_way(seed, dtype):
-    """Row 9: heads and sentences change places."""
+    """Heads and sentences change places."""
 
     def attend(q, k, v):
         v = v.transpose(0, 1).reshape(v.shape)
@@ -463,7 +415,7 @@ def flattened_the_wrong_way(seed, dtype):
     return causal_lm(seed, dtype, attend)
 
 
-@ill("batch-leak")
+@ZOO.plants("a leak outside attention", "batch-leak")
 def mean_of_the_batch(seed, dtype):
     """A statistic of the batch, in eval mode too."""
     model = stack(seed, dtype, with_mask(TRIL))
@@ -473,23 +425,21 @@ def mean_of_the_batch(seed, dtype):
 # --- Ill: padding -----------------------------------------------------------------------------------------------------
 
 
-@ill("depends-on-padding")
+@ZOO.plants("no padding mask", "depends-on-padding")
 def no_padding_mask(seed, dtype):
-    """Row 21."""
     ids, pad = padded(seed, "right")
     return Patient(stack(seed, dtype, F.scaled_dot_product_attention), ids, "full", pad)
 
 
-@ill("depends-on-padding")
+@ZOO.plants("no padding mask", "depends-on-padding")
 def left_pads_under_a_causal_mask_only(seed, dtype):
-    """Row 21: pads on the left are a part of the past."""
+    """Pads on the left are a part of the past."""
     ids, pad = padded(seed, "left")
     return Patient(stack(seed, dtype, with_mask(TRIL)), ids, "causal", pad)
 
 
-@ill("depends-on-padding")
+@ZOO.plants("cross-attention reads the source's padding", "depends-on-padding")
 def cross_attention_reads_source_pads(seed, dtype):
-    """Row 22."""
     source, pad = padded(seed, "right")
     model = EncoderDecoder(V, V, dim=D, seed=seed).to(dtype)
     inputs = {
@@ -501,9 +451,9 @@ def cross_attention_reads_source_pads(seed, dtype):
     return Patient(model, inputs, "causal", pad)
 
 
-@ill("depends-on-padding")
+@ZOO.plants("a mean counts the padding", "depends-on-padding")
 def mean_counts_the_pads(seed, dtype):
-    """Row 11: zeros under the pads, but the mean divides by all."""
+    """Zeros under the pads, but the mean divides by all."""
     ids, pad = padded(seed, "right")
     model = Encoder(V, V, dim=D, seed=seed).to(dtype)
 
@@ -522,9 +472,8 @@ def mean_counts_the_pads(seed, dtype):
     return Patient(Pooled(), {"ids": ids, "is_word": pad}, "full")
 
 
-@ill("depends-on-padding")
+@ZOO.plants("an RNN reads the padding", "depends-on-padding")
 def unpacked_bidirectional_rnn(seed, dtype):
-    """Row 23."""
     ids, pad = padded(seed, "right")
     return Patient(mixed(seed, dtype, lambda: Recurrent(bidirectional=True)), ids, "full", pad)
 
@@ -544,23 +493,21 @@ class Decoder(nn.Module):
         return self.gpt(ids, allowed, positions=positions_of(is_word) if self.positions else None)
 
 
-@ill("depends-on-pad-side")
+@ZOO.plants("left padding without mask or positions", "depends-on-pad-side")
 def left_padding_without_positions(seed, dtype):
-    """Row 5."""
     ids, pad = padded(seed, "left")
     return Patient(Decoder(seed, dtype, positions=False), {"ids": ids, "is_word": pad}, "causal")
 
 
-@ill("depends-on-padding")
+@ZOO.plants("left padding without mask or positions", "depends-on-padding")
 def left_padding_with_positions_only(seed, dtype):
-    """Row 5."""
     ids, pad = padded(seed, "left")
     return Patient(Decoder(seed, dtype, mask=False), {"ids": ids, "is_word": pad}, "causal")
 
 
-@ill("non-finite")
+@ZOO.plants("pads that aren't numbers", "non-finite")
 def pads_that_are_no_numbers(seed, dtype):
-    """Row 19: x · mask keeps a NaN."""
+    """X · mask keeps a NaN."""
     pad = word_positions(LENGTHS, total=L)
     x = floats(seed, dtype).masked_fill(~pad[..., None], math.nan)
     with private_seed(seed):
@@ -590,22 +537,22 @@ def torch_encoder(seed, dtype, **options) -> nn.Module:
         return Torch(**options).to(dtype)
 
 
-@ill("future-visible")
+@ZOO.plants("train and eval mode differ", "future-visible", "train-eval-differ")
 def is_causal_without_a_mask(seed, dtype):
-    """Row 12: it raises with gradients, and leaks without."""
+    """It raises with gradients, and leaks without."""
     return Patient(torch_encoder(seed, dtype, is_causal=True), floats(seed, dtype), "causal")
 
 
-@ill("train-eval-differ")
+@ZOO.plants("train and eval mode differ", "train-eval-differ")
 def float_mask_on_the_fast_path(seed, dtype):
-    """Row 12: a float mask blocks on the fast path wherever it isn't 0."""
+    """A float mask blocks on the fast path wherever it isn't 0."""
     bias = -0.5 * (torch.arange(L)[:, None] - torch.arange(L)).abs().float()
     return Patient(torch_encoder(seed, dtype, mask=bias), floats(seed, dtype), "full")
 
 
-@ill("train-eval-differ")
+@ZOO.plants("train and eval mode differ", "train-eval-differ")
 def dropout_in_eval_mode(seed, dtype):
-    """Row 27: dropout_p of F.scaled_dot_product_attention knows no eval mode."""
+    """Dropout_p of F.scaled_dot_product_attention knows no eval mode."""
     return causal_lm(seed, dtype, with_mask(TRIL, dropout_p=0.2))
 
 
@@ -632,14 +579,13 @@ class Cached(nn.Module):
         return logits if cache is None else (logits, (k, v))
 
 
-@ill("misaligned-cache")
+@ZOO.plants("the mask doesn't fit the cache", "misaligned-cache")
 def causal_mask_at_the_upper_left(seed, dtype):
-    """Row 13."""
     with private_seed(seed):
         return Patient(Cached(aligned=False).to(dtype), ids_of(seed), "causal")
 
 
-@ill("undecided")
+@ZOO.plants("nothing gets through yet", "undecided")
 def zero_initialised(seed, dtype):
     """Nothing comes through the last layer of each attention yet, and no mask stands before it."""
     model = stack(seed, dtype, F.scaled_dot_product_attention)
@@ -651,42 +597,42 @@ def zero_initialised(seed, dtype):
 # --- Healthy ----------------------------------------------------------------------------------------------------------
 
 
-@healthy
+@ZOO.is_healthy
 def gpt(seed, dtype):
     return Patient(GPT(V, dim=D, seed=seed, dropout=0.2).to(dtype), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def gpt_padded_on_the_right(seed, dtype):
     ids, pad = padded(seed, "right")
     return Patient(Decoder(seed, dtype), {"ids": ids, "is_word": pad}, "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def gpt_padded_on_the_left(seed, dtype):
     ids, pad = padded(seed, "left")
     return Patient(Decoder(seed, dtype), {"ids": ids, "is_word": pad}, "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def right_pads_need_no_mask_under_a_causal_one(seed, dtype):
     ids, pad = padded(seed, "right")
     return Patient(stack(seed, dtype, with_mask(TRIL)), ids, "causal", pad)
 
 
-@healthy
+@ZOO.is_healthy
 def encoder(seed, dtype):
     ids, pad = padded(seed, "right")
     model = Encoder(V, 5, dim=D, seed=seed).to(dtype)
     return Patient(lambda ids: model(ids, (ids != 0)[:, None, None, :]), ids, "full", pad)
 
 
-@healthy
+@ZOO.is_healthy
 def encoder_without_pads(seed, dtype):
     return Patient(stack(seed, dtype, F.scaled_dot_product_attention), ids_of(seed), "full")
 
 
-@healthy
+@ZOO.is_healthy
 def encoder_decoder(seed, dtype):
     source, pad = padded(seed, "right")
     keys = pad[:, None, None, :]
@@ -694,18 +640,18 @@ def encoder_decoder(seed, dtype):
     return Patient(EncoderDecoder(V, V, dim=D, seed=seed).to(dtype), inputs, "causal", pad)
 
 
-@healthy
+@ZOO.is_healthy
 def torch_encoder_causal(seed, dtype):
     model = torch_encoder(seed, dtype, mask=~TRIL, is_causal=True)
     return Patient(model, floats(seed, dtype), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def torch_encoder_pre_norm(seed, dtype):
     return Patient(torch_encoder(seed, dtype, mask=~TRIL, norm_first=True), floats(seed, dtype), "causal")
 
 
-@healthy(note="train-eval-differ")
+@ZOO.is_healthy(note="train-eval-differ")
 def torch_encoder_padded(seed, dtype):
     """Its fast path writes zeros into the pads: no real output differs."""
     pad = word_positions(LENGTHS, total=L)
@@ -715,7 +661,7 @@ def torch_encoder_padded(seed, dtype):
     return Patient(model, {"src": floats(seed, dtype), "src_key_padding_mask": ~pad}, "full")
 
 
-@healthy
+@ZOO.is_healthy
 def torch_decoder(seed, dtype):
     with private_seed(seed):
         layer = nn.TransformerDecoderLayer(D, H, 2 * D, batch_first=True)
@@ -724,7 +670,7 @@ def torch_decoder(seed, dtype):
     return Patient(model, inputs, "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def torch_transformer(seed, dtype):
     with private_seed(seed):
         model = nn.Transformer(D, H, 1, 1, 2 * D, batch_first=True).to(dtype)
@@ -734,18 +680,18 @@ def torch_transformer(seed, dtype):
     return Patient(model, inputs, "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def gru(seed, dtype):
     return Patient(mixed(seed, dtype, Recurrent), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def lstm(seed, dtype):
     model = mixed(seed, dtype, lambda: Recurrent(nn.LSTM, num_layers=2, dropout=0.2))
     return Patient(model, ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def bidirectional_rnn_both_ways(seed, dtype):
     return Patient(mixed(seed, dtype, lambda: Recurrent(bidirectional=True)), ids_of(seed), "full")
 
@@ -765,7 +711,7 @@ class PackedTagger(nn.Module):
         return roll_rows(out, -before)
 
 
-@healthy
+@ZOO.is_healthy
 def packed_bidirectional_rnn(seed, dtype):
     ids, pad = padded(seed, "right")
     with private_seed(seed):
@@ -773,13 +719,13 @@ def packed_bidirectional_rnn(seed, dtype):
     return Patient(lambda ids: model(ids, LENGTHS), ids, "full", pad)
 
 
-@healthy(note="depends-on-padding")
+@ZOO.is_healthy(note="depends-on-padding")
 def rnn_padded_on_the_left(seed, dtype):
     ids, pad = padded(seed, "left")
     return Patient(mixed(seed, dtype, Recurrent), ids, "causal", pad)
 
 
-@healthy(note="document-leak")
+@ZOO.is_healthy(note="document-leak")
 def rnn_on_packed_documents(seed, dtype):
     return Patient(mixed(seed, dtype, Recurrent), ids_of(seed), documents())
 
@@ -795,52 +741,52 @@ class CausalConv(nn.Module):
         return self.conv(F.pad(x.transpose(1, 2), (2, 0))).transpose(1, 2)
 
 
-@healthy(note="over-blocked")
+@ZOO.is_healthy(note="over-blocked")
 def causal_convolution(seed, dtype):
     return Patient(mixed(seed, dtype, CausalConv), ids_of(seed), "causal")
 
 
-@healthy(note="over-blocked")
+@ZOO.is_healthy(note="over-blocked")
 def window_under_causal(seed, dtype):
     wide = masks.sliding_window(3).tensor(queries=L, keys=L)
     return causal_lm(seed, dtype, with_mask(wide))
 
 
-@healthy
+@ZOO.is_healthy
 def window_as_claimed(seed, dtype):
     wide = masks.sliding_window(3).tensor(queries=L, keys=L)
     return Patient(stack(seed, dtype, with_mask(wide)), ids_of(seed), wide)
 
 
-@healthy
+@ZOO.is_healthy
 def packed_documents(seed, dtype):
     return Patient(stack(seed, dtype, with_mask(documents())), ids_of(seed), documents())
 
 
-@healthy
+@ZOO.is_healthy
 def prefix_lm(seed, dtype):
     mask = masks.prefix_lm(torch.tensor([3, 2])).tensor(queries=L, keys=L)
     return Patient(stack(seed, dtype, with_mask(mask)), ids_of(seed), mask)
 
 
-@healthy
+@ZOO.is_healthy
 def heads_with_masks_of_their_own(seed, dtype):
     mask = torch.stack([TRIL, masks.sliding_window(2).tensor(queries=L, keys=L)[0, 0]])[None]
     return causal_lm(seed, dtype, with_mask(mask))
 
 
-@healthy
+@ZOO.is_healthy
 def cached_decoder(seed, dtype):
     with private_seed(seed):
         return Patient(Cached().to(dtype), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def one_hot(seed, dtype):
     return Patient(OneHot(seed, dtype, with_mask(TRIL)), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def weights_normalised_again(seed, dtype):
     """The same as a causal softmax, but the future is in the sums, and cancels to rounding."""
 
@@ -864,7 +810,7 @@ class FftConv(nn.Module):
         return torch.fft.irfft(spectrum, n=2 * L)[..., :L].transpose(1, 2).to(x.dtype)
 
 
-@healthy
+@ZOO.is_healthy
 def convolution_by_fft(seed, dtype):
     return Patient(mixed(seed, dtype, FftConv, FftConv), ids_of(seed), "causal")
 
@@ -877,7 +823,7 @@ class MeanSoFar(nn.Module):
         return (x.sum(1, keepdim=True) - after) / torch.arange(1, x.shape[1] + 1).to(x)[:, None]
 
 
-@healthy
+@ZOO.is_healthy
 def mean_so_far(seed, dtype):
     return Patient(mixed(seed, dtype, MeanSoFar, MeanSoFar), ids_of(seed), "causal")
 
@@ -896,25 +842,25 @@ class LinearAttention(nn.Module):
         return (q[..., None, :] @ state)[..., 0, :] / (q * k.cumsum(dim=1)).sum(-1, keepdim=True)
 
 
-@healthy
+@ZOO.is_healthy
 def linear_attention(seed, dtype):
     return Patient(mixed(seed, dtype, LinearAttention, LinearAttention), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def frozen(seed, dtype):
     model = stack(seed, dtype, with_mask(TRIL))
     return Patient(model.requires_grad_(False), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def two_outputs(seed, dtype):
     """Two heads in one tensor: (B, L, 2, V)."""
     model = stack(seed, dtype, with_mask(TRIL))
     return Patient(lambda ids: torch.stack([model(ids), -model(ids)], dim=2), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def keeps_the_last_run_and_reads_it_not(seed, dtype):
     return Patient(Remembers(seed, dtype, adds=False), ids_of(seed), "causal")
 
@@ -936,18 +882,18 @@ class TopExpert(nn.Module):
         return output.view_as(x)
 
 
-@healthy
+@ZOO.is_healthy
 def mixture_of_experts(seed, dtype):
     return Patient(mixed(seed, dtype, lambda: Attention(with_mask(TRIL)), TopExpert), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def under_autocast(seed, dtype):
     model = stack(seed, torch.float32, with_mask(TRIL))
     return Patient(torch.autocast("cpu", torch.bfloat16)(model.forward), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def recomputed_in_the_backward_pass(seed, dtype):
     """Reentrant checkpoints know no batched gradients."""
     model = stack(seed, dtype, with_mask(TRIL))
@@ -955,7 +901,7 @@ def recomputed_in_the_backward_pass(seed, dtype):
     return Patient(lambda ids: model.head(layers[1](layers[0](model.token(ids)))), ids_of(seed), "causal")
 
 
-@healthy
+@ZOO.is_healthy
 def with_attention_sinks(seed, dtype):
     """A window, and the first word."""
     window = masks.sliding_window(3).tensor(queries=L, keys=L)[0, 0]

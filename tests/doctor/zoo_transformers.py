@@ -17,30 +17,14 @@ from transformers import (
 from masklab import masks
 from masklab.models import positions_of
 from masklab.models.private import private_seed
-from tests.doctor.zoo import TRIL, B, L, Patient, V, documents, ids_of, padded
+from tests.doctor.patients import Patient, Zoo
+from tests.doctor.zoo import TRIL, B, L, V, documents, ids_of, padded
 
-ILL, HEALTHY, NOTES = {}, {}, {}
+ZOO = Zoo()
 SIZE = {"vocab_size": V, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
         "max_position_embeddings": 32}  # fmt: skip
 LLAMA = {**SIZE, "num_key_value_heads": 1, "attention_dropout": 0.1}
 W = 3
-
-
-def ill(code):
-    def keep(make):
-        ILL[make.__name__] = (code, make)
-        return make
-
-    return keep
-
-
-def healthy(note=""):
-    def keep(make):
-        HEALTHY[make.__name__] = make
-        NOTES.update({make.__name__: note} if note else {})
-        return make
-
-    return keep
 
 
 MADE: dict[tuple, torch.nn.Module] = {}  # making one takes longer than running it
@@ -108,31 +92,31 @@ def packed_text(seed):
 # --- Ill --------------------------------------------------------------------------------------------------------------
 
 
-@ill("future-visible")
+@ZOO.plants("no causal mask, or one step off", "future-visible")
 def bert_is_not_causal(seed, dtype):
     return Patient(bert(seed, dtype), {"input_ids": ids_of(seed)}, "causal")
 
 
-@ill("future-visible")
+@ZOO.plants("0 and 1 are added as a mask", "future-visible")
 def llama_eager_adds_a_bool_mask(seed, dtype):
     """A bool 4-D mask is for sdpa; eager adds it, and blocks nothing."""
     inputs = {"input_ids": ids_of(seed), "attention_mask": TRIL.expand(B, 1, L, L)}
     return Patient(llama(seed, dtype, "eager"), inputs, "causal")
 
 
-@ill("inverted")
+@ZOO.plants("a mask is inverted", "inverted")
 def gpt2_mask_inverted(seed, dtype):
     inputs = {"input_ids": ids_of(seed), "attention_mask": ~TRIL.expand(B, 1, L, L)}
     return Patient(gpt2(seed, dtype), inputs, "causal")
 
 
-@ill("off-by-one")
+@ZOO.plants("no causal mask, or one step off", "off-by-one")
 def llama_one_step_too_far(seed, dtype):
     inputs = {"input_ids": ids_of(seed), "attention_mask": ~torch.ones(B, 1, L, L).triu(2).bool()}
     return Patient(llama(seed, dtype, layers=2), inputs, "causal")
 
 
-@ill("inverted")
+@ZOO.plants("a mask is inverted", "inverted")
 def bert_padding_inverted(seed, dtype):
     ids = ids_of(seed)
     pad = torch.ones_like(ids).bool()
@@ -140,39 +124,39 @@ def bert_padding_inverted(seed, dtype):
     return Patient(bert(seed, dtype), {"input_ids": ids, "attention_mask": (~pad).long()}, "full", pad)
 
 
-@ill("off-by-one")
+@ZOO.plants("a window sees one key more", "off-by-one")
 def mistral_window_taken_for_one_less(seed, dtype):
     """Its sliding_window counts the query itself."""
     allowed = masks.sliding_window(W - 1).tensor(queries=L, keys=L)
     return Patient(mistral(seed, dtype), {"input_ids": ids_of(seed)}, allowed)
 
 
-@ill("depends-on-pad-side")
+@ZOO.plants("left padding without mask or positions", "depends-on-pad-side")
 def gpt2_left_padding_without_positions(seed, dtype):
     return Patient(gpt2(seed, dtype), text(seed, "left"), "causal")
 
 
-@ill("depends-on-padding")
+@ZOO.plants("left padding without mask or positions", "depends-on-padding")
 def llama_left_padding_without_a_mask(seed, dtype):
     return Patient(llama(seed, dtype), text(seed, "left", mask=False), "causal", padded(seed, "left")[1])
 
 
-@ill("depends-on-padding")
+@ZOO.plants("no padding mask", "depends-on-padding")
 def bert_without_a_mask(seed, dtype):
     return Patient(bert(seed, dtype), text(seed, mask=False), "full", padded(seed, "right")[1])
 
 
-@ill("depends-on-padding")
+@ZOO.plants("cross-attention reads the source's padding", "depends-on-padding")
 def t5_without_a_mask(seed, dtype):
     return Patient(t5(seed, dtype), pair(seed, mask=False), "causal", padded(seed, "right")[1])
 
 
-@ill("document-leak")
+@ZOO.plants("packed documents see each other", "document-leak")
 def llama_packed(seed, dtype):
     return Patient(llama(seed, dtype), {"input_ids": ids_of(seed)}, documents())
 
 
-@ill("document-leak")
+@ZOO.plants("packed documents see each other", "document-leak")
 def llama_packed_with_positions_and_a_cache(seed, dtype):
     """With a cache, which is the default, positions that start again make no mask."""
     return Patient(llama(seed, dtype), packed_text(seed), documents())
@@ -181,70 +165,70 @@ def llama_packed_with_positions_and_a_cache(seed, dtype):
 # --- Healthy ----------------------------------------------------------------------------------------------------------
 
 
-@healthy()
+@ZOO.is_healthy
 def gpt2_alone(seed, dtype):
     return Patient(gpt2(seed, dtype), ids_of(seed), "causal")
 
 
-@healthy(note="depends-on-pad-side")
+@ZOO.is_healthy(note="depends-on-pad-side")
 def gpt2_right_padding(seed, dtype):
     return Patient(gpt2(seed, dtype), text(seed), "causal")
 
 
-@healthy()
+@ZOO.is_healthy
 def gpt2_left_padding(seed, dtype):
     return Patient(gpt2(seed, dtype), text(seed, "left", positions=True), "causal")
 
 
-@healthy()
+@ZOO.is_healthy
 def llama_right_padding(seed, dtype):
     return Patient(llama(seed, dtype), text(seed), "causal")
 
 
-@healthy()
+@ZOO.is_healthy
 def llama_left_padding(seed, dtype):
     return Patient(llama(seed, dtype), text(seed, "left"), "causal")
 
 
-@healthy(note="depends-on-pad-side")
+@ZOO.is_healthy(note="depends-on-pad-side")
 def llama_eager(seed, dtype):
     """In float64 its fully masked rows are NaN under left padding: finfo.min is −∞ in its float32 softmax."""
     return Patient(llama(seed, dtype, "eager"), text(seed), "causal")
 
 
-@healthy()
+@ZOO.is_healthy
 def llama_packed_with_positions(seed, dtype):
     """Positions that start again are enough: Transformers makes the mask of them, if there is no cache."""
     return Patient(llama(seed, dtype), packed_text(seed) | {"use_cache": False}, documents())
 
 
-@healthy()
+@ZOO.is_healthy
 def mistral_as_claimed(seed, dtype):
     allowed = masks.sliding_window(W).tensor(queries=L, keys=L)
     return Patient(mistral(seed, dtype, layers=2), {"input_ids": ids_of(seed)}, allowed)
 
 
-@healthy(note="over-blocked")
+@ZOO.is_healthy(note="over-blocked")
 def mistral_under_causal(seed, dtype):
     return Patient(mistral(seed, dtype, "eager"), {"input_ids": ids_of(seed)}, "causal")
 
 
-@healthy(note="depends-on-pad-side")
+@ZOO.is_healthy(note="depends-on-pad-side")
 def bert_padded(seed, dtype):
     return Patient(bert(seed, dtype), text(seed), "full")
 
 
-@healthy(note="depends-on-pad-side")
+@ZOO.is_healthy(note="depends-on-pad-side")
 def bert_eager(seed, dtype):
     return Patient(bert(seed, dtype, "eager"), text(seed), "full")
 
 
-@healthy()
+@ZOO.is_healthy
 def t5_padded(seed, dtype):
     return Patient(t5(seed, dtype), pair(seed), "causal")
 
 
-@healthy()
+@ZOO.is_healthy
 def llama_float_inputs(seed, dtype):
     model = llama(seed, dtype)
     return Patient(model, {"inputs_embeds": model.model.embed_tokens(ids_of(seed)).detach()}, "causal")
