@@ -1,6 +1,6 @@
 """`make bench`: one run, tables, and the README's part.
 
-make bench                         everything; writes the README's part
+make bench                         everything; writes the README's part, and the part of the doctor's page
 make bench ARGS=--quick            fewer widths and repetitions; leaves the README as it is
 make bench ARGS="--only imports"   one part; leaves the README as it is
 make bench ARGS="--profile 128"    what the kernel does for one answer, function by function
@@ -15,8 +15,10 @@ from pathlib import Path
 from tests.bench import imports, keystrokes, notebooks, report, stages
 
 README = Path(__file__).parents[2] / "README.md"
-PARTS = ("keystrokes", "labs", "stages", "imports", "notebooks", "masks", "experiments")
+DOCTORS_PAGE = README.parent / "masklab" / "doctor" / "README.md"
+PARTS = ("keystrokes", "labs", "stages", "imports", "notebooks", "masks", "experiments", "doctor")
 IN_THE_README = ("keystrokes", "labs", "imports", "notebooks")
+ON_THE_DOCTORS_PAGE = ("doctor_costs", "doctor_zoo", "doctor_compared")
 STAGE_SIZES = (5, 16, 32, 128)
 
 
@@ -29,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     tables = measure(options.only or PARTS, quick=options.quick)
     print("\n\n".join(map(report.plain, tables.values())))
     if not options.quick and not options.only:
-        write_readme([tables[part] for part in IN_THE_README])
+        write(README, [tables[part] for part in IN_THE_README])
+        write(DOCTORS_PAGE, [tables[part] for part in ON_THE_DOCTORS_PAGE])
     return 0
 
 
@@ -62,6 +65,13 @@ def measure(parts, *, quick: bool) -> dict[str, report.Table]:
         from tests.bench import experiments
 
         tables["experiments"] = report.experiments(experiments.measure(say, quick=quick))
+    if "doctor" in parts:
+        from tests.bench import doctor
+
+        seeds = 2 if quick else doctor.SEEDS
+        tables["doctor_costs"] = report.doctor_costs(doctor.costs(doctor.SIZES[::3] if quick else doctor.SIZES, say))
+        tables["doctor_zoo"] = report.doctor_zoo(doctor.found(say, seeds))
+        tables["doctor_compared"] = report.doctor_compared(doctor.compared(say, seeds))
     return tables
 
 
@@ -87,14 +97,14 @@ def machine(chromium: str) -> str:
     return f"{os.cpu_count()} cores, headless Chromium {chromium.split('.')[0]}, JupyterLab {lab}, Python {python}"
 
 
-def write_readme(tables: list[report.Table]) -> None:
-    """Put the tables between the README's markers, or say that there are none."""
-    text = report.placed(README.read_text(encoding="utf-8"), "\n\n".join(map(report.markdown, tables)))
+def write(page: Path, tables: list[report.Table]) -> None:
+    """Put the tables between the page's markers, or say that there are none."""
+    text = report.placed(page.read_text(encoding="utf-8"), "\n\n".join(map(report.markdown, tables)))
     if text is None:
-        print(f"\nREADME.md is unchanged: it has no lines {report.START} and {report.END}.")
+        print(f"\n{page} is unchanged: it has no lines {report.START} and {report.END}.")
         return
-    README.write_text(text, encoding="utf-8")
-    print("\nWrote the README's part.")
+    page.write_text(text, encoding="utf-8")
+    print(f"\nWrote the part of {page}.")
 
 
 def say(what: str) -> None:

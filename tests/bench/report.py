@@ -1,11 +1,17 @@
 """The results as tables, for the terminal and for the README, with the targets that are met or missed."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from statistics import mean, median
+from typing import TYPE_CHECKING
 
 from masklab.training import Result
+
+if TYPE_CHECKING:
+    from tests.bench.doctor import Compared, Found  # only here: it imports torch and transformers
 
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 FLOOR_AT_MOST = {5: 1.25, 8: 1.25, 16: 1.25, 32: 1.5, 128: 3.0}  # tokens: times the floor
@@ -160,6 +166,44 @@ def notebooks(results: Mapping[str, float]) -> Table:
         ["notebook", "seconds"],
         [[name, f"{seconds:.1f}"] for name, seconds in results.items()],
     )
+
+
+def doctor_costs(results: Mapping[tuple[int, int], Mapping[str, float]]) -> Table:
+    """One line for each size of model: a whole examination, its matrix alone, and two other ways to that matrix."""
+    rows = [
+        [str(tokens), str(layers), f"{one['check_model']:.2f}", f"{one['matrix']:.2f}",
+         *(verdict(one[name] / one["matrix"]) for name in ("loop", "certificate"))]
+        for (tokens, layers), one in results.items()
+    ]  # fmt: skip
+    header = [
+        "tokens",
+        "layers",
+        "check_model, s",
+        "its matrix alone, s",
+        "plain loop ÷ matrix",
+        "causal-certificate ÷ matrix",
+    ]
+    return Table("What the doctor costs: a healthy GPT, 128 wide, 2 texts; the fastest of several", header, rows)
+
+
+def doctor_zoo(results: Mapping[str, Found]) -> Table:
+    """One line for each bug: how many models, masks or losses have it, and what each of their seeds was found as."""
+    rows = []
+    for bug, one in results.items():
+        codes = ", ".join(f"`{code}` {count}" for code, count in one.codes.most_common())
+        rows.append([bug, f"{one.patients} × {one.seen // one.patients}", codes or f"nothing: 0 of {one.seen}"])
+    return Table("The zoo: what was planted × random seeds, and what was found", ["bug", "planted", "found as"], rows)
+
+
+def doctor_compared(results: Mapping[str, Compared]) -> Table:
+    """One line for the ill and one for the healthy: how many the doctor and causal-certificate judge right."""
+    rows = [
+        [kind, str(one.patients), str(one.patients - len(one.doctor)), str(one.patients - len(one.certificate)),
+         ", ".join(name.replace("_", " ") for name in one.certificate)]
+        for kind, one in results.items()
+    ]  # fmt: skip
+    header = ["", "models", "the doctor is right", "causal-certificate is right", "where it isn't"]
+    return Table("Beside causal-certificate, on what that takes: no padding, no cache, said to be causal", header, rows)
 
 
 def plain(table: Table) -> str:

@@ -148,11 +148,10 @@ def test_readme_keeps_everything_around_the_markers():
 
 
 @pytest.mark.parametrize("readme", ["", "no markers", report.START, report.END, report.END + report.START])
-def test_readme_without_markers_is_said_and_left(readme, tmp_path, monkeypatch, capsys):
+def test_a_page_without_markers_is_said_and_left(readme, tmp_path, capsys):
     file = tmp_path / "README.md"
     file.write_text(readme)
-    monkeypatch.setattr(command, "README", file)
-    command.write_readme([report.notebooks({"00.ipynb": 1.0})])
+    command.write(file, [report.notebooks({"00.ipynb": 1.0})])
     assert file.read_text() == readme and "no lines" in capsys.readouterr().out
 
 
