@@ -89,8 +89,8 @@ class Exam:
         with in_mode(case, mode):
             if mode != FAST:
                 seed_all(0)
-                with watch, torch.no_grad():
-                    again = features(call(case.model, case.inputs), case.x)
+                with watch:
+                    again = features(call(case.model, case.inputs), case.x).detach()
                 self._same_again(again, mode)
                 self.case = case = with_lookups(case, watch)
             self.tolerance = look.noise(case, self.outputs[mode])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from masklab.doctor import dependence as look
@@ -37,6 +36,7 @@ def check_model(
     also shown after every layer. The model is left as it was, also when it raises.
     Raises TypeError and ValueError for inputs that don't fit; what the model itself raises goes through.
 
+    >>> import torch
     >>> from masklab.models import GPT
     >>> ids = torch.tensor([[5, 3, 8, 2], [4, 9, 1, 7]])
     >>> check_model(GPT(10, dim=8), ids, allowed="causal").ok
@@ -89,8 +89,8 @@ def _randomness(exam: Exam) -> None:
         return
     _unseeded(exam)
     exam.checked.append("two runs in eval mode")
-    with in_mode(exam.case, EVAL), torch.no_grad():
-        again = exam.case.run(random=True, seed=1)
+    with in_mode(exam.case, EVAL):
+        again = exam.case.run(random=True, seed=1).detach()
     if look.differ(again, exam.outputs[EVAL], exam.tolerance).any():
         exam.found.append(finding(
             "train-eval-differ", "Two runs in eval mode with the same inputs differ: something is drawn at random.",

@@ -42,13 +42,12 @@ def _mixed_pair(exam: Exam, mode: str) -> tuple[int, int] | None:
     if mixed is not None and mixed.any():
         b, j = mixed.nonzero()[0].tolist()
         return b, j
-    with torch.no_grad():
-        for j in range(min(2, len(case.x))):
-            after = look.outputs_after(case, case.main, _whole(case, j))
-            hit = look.differ(after, exam.outputs[mode], exam.tolerance).any(dim=1)
-            hit[j] = False
-            if hit.any():
-                return int(hit.nonzero()[0]), j
+    for j in range(min(2, len(case.x))):
+        after = look.outputs_after(case, case.main, _whole(case, j))
+        hit = look.differ(after, exam.outputs[mode], exam.tolerance).any(dim=1)
+        hit[j] = False
+        if hit.any():
+            return int(hit.nonzero()[0]), j
     return None
 
 
@@ -63,8 +62,7 @@ def _report_batch(exam: Exam, mode: str, b: int, j: int) -> None:
     """Say that two sentences are mixed; what the same module lets through within a sentence is the same mistake."""
     case = exam.case_in(mode)
     with in_mode(case, mode):
-        with torch.no_grad():
-            after = look.outputs_after(case, case.main, _whole(case, j))
+        after = look.outputs_after(case, case.main, _whole(case, j))
         i = int((after - exam.outputs[mode])[b].nan_to_num().abs().amax(dim=-1).argmax())
         place = look.where_it_begins(case, case.main, (b, i), _whole(case, j))
     only = f" This is so in {mode} only." if len(exam.measured) > 1 else ""

@@ -543,6 +543,33 @@ def is_causal_without_a_mask(seed, dtype):
     return Patient(torch_encoder(seed, dtype, is_causal=True), floats(seed, dtype), "causal")
 
 
+@ZOO.plants("train and eval mode differ", "future-visible")
+def no_mask_without_gradients(seed, dtype):
+    """As a fast path that forgets the mask."""
+    return causal_lm(
+        seed, dtype, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=torch.is_grad_enabled())
+    )
+
+
+def fast_kernel_forgets(q, k, v):
+    plain = not torch.backends.cuda.flash_sdp_enabled()
+    return F.scaled_dot_product_attention(q, k, v, is_causal=plain)
+
+
+@ZOO.plants("train and eval mode differ", "future-visible")
+def no_mask_in_the_fast_kernel(seed, dtype):
+    """Gradients are measured with the plain one."""
+    return causal_lm(seed, dtype, fast_kernel_forgets)
+
+
+@ZOO.plants("train and eval mode differ", "future-visible")
+def no_mask_in_the_fast_kernel_for_vectors(seed, dtype):
+    """There are no ids that could be changed."""
+    with private_seed(seed):
+        layer = Layer(Attention(fast_kernel_forgets)).to(dtype)
+    return Patient(layer, floats(seed, dtype), "causal")
+
+
 @ZOO.plants("train and eval mode differ", "train-eval-differ")
 def float_mask_on_the_fast_path(seed, dtype):
     """A float mask blocks on the fast path wherever it isn't 0."""
