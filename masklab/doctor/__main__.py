@@ -44,26 +44,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     asked = _parser().parse_args(arguments)
     try:
-        found = check_file(asked.file, dialect=asked.dialect, causal=asked.causal)
+        found, unread = check_file(asked.file, dialect=asked.dialect, causal=asked.causal)
     except Unreadable as error:
-        print(one_line(str(error)), file=sys.stderr)
-        return UNREADABLE
-    print(as_json(found) if asked.json else as_table(found))
-    return FINE if all(report.ok for _, report in found.values()) else BAD
+        found, unread = {}, [str(error)]
+    if found:
+        print(as_json(found) if asked.json else as_table(found))
+    for sentence in unread:
+        print(one_line(sentence), file=sys.stderr)
+    return UNREADABLE if unread else FINE if all(report.ok for _, report in found.values()) else BAD
 
 
 def _parser() -> argparse.ArgumentParser:
     """What can be asked for."""
     parser = argparse.ArgumentParser(prog="python -m masklab.doctor", description="Say what is wrong with masks.")
     parser.add_argument("file", type=Path, help=".pt, .npy, .npz or .safetensors; a tensor named pad: True = real")
-    parser.add_argument("--dialect", choices=tuple(DIALECTS), default="keep", help="who reads the masks (keep)")
+    readers = f"who reads the masks: {', '.join(DIALECTS)} (keep)"
+    parser.add_argument("--dialect", choices=tuple(DIALECTS), default="keep", metavar="NAME", help=readers)
     parser.add_argument("--causal", action="store_true", help="no query may see what comes after it")
     parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
     return parser
 
 
-def check_file(file: Path, *, dialect: str = "keep", causal: bool = False) -> dict[str, tuple[Tensor, Report]]:
-    """Each mask of a file by its name, with its report. Raises Unreadable.
+def check_file(
+    file: Path, *, dialect: str = "keep", causal: bool = False
+) -> tuple[dict[str, tuple[Tensor, Report]], list[str]]:
+    """Each mask of a file by its name, with its report; and a sentence for each tensor that is no mask.
+
+    Raises Unreadable if the file can't be read.
 
     >>> check_file(Path("no-such-file.pt"))
     Traceback (most recent call last):
@@ -73,13 +80,13 @@ def check_file(file: Path, *, dialect: str = "keep", causal: bool = False) -> di
     pad = tensors.pop(PAD, None)
     if not tensors:
         raise Unreadable(f"{file} can't be read: no mask is in it.")
-    found = {}
+    found, unread = {}, []
     for name, mask in tensors.items():
         try:
             found[name] = mask, check_mask(mask, dialect=dialect, pad=pad, causal=causal)
         except (TypeError, ValueError) as error:
-            raise Unreadable(f"{name} in {file} can't be read: {error}") from error
-    return found
+            unread.append(f"{name} in {file} can't be read: {error}")
+    return found, unread
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -120,7 +127,10 @@ def _torch(file: Path) -> Any:
 
 def _numpy(file: Path) -> Any:
     """What np.save and np.savez wrote, without pickled objects."""
-    loaded = np.load(file, allow_pickle=False)
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except ValueError as error:  # NumPy's own text advises to load it all the same
+        raise Unreadable(f"{file} can't be read: it is broken, or holds more than numbers.") from error
     arrays = dict(loaded) if isinstance(loaded, Mapping) else loaded
     return {name: _of_numpy(one) for name, one in arrays.items()} if isinstance(arrays, dict) else _of_numpy(arrays)
 

@@ -41,8 +41,9 @@ def look_at_cache(exam: Exam) -> None:
     exam.checked.append("with and without a cache")
     if hit.any():
         b, i = hit.nonzero()[0].tolist()
-        says = f"With a cache the output at {token(exam.case, b, i)} of sentence {b} is another one than without."
-        exam.found.append(finding("misaligned-cache", says, where=f"sentence {b}, output {i}"))
+        says = f"With a cache the output at {token(exam.case, b, i)} of sentence {b} differs from the one without."
+        fix = "mask = torch.ones(L, S).bool().tril(S - L), positions = torch.arange(S - L, S)  # L new of S tokens"
+        exam.found.append(finding("misaligned-cache", says, where=f"sentence {b}, output {i}", fix=fix))
 
 
 def _cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:

@@ -59,7 +59,7 @@ CODES = {
         "pytorch/pytorch#41508, #101967, #160064",
     ),
     "batch-leak": Code(
-        ERROR, "use LayerNorm in place of BatchNorm, and repeat_interleave in place of repeat",
+        ERROR, "LayerNorm in place of BatchNorm, repeat_interleave in place of repeat, no view that mixes up the axes",
         "pytorch/pytorch#70529, tensorflow/tensorflow#30161, lucidrains/vit-pytorch#71",
     ),
     "document-leak": Code(
@@ -88,7 +88,8 @@ CODES = {
         "huggingface/trl#598, #1191, #4147, pytorch/pytorch#70348",
     ),
     "unshifted": Code(
-        ERROR, "loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())",
+        ERROR, "loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())  # and to fill in blanks: "
+        "labels = ids.masked_fill(~chosen, -100), without a shift",
         "huggingface/transformers#47394, #44642",
     ),
     "double-shift": Code(

@@ -319,7 +319,7 @@ def recorded(parts: list[tuple[str, nn.Module]], keep: Callable[[str, nn.Module,
         def heard(module, inputs, output):
             output = output[0] if isinstance(output, tuple | list) and output else output
             output = getattr(output, "last_hidden_state", output)
-            if isinstance(output, Tensor) and output.is_floating_point():
+            if isinstance(output, Tensor) and output.is_floating_point() and not output.is_nested:
                 keep(name, module, output)
 
         return heard

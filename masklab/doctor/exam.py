@@ -46,10 +46,10 @@ class Exam:
     @classmethod
     def of(
         cls, model: Callable, inputs: Tensor | Mapping[str, Any], *, allowed: str | Tensor | Rule,
-        pad: Tensor | None = None,
+        pad: Tensor | None = None, main: str | None = None,
     ) -> Exam:  # fmt: skip
         """Run a model in all modes. Raises TypeError and ValueError for what doesn't fit, and what the model raises."""
-        case = make_case(model, inputs, pad)
+        case = make_case(model, inputs, pad, main=main)
         make_claim(allowed, case, layers=1)  # a mask that doesn't fit is said before anything runs
         exam = cls(case, allowed, *_runs(case))
         if not exam.outputs:

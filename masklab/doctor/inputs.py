@@ -190,11 +190,14 @@ def features(output: Any, x: Tensor) -> Tensor:
             f"the model's output must be (batch, length, …) = ({B}, {L}, …), as its inputs, got {tuple(output.shape)}."
             + " Is batch_first=True missing?" * swapped
             + " Does it give only the last one? Ask for all: some models want the labels for that." * last
+            + f" Cut off what it adds, as in lambda x: model(x)[:, -{L}:]." * (output.shape[1] > L and not swapped)
         )
     return output[..., None].flatten(2) if output.ndim == 2 else output.flatten(2)
 
 
-def make_case(model: Callable, inputs: Tensor | Mapping[str, Any], pad: Tensor | None) -> Case:
+def make_case(
+    model: Callable, inputs: Tensor | Mapping[str, Any], pad: Tensor | None, *, main: str | None = None
+) -> Case:
     """The case of a model and what the user gave. Raises TypeError and ValueError with a sentence each.
 
     >>> make_case(len, {"input_ids": torch.tensor([[7, 0]]), "attention_mask": torch.tensor([[1, 0]])}, None).pad
@@ -203,7 +206,7 @@ def make_case(model: Callable, inputs: Tensor | Mapping[str, Any], pad: Tensor |
     if not callable(model):
         raise TypeError(f"model must be a module or another callable, got {validate.got(model)}.")
     named = _named(inputs)
-    main = _main(named)
+    main = _main(named, main)
     x = named[main]
     _check_device(model, x)
     padded, mask = _padded(named, main)
@@ -230,12 +233,19 @@ def _named(inputs: Tensor | Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _main(named: Mapping[str, Any]) -> str:
-    """The name of the input whose positions the output has."""
+def _main(named: Mapping[str, Any], asked: str | None) -> str:
+    """The name of the input whose positions the output has: as asked for, by a known name, or the only one."""
     fitting = [name for name, value in named.items() if isinstance(value, Tensor) and _is_sequence(name, value)]
-    for name in (*TARGETS, *SOURCES, *fitting):
+    if asked is not None:
+        validate.one_of(tuple(fitting), main=asked)
+    for name in (asked, *TARGETS, *SOURCES):
         if name in fitting:
             return name
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(fitting)
+        raise ValueError(f"which of {names} has a position for each output? Name it, as in main={fitting[-1]!r}.")
     got = ", ".join(f"{name or 'a tensor'}: {validate.got(value)}" for name, value in named.items())
     raise ValueError(f"inputs must hold ids (batch, length) or floats (batch, length, features), got {got}.")
 
@@ -260,7 +270,11 @@ def _padded(named: Mapping[str, Any], main: str) -> tuple[str, Tensor | None]:
 def _as_pad(named: Mapping[str, Any], name: str) -> Tensor | None:
     """A mask among the inputs as (batch, position) bool, True = a real token."""
     mask = named.get(name)
-    return None if not isinstance(mask, Tensor) or mask.ndim != 2 or mask.is_floating_point() else mask != PADS[name]
+    if not isinstance(mask, Tensor) or mask.ndim != 2:
+        return None
+    if mask.is_floating_point() and (PADS[name] is True or not ((mask == 0) | (mask == 1)).all()):
+        return None  # it is added to the scores
+    return mask != PADS[name]
 
 
 def _check_device(model: Callable, x: Tensor) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from masklab.doctor import dependence as look
+from masklab.doctor.codes import CODES
 from masklab.doctor.dependence import Measured
 from masklab.doctor.exam import EVAL, FAST, TRAIN, Exam, in_mode
 from masklab.doctor.inputs import Case, other_ids, precision
@@ -34,7 +35,8 @@ def look_for_leaks(exam: Exam) -> None:
     """
     L = exam.case.x.shape[1]
     some = f" of {look.MOST_ROWS} of {L} outputs" if L > look.MOST_ROWS else ""
-    exam.checked.append(f"dependence{some} on each position, against {exam.claim.name}")
+    of_main = f" of {exam.case.main}" if exam.case.main else ""
+    exam.checked.append(f"dependence{some} on each position{of_main}, against {exam.claim.name}")
     known: list[Tensor] = []
     for mode in (EVAL, TRAIN, FAST):
         output = exam.outputs.get(mode)
@@ -202,12 +204,14 @@ def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
     fix = "x, not x.flip(1): a recurrent network must read from left to right" if backwards else fix_for(place)
     if code == "document-leak" and not exam.claim.documents[b].any():  # all are one group, as under a window
         fix = "compare the two masks: this output reads farther than the one that you claim lets it"
+    if code == "future-visible":
+        fix = fix or CODES[code].fix + "  # if it is causal: which axis has softmax, which view or mean comes after?"
     only = f" This is so in {mode} only." if len(exam.measured) > 1 or exam.errors else ""
-    more = f", and so it is with {leak.count - 1} more pairs" if leak.count > 1 else ""
+    more = f" It is one of {leak.count} such pairs." * (leak.count > 1)
     first = "The model sees what it must not see, and not what it should. " if code == "inverted" else ""
     design = code in ("depends-on-padding", "document-leak") and j < i and one_way(case.model)
     says = (
-        f"{first}{depends(case, leak.cell)}{more}.{begins(place)}{only}"
+        f"{first}{depends(case, leak.cell)}.{more}{begins(place)}{only}"
         + " A recurrent network can't help it." * design
     )
     exam.found.append(finding(

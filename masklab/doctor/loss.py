@@ -30,7 +30,8 @@ def check_loss(
     Call it before ``loss.backward()``, with the logits as the model gave them, before any slice or view. The graph
     stays usable, and no gradient is accumulated.
     Shapes: ``loss`` a scalar; ``logits`` (batch, position, class); ``ids`` (batch, position) int64, what the model
-    read; ``pad`` the same, bool, True = a real token; ``eos`` the id that ends a sentence.
+    read (the decoder, if there are two); ``pad`` the same, bool, True = a real token; ``eos`` the id that ends a
+    sentence.
     Raises TypeError or ValueError for other tensors, or a loss that doesn't come from these logits.
 
     >>> import torch.nn.functional as F
@@ -39,7 +40,8 @@ def check_loss(
     ('unshifted',)
     >>> check_loss(F.cross_entropy(logits[0, :-1], ids[0, 1:]), logits, ids=ids)
     Mask doctor: nothing found.
-    Checked: 3 of 4 positions teach a label, it is the next token, each weighs 1/3.
+    Checked: 3 of 4 positions teach a label, it is the next token, each weighs 1/3, not padding: no pad was given, \
+not the end: no eos was given.
     """
     _check_arguments(loss, logits, ids, pad)
     slopes = _gradient(loss, logits)
@@ -47,7 +49,9 @@ def check_loss(
     rows = read_rows(logits.detach(), slopes.nan_to_num(0.0, 0.0, 0.0))
     broken = ~slopes.isfinite().all(-1).cpu()
     taught = Taught(rows, broken, ids.cpu(), real.cpu(), eos, logits.dtype, loss.item())
-    return diagnosis(filter(None, (check(taught) for check in CHECKS)), _panels(taught), _read(taught))
+    left_out = ["not padding: no pad was given"] * (pad is None) + ["not the end: no eos was given"] * (eos is None)
+    findings = filter(None, (check(taught) for check in CHECKS))
+    return diagnosis(findings, _panels(taught), [*_read(taught), *left_out])
 
 
 def _check_arguments(loss: Tensor, logits: Tensor, ids: Tensor, pad: Tensor | None) -> None:
@@ -110,6 +114,15 @@ class Taught:
         """How many of the labels are the ids so far away, of those that can be; beyond the end nothing can be told."""
         there, wanted = self.rows.read & self._inside(shift), self.moved(self.ids, shift)
         return ((self.rows.label == wanted) & there).sum().item() / max(1, int(there.sum()))
+
+    @cached_property
+    def of_the_next_sentence(self) -> bool:
+        """Whether labels are the ids of the next or the last sentence, as after a shift along the wrong axis."""
+        read = self.rows.read
+        for step in (-1, 1) if len(self.ids) > 1 and read.any() else ():
+            if ((self.rows.label == self.ids.roll(step, 0)) & read).sum() >= MATCHES * read.sum():
+                return True
+        return False
 
     def _inside(self, shift: int) -> Tensor:
         """Whether there is a position so far away."""
@@ -189,7 +202,8 @@ def _nothing(taught: Taught) -> Finding | None:
     says = "This sentence teaches nothing. Was its answer truncated?"
     first, more = int(idle.nonzero()[0]), int(idle.sum()) - 1
     where = f"sentence {first}" + f" and {counted(more, 'more sentence')}" * bool(more)
-    return finding("nothing-supervised", says, where=where, severity=NOTE)
+    fix = "assert (labels != -100).any(dim=1).all()  # look for what turned all labels of a sentence into −100"
+    return finding("nothing-supervised", says, where=where, severity=NOTE, fix=fix)
 
 
 def _unread(taught: Taught) -> Finding | None:
@@ -198,7 +212,8 @@ def _unread(taught: Taught) -> Finding | None:
     if unread.any():
         says = (
             f"At {counted(int(unread.sum()), 'position')} the gradient is not that of a cross-entropy of these logits, "
-            "w · (p − onehot): soft targets, a temperature, a second loss? Labels and weights can't be read there."
+            "w · (p − onehot). Are there soft targets, a temperature, a second loss? Is there a softmax before "
+            "cross_entropy, or none before nll_loss? Labels and weights can't be read there."
         )
         return finding("undecided", says, where=taught.at(unread))
     if not (taught.rows.alive | taught.broken).any() and taught.all_certain:
@@ -210,6 +225,9 @@ def _unread(taught: Taught) -> Finding | None:
 def _shifted(taught: Taught) -> Finding | None:
     """Labels that are not the next token."""
     shift = taught.shift
+    if shift is None and taught.of_the_next_sentence:
+        says = "Each position learns the token at its own place in another sentence: the shift is along the batch."
+        return finding("unshifted", says, where=taught.at(taught.rows.read))
     if shift in (1, None) or not taught.rows.read.any():
         return None
     where = taught.at(taught.rows.read & (taught.rows.label == taught.moved(taught.ids, shift or 0)))
@@ -237,7 +255,10 @@ def _pads(taught: Taught) -> Finding | None:
         return finding("pad-supervised", says, where=taught.at(wrong))
     if not beside.any():
         return None
+    first = taught.shift == 1 and bool(taught.rows.read[beside].any())
     says = "A padding position predicts the first word, from nothing: a model that shifts by itself does so."
+    if not first:
+        says = "The loss pulls on the logits at padding, too. Does it have a second term that is not masked?"
     return finding("pad-supervised", says, where=taught.at(beside), severity=NOTE)
 
 
@@ -267,9 +288,11 @@ def _weights(taught: Taught) -> Finding | None:
         return None
     if not taught.even:
         low, high = taught.weights.min().item(), taught.weights.max().item()
-        says = f"Positions weigh between {_share(low)} and {_share(high)}: {_why_uneven(taught)}."
+        why, meant = _why_uneven(taught)
+        says = f"Positions weigh between {_share(low)} and {_share(high)}: {why}."
         most = taught.sure & (taught.rows.weight >= high * (1 - 1e-9))
-        return finding("uneven-weights", says, where=taught.at(most))
+        fix = "leave it, if you mean it: this is no mean over the words" if meant else None
+        return finding("uneven-weights", says, where=taught.at(most), fix=fix)
     return _counts_too_many(taught)
 
 
@@ -291,24 +314,24 @@ def _counts_too_many(taught: Taught) -> Finding | None:
     return None
 
 
-def _why_uneven(taught: Taught) -> str:
-    """What the weights go by, if it can be told."""
+def _why_uneven(taught: Taught) -> tuple[str, bool]:
+    """What the weights go by, if it can be told, and whether nobody does so by mistake."""
     weights, sure = taught.rows.weight, taught.sure
     if (weights[taught.rows.read] < 0).any():
-        return "a negative one teaches the model not to say its label"
+        return "a negative one teaches the model not to say its label", True
     near = 1 + taught.tolerance
     rows = [weights[b][sure[b]] for b in range(len(weights)) if sure[b].any()]
     if len(rows) > 1 and all(row.max() <= row.min() * near for row in rows):
-        return "each sentence weighs by itself, and a word of a short sentence counts more (a mean of means)"
+        return "each sentence weighs by itself, and a word of a short sentence counts more (a mean of means)", False
     labels = taught.rows.label[sure]
     each = [taught.weights[labels == label] for label in labels.unique()]
     if len(each) < len(labels) and all(one.max() <= one.min() * near for one in each):
-        return "they go by the label (class weights)"
+        return "they go by the label (class weights)", True
     for power in FOCAL:
         rest = taught.weights / _focal(taught.rows.p[sure], power)
         if len(rest) > 2 and rest.max() <= rest.min() * near:
-            return f"the surer the model, the less a position weighs (a focal loss, γ = {power:g})"
-    return "by weights of tokens, or by a denominator that differs"
+            return f"the surer the model, the less a position weighs (a focal loss, γ = {power:g})", True
+    return "by weights of tokens, or by a denominator that differs", False
 
 
 def _focal(p: Tensor, power: float) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from masklab.doctor import dependence as look
 from masklab.doctor.cache import look_at_cache
+from masklab.doctor.codes import NOTE
 from masklab.doctor.exam import EVAL, FAST, LEAKS, TRAIN, Exam, in_mode, run_in
 from masklab.doctor.inputs import Case
 from masklab.doctor.leaking import look_for_leaks
@@ -25,15 +26,17 @@ from masklab.masks import Rule
 
 def check_model(
     model: Callable, inputs: Tensor | Mapping[str, Any], *, allowed: str | Tensor | Rule, pad: Tensor | None = None,
-    layers: bool = False,
+    main: str | None = None, layers: bool = False,
 ) -> Report:  # fmt: skip
     """Measure what each output of a model depends on, and say in plain words what is wrong.
 
     ``model`` is any callable whose output is a tensor (B, L, …) or has ``.logits`` or ``.last_hidden_state``.
     ``inputs``: ids (B, L), floats (B, L, d), or a dict of keyword arguments, as Transformers models take them.
-    ``allowed``: ``"causal"``, ``"full"``, or a keep-mask (query, key), True = may depend on it. ``pad`` (B, S) bool,
-    True = a real token; by default the ``attention_mask`` among the inputs. With ``layers`` the measured matrix is
-    also shown after every layer. The model is left as it was, also when it raises.
+    ``allowed``: ``"causal"``, ``"full"``, or a keep-mask (query, key), (batch, query, key) or (batch, head, query,
+    key), True = may depend on it. ``pad`` (B, S) bool, True = a real token, of the source in an encoder–decoder; by
+    default the ``attention_mask`` among the inputs. ``main`` names the input that has a position for each output,
+    where the names don't tell. With ``layers`` the measured matrix is also shown after every layer. The model is left
+    as it was, also when it raises.
     Raises TypeError and ValueError for inputs that don't fit; what the model itself raises goes through.
 
     >>> import torch
@@ -46,7 +49,7 @@ def check_model(
     ('future-visible',)
     """
     with undisturbed(model):
-        exam = Exam.of(model, inputs, allowed=allowed, pad=pad)
+        exam = Exam.of(model, inputs, allowed=allowed, pad=pad, main=main)
         _finite(exam)  # in float16 and bfloat16 rounding hides small leaks: all that follows is in float32
         with in_float32(model) if exam.widen() else nullcontext():
             exam.prepare()
@@ -63,8 +66,8 @@ def _finite(exam: Exam) -> None:
         bad = ~output.isfinite().all(dim=-1)  # (B, L)
         if bad.any():
             b, i = bad.nonzero()[0].tolist()
-            share = "all outputs are" if bad.all() else f"{int(bad.sum())} of {bad.numel()} outputs are"
-            says = f"In {mode} {share} not finite, the first at {token(exam.case, b, i)} of sentence {b}."
+            share = "no output is" if bad.all() else f"{int(bad.sum())} of {bad.numel()} outputs are not"
+            says = f"In {mode} {share} finite, the first bad one at {token(exam.case, b, i)} of sentence {b}."
             says += begins(_first_bad(exam.case, mode))
             exam.found.append(finding("non-finite", says, where=f"sentence {b}, output {i}"))
             return
@@ -114,7 +117,10 @@ def _modes(exam: Exam) -> None:
     for mode, error in exam.errors.items():
         runs = " and ".join(exam.outputs)
         says = f"In {mode} the model raises {type(error).__name__} ({error}); it runs in {runs}."
-        exam.found.append(finding("train-eval-differ", says))
+        forward_only = isinstance(error, NotImplementedError)  # such as FlexAttention on a CPU
+        says += " A kernel without a backward pass: positions were changed one by one instead." * forward_only
+        severity = NOTE if forward_only and FAST in exam.outputs else None
+        exam.found.append(finding("train-eval-differ", says, severity=severity))
         return
     if exam.has(*LEAKS, "non-finite"):
         return  # a leak in one mode is the cause of the difference

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from masklab.doctor.codes import WARNING
 from masklab.doctor.dependence import NOT_RUN, differ, outputs_after
 from masklab.doctor.exam import FAST, Exam, in_mode
 from masklab.doctor.inputs import OF_THE_TARGET, PADS, TARGETS, ZEROS, Case
@@ -37,6 +38,7 @@ def look_at_padding(exam: Exam) -> None:
     """
     case = exam.case
     mode = exam.first
+    _only_pads(exam)
     if case.pad is None and not case.told:
         exam.checked.append("not padding: no pad was given")
         return
@@ -50,13 +52,24 @@ def look_at_padding(exam: Exam) -> None:
         _alone(exam, base)
 
 
+def _only_pads(exam: Exam) -> None:
+    """A sentence of which nothing is real: the padding mask may be inverted."""
+    pad = exam.case.pad
+    if pad is None or pad.any(dim=1).all() or exam.has("inverted"):
+        return
+    b = int((~pad.any(dim=1)).nonzero()[0])
+    says = f"Sentence {b} has no real token, so all its rows are fully masked. Is the padding mask inverted?"
+    fix = "attention_mask = pad.long()  # 1 = a real token; a key_padding_mask of torch is the opposite"
+    exam.found.append(finding("empty-row", says, where=f"sentence {b}", severity=WARNING, fix=fix))
+
+
 def _scrambled(exam: Exam, base: Tensor) -> None:
-    """Something else stands in the pads."""
+    """The pads hold something else."""
     case = exam.case
     if case.pad is None or case.pad.all() or case.width(case.padded) is None:
         return
     exam.checked.append("other vectors under the pads")
-    _hit(exam, _other_pads(case, base, exam.tolerance), "when something else stands in its padding")
+    _hit(exam, _other_pads(case, base, exam.tolerance), "when its padding holds something else")
 
 
 def _more_pads(exam: Exam, base: Tensor) -> None:
@@ -98,7 +111,7 @@ def _hit(exam: Exam, hit: Change, how: str, *, side: str = "") -> None:
     unused = side == "left" and not _pads_on(case, "left")
     design = side != "right" and _pads_on(case, "left") and (one_way(case.model) or _anchored(exam))
     says = f"The output at {token(case, b, i)} of sentence {b} {'is NaN' if hit.broken else 'changes'} {how}"
-    says += ", which nobody does here: it matters if you pad on the left." if unused else "."
+    says += ". Your batch has no padding there: it matters if you pad on the left." if unused else "."
     says += " A recurrent or block-wise model can't help it: pad on the right." * design
     severity = "note" if unused or design else None
     exam.found.append(finding(code, says, where=f"sentence {b}, output {i}", severity=severity))
@@ -125,7 +138,7 @@ def _changed(case: Case, after: Tensor, base: Tensor, tolerance: float) -> Chang
 
 
 def _other_pads(case: Case, base: Tensor, tolerance: float) -> Change:
-    """Which real outputs change when something else stands in the pads."""
+    """Which real outputs change when the pads hold something else."""
     assert case.pad is not None
     return _changed(case, outputs_after(case, case.padded, ~case.pad), base, tolerance)
 

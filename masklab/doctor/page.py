@@ -5,12 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from masklab.view import MatrixView, plain_page
-
 if TYPE_CHECKING:
     from masklab.doctor.report import Report
 
-FRAME_HEIGHT = 480  # pixels; a larger picture scrolls inside its frame
+ROW, AROUND, HIGHEST = 27, 110, 1000  # pixels: of a row of cells, of what is around a panel, of the whole frame
 
 
 def html(report: Report) -> str:
@@ -34,9 +32,15 @@ def _frame(report: Report) -> str:
     """The panels as they are in a lab, in a frame from which nothing reaches the page around it."""
     if not report.panels:
         return ""
+    try:
+        from masklab.view import MatrixView, plain_page
+    except ModuleNotFoundError as error:  # the doctor itself needs no more than torch
+        return f"<p>The matrices need a package: <code>pip install {escape(error.name or 'anywidget')}</code></p>"
     view = MatrixView(label="mask doctor")
     view.show(report.picture)
     page = plain_page.html(view).replace("<h1 ", "<h1 hidden ", 1)  # the report has its own heading
     view.close()
-    style = f"width:100%;height:{FRAME_HEIGHT}px;border:0"
+    each = [AROUND + ROW * len(panel.rows) for panel in report.panels]  # in a narrow page one is below the other
+    height = min(HIGHEST, AROUND + sum(each))
+    style = f"width:100%;height:{height}px;border:0"
     return f'<iframe title="mask doctor" sandbox="allow-scripts" style="{style}" srcdoc="{escape(page)}"></iframe>'

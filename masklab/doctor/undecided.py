@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from masklab.doctor.codes import WARNING
+from masklab.doctor.dependence import Measured
 from masklab.doctor.exam import LEAKS, Exam
 from masklab.doctor.report import finding
 from masklab.doctor.undisturbed import named_parts
@@ -25,12 +27,13 @@ def look_for_gates(exam: Exam) -> None:
     >>> exam.prepare(), look_for_leaks(exam), look_for_gates(exam)
     (None, None, None)
     >>> exam.found[0].says
-    "head.weight is zero: what stands behind can't be measured."
+    "head.weight is zero: nothing gets through, so what is behind it can't be measured."
     """
     gates = _gates(exam.case.model)
     if gates:
         says = (
-            f"{', '.join(gates[:3])} {'is' if len(gates) == 1 else 'are'} zero: what stands behind can't be measured."
+            f"{', '.join(gates[:3])}{f' and {len(gates) - 3} more' if len(gates) > 3 else ''} "
+            f"{'is' if len(gates) == 1 else 'are'} zero: nothing gets through, so what is behind it can't be measured."
         )
         exam.found.append(finding(
             "undecided", says, fix="train a few steps, or set these weights to small random numbers, and look again"
@@ -43,12 +46,26 @@ def look_for_gates(exam: Exam) -> None:
             finding("undecided", "The outputs don't depend on the inputs at all, so nothing can be measured.")
         )
     elif not exam.has(*LEAKS, "non-finite") and not gates and measured.how == "gradients":
-        cell = sees_less(exam.claim, measured, exam.case)
-        if cell is not None:
-            b, i, j = cell
-            less = "sees no other position" if sees_nothing(measured) else f"doesn't depend on {token(exam.case, b, j)}"
-            says = f"In sentence {b} the output at {token(exam.case, b, i)} {less}, though it may. Is there a window?"
-            exam.found.append(finding("over-blocked", says, where=pairs(cell)))
+        _sees_less(exam, measured)
+
+
+def _sees_less(exam: Exam, measured: Measured) -> None:
+    """What is not seen though it might be: a window, a causal model; a warning only if nothing is seen at all."""
+    cell = sees_less(exam.claim, measured, exam.case)
+    if cell is None:
+        return
+    if sees_nothing(measured, exam.case):
+        says = (
+            "No output depends on any other position, though it may. Is a mask inverted, or batch_first=True missing?"
+        )
+        exam.found.append(finding("over-blocked", says, where=pairs(cell), severity=WARNING))
+        return
+    b, i, j = cell
+    there, other = token(exam.case, b, i), token(exam.case, b, j)
+    says = f"In sentence {b} the output at {there} doesn't depend on {other}, though it may."
+    causal = len(measured.rows) == measured.size.shape[-1] and not measured.size.triu(1).any()
+    says += " No output sees what comes later: the model is causal." if causal and j > i else " Is there a window?"
+    exam.found.append(finding("over-blocked", says, where=pairs(cell)))
 
 
 def _gates(model: Callable) -> list[str]:

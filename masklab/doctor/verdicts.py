@@ -151,12 +151,13 @@ def sees_less(claim: Claim, measured: Measured, case: Case) -> tuple[int, int, i
     return int(b), int(rows[r]), int(j)
 
 
-def sees_nothing(measured: Measured) -> bool:
-    """Whether no output depends on any other position.
+def sees_nothing(measured: Measured, case: Case) -> bool:
+    """Whether no output at a real position depends on any other position.
 
-    >>> alone = torch.eye(3)[None]
-    >>> sees_nothing(Measured(torch.arange(3), alone, alone.bool()))
+    >>> from masklab.doctor.inputs import make_case
+    >>> case, alone = make_case(len, torch.tensor([[7, 8, 9]]), None), torch.eye(3)[None]
+    >>> sees_nothing(Measured(torch.arange(3), alone, alone.bool()), case)
     True
     """
     others = torch.arange(measured.size.shape[-1], device=measured.size.device) != measured.rows[:, None]
-    return not bool((measured.size.nan_to_num(nan=1.0) * others).any())
+    return not bool((measured.size.nan_to_num(nan=1.0) * others)[case.words[:, measured.rows]].any())

@@ -60,12 +60,12 @@ def begins(place: tuple[str, nn.Module] | None) -> str:
     """The module in which it begins, in words.
 
     >>> begins(("head", nn.Linear(1, 1)))
-    ' It begins in head (Linear).'
+    ' This begins in head (Linear).'
     """
     if place is None:
         return ""
     name, module = place
-    return f" It begins in {name or 'the model'} ({type(module).__name__})."
+    return f" This begins in {name or 'the model'} ({type(module).__name__})."
 
 
 def fix_for(place: tuple[str, nn.Module] | None) -> str | None:

@@ -164,3 +164,12 @@ def test_a_name_in_a_file_cannot_move_the_cursor(tmp_path, capsys):
     torch.save({"\x1b[31mred\n": TRIL}, tmp_path / "a.pt")
     out = run(capsys, tmp_path / "a.pt")[1]
     assert "\x1b" not in out and out.count("\n") == 1
+
+
+def test_one_tensor_that_is_no_mask_hides_no_other(tmp_path, capsys):
+    file = tmp_path / "batch.npz"
+    np.savez(file, input_ids=np.arange(6).reshape(2, 3), mask=np.triu(np.ones((3, 3), dtype=bool)))
+    assert main([str(file), "--causal"]) == 2
+    printed = capsys.readouterr()
+    assert "mask" in printed.out and "inverted" in printed.out
+    assert printed.err.startswith("input_ids in ") and len(printed.err.splitlines()) == 1

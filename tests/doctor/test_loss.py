@@ -412,3 +412,33 @@ def test_what_two_equal_terms_leave_of_each_other_is_no_label():
     again = -(logits[0, 2] - logits[0, 2].logsumexp(-1))[ids[0, 3]]
     report = check_loss((losses.sum() - again) / 4, logits, ids=ids)
     assert report.codes == () and "4 of 6 positions teach a label" in report.checked
+
+
+def test_what_was_not_given_is_said():
+    case = Case()
+    assert case.check(token_mean(case)).checked[-1].startswith("each weighs")
+    checked = case.check(token_mean(case), pad=None, eos=None).checked
+    assert checked[-2:] == ("not padding: no pad was given", "not the end: no eos was given")
+
+
+def test_a_shift_along_the_batch_is_found():
+    for seed in range(20):
+        case = Case(seed)
+        loss = F.cross_entropy(case.logits[:-1].flatten(0, 1), case.ids[1:].flatten())
+        found = case.check(loss, pad=None, eos=None).findings[0]
+        assert found.code == "unshifted" and "along the batch" in found.says
+        back = F.cross_entropy(case.logits[1:].flatten(0, 1), case.ids[:-1].flatten())
+        assert case.check(back, pad=None, eos=None).codes[0] == "unshifted"
+
+
+def test_a_second_term_at_padding_is_not_taken_for_a_shift():
+    case = Case()
+    z_loss = 1e-2 * case.logits.logsumexp(-1).square().mean()
+    notes = [one.says for one in case.check(token_mean(case) + z_loss).findings if one.code == "pad-supervised"]
+    assert all("second term" in says for says in notes)
+
+
+def test_weights_that_nobody_makes_by_mistake_get_no_line_to_change():
+    case = Case()
+    assert "leave it" in case.check(focal(case)).findings[0].fix
+    assert "leave it" not in case.check(sequence_mean(case)).findings[0].fix

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from masklab.doctor import check_model
+from masklab.doctor.inputs import make_case
 from masklab.models import GPT
 from masklab.panels import EXTRA
 from tests.doctor import zoo
@@ -141,10 +142,87 @@ def test_nothing_depends_on_the_inputs():
     assert check_model(lambda ids: torch.ones(2, 6, 3), IDS, allowed="causal").codes == ("undecided",)
 
 
-def test_a_position_by_itself_gets_a_note():
+def test_a_model_that_sees_nothing_else_is_warned_of():
     model = nn.Sequential(nn.Embedding(12, 8), nn.Linear(8, 8))
     report = check_model(model, IDS, allowed="causal")
-    assert report.codes == ("over-blocked",) and report.ok and "no other position" in report.findings[0].says
+    assert report.codes == ("over-blocked",) and not report.ok and "any other position" in report.findings[0].says
+    assert check_model(model, IDS, allowed=torch.eye(IDS.shape[1], dtype=torch.bool)).codes == ()
+
+
+def test_a_causal_model_that_might_see_all_is_said_to_be_causal(gpt):
+    (note,) = check_model(gpt, IDS, allowed="full").findings
+    assert note.severity == "note" and note.code == "over-blocked" and "is causal" in note.says
+
+
+# --- Which input, and what it says of padding -------------------------------------------------------------------------
+
+
+def test_which_of_two_inputs_has_the_outputs_positions_is_asked(gpt):
+    everything = torch.ones(1, 1, *IDS.shape[1:], IDS.shape[1], dtype=torch.bool)
+
+    def model(lang, tok):
+        return gpt(tok, everything) + 0 * lang[..., None]
+
+    with pytest.raises(ValueError, match="which of lang, tok .* main='tok'"):
+        check_model(model, {"lang": IDS, "tok": IDS}, allowed="causal")
+    report = check_model(model, {"lang": IDS, "tok": IDS}, allowed="causal", main="tok")
+    assert report.codes == ("future-visible",) and any("position of tok" in what for what in report.checked)
+    with pytest.raises(ValueError, match="main must be"):
+        check_model(model, {"lang": IDS, "tok": IDS}, allowed="causal", main="ids")
+
+
+def test_a_sentence_of_pads_alone_may_be_an_inverted_mask(gpt):
+    pad = torch.ones_like(IDS).bool()
+    pad[1] = False
+    report = check_model(gpt, IDS, allowed="causal", pad=pad)
+    found = next(one for one in report.findings if one.code == "empty-row")
+    assert found.severity == "warning" and "inverted" in found.says and found.where == "sentence 1"
+
+
+def test_a_float_attention_mask_of_0_and_1_is_padding():
+    ids, pad = zoo.padded(0, "right")
+    assert make_case(len, {"input_ids": ids, "attention_mask": pad.float()}, None).pad.equal(pad)
+    assert make_case(len, {"input_ids": ids, "attention_mask": pad.float() - 1}, None).pad is None
+
+
+# --- What can't be run, or has a form of its own ----------------------------------------------------------------------
+
+
+def test_a_nested_tensor_on_the_way_is_no_stumble():
+    """nn.TransformerEncoder makes one of padding; NaN is looked for in every module."""
+    model = nn.Transformer(8, 2, 1, 1, 8, dropout=0.0, batch_first=True)
+    x, pad = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0)), torch.ones(2, 6, dtype=torch.bool)
+    pad[1, 4:] = False
+    inputs = {
+        "src": x,
+        "tgt": x,
+        "src_key_padding_mask": ~pad,
+        "tgt_mask": ~torch.ones(6, 6, dtype=torch.bool).tril(-1),
+    }
+    assert "non-finite" in check_model(model, inputs, allowed="causal").codes
+
+
+def test_a_kernel_without_a_backward_pass_is_no_illness(gpt):
+    class ForwardOnly(nn.Module):
+        def forward(self, ids):
+            if torch.is_grad_enabled():
+                raise NotImplementedError("no backward on this device")
+            return gpt(ids)
+
+    report = check_model(ForwardOnly(), IDS, allowed="causal")
+    assert report.ok and report.codes == ("train-eval-differ",) and "one by one" in report.findings[0].says
+
+
+def test_an_output_with_a_token_more_says_what_to_cut_off(gpt):
+    with pytest.raises(ValueError, match=r"\[:, -6:\]"):
+        check_model(lambda ids: torch.cat([gpt(ids)[:, :1], gpt(ids)], dim=1), IDS, allowed="full")
+
+
+def test_all_zero_gates_are_counted():
+    model = zoo.stack(0, torch.float32, zoo.with_mask(zoo.TRIL), layers=5)
+    for layer in model.layers:
+        nn.init.zeros_(layer.mix.out.weight)
+    assert "and 2 more are zero" in check_model(model, zoo.ids_of(0), allowed="causal").findings[0].says
 
 
 def test_ids_that_are_positions_too_are_told_apart():

@@ -1,11 +1,12 @@
 """A report: causes once, errors first, the same words on every machine, and no text of a stranger's runs in a page."""
 
 import itertools
+import sys
 
 import pytest
 import torch
 
-from masklab.doctor import CODES, Report, diagnosis, finding, merged
+from masklab.doctor import CODES, Report, check_mask, diagnosis, finding, merged
 from masklab.doctor.codes import SEVERITIES, SYMPTOMS
 from masklab.panels import Panel
 
@@ -95,3 +96,10 @@ def test_a_note_explains_nothing_away():
     real = finding("depends-on-pad-side", "It changes with padding on the left.")
     assert diagnosis([by_design, real]).codes == ("depends-on-pad-side", "depends-on-padding")
     assert diagnosis([finding("depends-on-padding", "It does."), real]).codes == ("depends-on-padding",)
+
+
+def test_without_the_views_packages_the_words_are_shown(monkeypatch):
+    report = check_mask(torch.ones(3, 3, dtype=torch.bool), causal=True)
+    monkeypatch.setitem(sys.modules, "masklab.view", None)
+    html = report._repr_html_()
+    assert "future-visible" in html and "pip install" in html and "<iframe" not in html
