@@ -15,6 +15,8 @@ from masklab.doctor.report import finding
 from masklab.doctor.undisturbed import seed_all
 from masklab.doctor.words import token
 
+CACHES = ("past_key_values", "cache", "kv_cache", "past_kv", "past")  # what people call the parameter
+
 
 def look_at_cache(exam: Exam) -> None:
     """Does a model that keeps a cache say the same as without?
@@ -48,47 +50,51 @@ def look_at_cache(exam: Exam) -> None:
 
 def _cached(case: Case, base: Tensor, tolerance: float) -> Tensor | None:
     """Which real outputs (B, L) differ when the text is read in three pieces with a cache; None: there is no cache."""
-    style = _style(case)
-    L = case.x.shape[1]
-    if style is None or L < 4 or case.inputs.get("use_cache") is False:
+    names = _parameters(case)
+    style = next((name for name in CACHES if name in names), None)
+    if style is None or case.x.is_floating_point() or case.x.shape[1] < 4 or case.inputs.get("use_cache") is False:
         return None
-    parts, cache = [], () if style == "cache" else None
+    options = {"use_cache": True} if "use_cache" in names else {}
+    for first in (None,) if options else ((), None):  # where nothing says that a cache is wanted, an empty one does
+        output = _in_pieces(case, style, first, options)
+        if output is not None and output.shape == base.shape:
+            return differ(output, base, tolerance) & case.words
+    return None
+
+
+def _in_pieces(case: Case, style: str, cache: Any, options: dict[str, Any]) -> Tensor | None:
+    """The outputs (B, L, features) when the text is read in three pieces; None where that can't be done."""
+    L = case.x.shape[1]
+    parts = []
     for start, end in ((0, L - 3), (L - 3, L - 1), (L - 1, L)):  # a text, some tokens at once, one token
         inputs = {name: _piece(case, name, value, start, end) for name, value in case.inputs.items()}
         try:
-            output, cache = _step(case, inputs, cache, style)
+            output, cache = _step(case, inputs, **{style: cache}, **options)
             parts.append(features(output, inputs[case.main]))
         except NOT_RUN:
             return None
         if cache is None:
             return None
-    output = torch.cat(parts, dim=1)
-    return differ(output, base, tolerance) & case.words if output.shape == base.shape else None
+    return torch.cat(parts, dim=1)
 
 
-def _style(case: Case) -> str | None:
-    """The name of the parameter that takes the cache, if there is one."""
+def _parameters(case: Case) -> tuple[str, ...]:
+    """The names of what the model can be called with."""
     run = case.model.forward if isinstance(case.model, nn.Module) else case.model
     try:
-        names = inspect.signature(run).parameters
+        return tuple(inspect.signature(run).parameters)
     except (TypeError, ValueError):
-        return None
-    if case.x.is_floating_point():
-        return None
-    if {"past_key_values", "use_cache"} <= set(names):
-        return "past_key_values"
-    return "cache" if "cache" in names else None
+        return ()
 
 
-def _step(case: Case, inputs: dict[str, Any], cache: Any, style: str) -> tuple[Any, Any]:
-    """One call with a cache: what comes out, and the longer cache."""
+def _step(case: Case, inputs: dict[str, Any], **options: Any) -> tuple[Any, Any]:
+    """One call with a cache: what comes out, and the longer cache, an attribute or the last one of a tuple."""
     seed_all(0)
-    options = {style: cache} | ({"use_cache": True} if style == "past_key_values" else {})
     with Watch():
         output = call(case.model, inputs, **options)
-    if style == "past_key_values":
-        return output, getattr(output, "past_key_values", None)
-    return output if isinstance(output, tuple) and len(output) == 2 else (output, None)
+    if isinstance(output, tuple) and len(output) > 1:
+        return output[0], output[-1]
+    return output, getattr(output, "past_key_values", None)
 
 
 def _piece(case: Case, name: str, value: Any, start: int, end: int) -> Any:

@@ -1,8 +1,8 @@
 """`make bench`: one run, tables, and the README's part.
 
 make bench                         everything; writes the README's part, and the part of the doctor's page
-make bench ARGS=--quick            fewer widths and repetitions; leaves the README as it is
-make bench ARGS="--only imports"   one part; leaves the README as it is
+make bench ARGS=--quick            fewer widths and repetitions; leaves both as they are
+make bench ARGS="--only doctor"    one part; leaves a page as it is if it has others, too
 make bench ARGS="--profile 128"    what the kernel does for one answer, function by function
 """
 
@@ -15,10 +15,11 @@ from pathlib import Path
 from tests.bench import imports, keystrokes, notebooks, report, stages
 
 README = Path(__file__).parents[2] / "README.md"
-DOCTORS_PAGE = README.parent / "masklab" / "doctor" / "README.md"
+PAGES = {  # which tables are written into which page
+    README: ("keystrokes", "labs", "imports", "notebooks"),
+    README.parent / "masklab" / "doctor" / "README.md": ("doctor_costs", "doctor_zoo", "doctor_compared"),
+}
 PARTS = ("keystrokes", "labs", "stages", "imports", "notebooks", "masks", "experiments", "doctor")
-IN_THE_README = ("keystrokes", "labs", "imports", "notebooks")
-ON_THE_DOCTORS_PAGE = ("doctor_costs", "doctor_zoo", "doctor_compared")
 STAGE_SIZES = (5, 16, 32, 128)
 
 
@@ -30,9 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     tables = measure(options.only or PARTS, quick=options.quick)
     print("\n\n".join(map(report.plain, tables.values())))
-    if not options.quick and not options.only:
-        write(README, [tables[part] for part in IN_THE_README])
-        write(DOCTORS_PAGE, [tables[part] for part in ON_THE_DOCTORS_PAGE])
+    for page, parts in PAGES.items():
+        if not options.quick and set(parts) <= set(tables):
+            write(page, [tables[part] for part in parts])
     return 0
 
 

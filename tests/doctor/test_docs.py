@@ -8,6 +8,7 @@ from causal_certificate import certify
 
 import masklab.doctor
 from masklab.doctor import CODES
+from masklab.doctor.reading import ADDED, BLOCK, DIALECTS, KEEP, REFUSED
 from tests.bench import doctor as bench
 from tests.bench.report import END, START
 from tests.doctor import zoo
@@ -29,6 +30,16 @@ def test_the_lines_for_a_test_suite_run():
 def test_every_code_is_in_the_table_with_its_severity():
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (error|warning|note) \|", PAGE, flags=re.MULTILINE)
     assert rows == [(code, CODES[code].severity) for code in CODES]
+
+
+def test_the_table_of_dialects_says_what_the_code_does():
+    words = {KEEP: "may attend", BLOCK: "must not attend", ADDED: "is added", REFUSED: "is refused"}
+    rows = re.findall(r"^\| (`keep`.*|`b.*|`t.*|`j.*) \| ([^|]+) \| ([^|]+) \|$", PAGE, flags=re.MULTILINE)
+    told = {name: row[1:] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert told.keys() == DIALECTS.keys()
+    for name, (true, floats) in told.items():
+        how = DIALECTS[name]
+        assert true.startswith(words[how.true]) and floats.endswith(words[how.floats]), name
 
 
 def test_the_zoos_table_has_every_bug_that_is_planted_and_finds_it():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from masklab.doctor import check_model
+from masklab.doctor.cache import CACHES
 from masklab.doctor.inputs import make_case, other_ids
 from masklab.models import GPT
 from tests.doctor import zoo
@@ -138,6 +139,29 @@ def test_several_tokens_at_once_after_a_cache_are_tried():
     assert check_model(with_cache(lambda logits: logits + 1), zoo.ids_of(0), allowed="causal").codes == (
         "misaligned-cache",
     )
+
+
+@pytest.mark.parametrize("name", CACHES)
+@pytest.mark.parametrize("more", [(), ("a loss",)], ids=["pair", "triple"])
+def test_a_cache_goes_by_several_names(name, more):
+    """As people write it: None means no cache, and what is returned ends in the longer one."""
+    gpt = GPT(zoo.V, dim=8, seed=0)
+
+    class Own(nn.Module):
+        def __init__(self, wrong):
+            super().__init__()
+            self.gpt, self.wrong = gpt, wrong
+
+        def step(self, ids, cache):
+            logits, longer = self.gpt(ids, cache=cache or ())
+            return (logits + self.wrong * bool(cache), *more, longer)
+
+    forward = {}
+    exec(f"def forward(self, ids, {name}=None): return self.step(ids, {name})", forward)
+    Own.forward = forward["forward"]
+    report = check_model(Own(0), zoo.ids_of(0), allowed="causal")
+    assert report.codes == () and "with and without a cache" in report.checked
+    assert check_model(Own(1), zoo.ids_of(0), allowed="causal").codes == ("misaligned-cache",)
 
 
 def test_a_leak_is_told_and_not_what_it_makes_of_a_cache():
