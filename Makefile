@@ -91,7 +91,7 @@ check-notebooks: $(stamp) ## list the notebooks that are out of date (ARGS=--run
 figures: known-lesson $(stamp) ## draw the figures again (LESSON=05: of one lesson), and without a lesson the README's picture
 	@for script in $(if $(module),figures/$(module).py,figures/*.py); do echo "Drawing $$script …"; PYTHONPATH=. $(bin)/python "$$script" || exit 1; done
 
-bench: $(stamp) ## measure speed and memory (twenty minutes)
+bench: $(stamp) ## measure speed and memory (half an hour)
 	@$(bin)/python -m tests.bench $(ARGS)
 
 doctor-survey: $(stamp) ## give every language model of Transformers to the mask doctor (ten minutes; ARGS='--version 5.17.0')

@@ -112,27 +112,13 @@ CODES = {
     "undecided": Code(WARNING, "check this part by hand, or with other inputs or weights", ""),
 }  # fmt: skip
 
+WRONG_CELLS = ("off-by-one", "future-visible", "pad-visible", "over-blocked", "empty-row")
+
 # Cause → symptoms: what a finding explains is not listed again.
 SYMPTOMS = {
-    "ambiguous-shape": (
-        "inverted",
-        "misaligned-cache",
-        "off-by-one",
-        "future-visible",
-        "pad-visible",
-        "over-blocked",
-        "empty-row",
-    ),
-    "float-01": ("weak-bias", "inverted", "off-by-one", "future-visible", "pad-visible", "over-blocked", "empty-row"),
-    "inverted": (
-        "misaligned-cache",
-        "off-by-one",
-        "future-visible",
-        "pad-visible",
-        "over-blocked",
-        "empty-row",
-        "weak-bias",
-    ),
+    "ambiguous-shape": (*WRONG_CELLS, "inverted", "misaligned-cache"),
+    "float-01": (*WRONG_CELLS, "weak-bias", "inverted"),
+    "inverted": (*WRONG_CELLS, "misaligned-cache", "weak-bias"),
     "misaligned-cache": ("off-by-one", "over-blocked"),
     "off-by-one": ("over-blocked",),  # a model's future-visible, in another mode, is another leak
     "nothing-supervised": ("unshifted", "double-shift", "pad-supervised", "eos-unsupervised", "uneven-weights"),

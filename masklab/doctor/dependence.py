@@ -272,8 +272,18 @@ def by_changes(case: Case, name: str, base: Tensor, tolerance: float) -> Measure
     return Measured(rows, real.double(), real, how="changes")
 
 
+def largest(values: Tensor) -> float:
+    """The largest size of a number, of those that are finite; 0 of none.
+
+    >>> largest(torch.tensor([1.0, -2.0, torch.inf])), largest(torch.ones(0))
+    (2.0, 0.0)
+    """
+    finite = values.detach().double().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    return finite.abs().max().item() if finite.numel() else 0.0
+
+
 def noise(case: Case, base: Tensor) -> float:
-    """What rounding alone can do to an output: each vector is moved by one rounding step, and eight times that.
+    """What rounding alone can do to a real output: each vector is moved by one rounding step, and eight times that.
 
     Every layer rounds as the embedding does, so the errors of n layers are about √n times the effect of one: a factor
     of 8 is enough for 64 of them. One step of the outputs themselves is added.
@@ -284,20 +294,14 @@ def noise(case: Case, base: Tensor) -> float:
     True
     """
     eps = precision(case, base)
-    scale = base.double().nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).abs().max().item()
+    scale = largest(base)
     nudges = {}
     for name in {case.main, case.padded}:
         if case.width(name) is not None:
             nudge = case.nudge(name)
             signs = torch.randint(0, 2, nudge.shape, generator=torch.Generator().manual_seed(2)).to(nudge) * 2 - 1
             nudges[name] = signs * eps * case.spread(name)
-    moved = (
-        (case.run(nudges).detach().double() - base.double())
-        .nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-        .abs()
-        .max()
-        .item()
-    )
+    moved = largest((case.run(nudges).detach().double() - base.double())[case.words])
     return 8 * (moved + eps * scale)
 
 
@@ -381,7 +385,7 @@ def where_it_begins(case: Case, name: str, cell: tuple[int, int], where: Tensor)
         except NOT_RUN:  # with a hook, torch leaves its fast path
             return None
     for (part, module, before), (_, _, after) in zip(*heard, strict=False):
-        step = 8 * torch.finfo(before.dtype).eps * before.double().nan_to_num(posinf=0.0, neginf=0.0).abs().max().item()
+        step = 8 * torch.finfo(before.dtype).eps * largest(before)
         if before.shape == after.shape and differ(before, after, step):
             return part, module
     return None

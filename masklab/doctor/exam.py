@@ -16,7 +16,7 @@ from masklab.doctor.dependence import Measured
 from masklab.doctor.inputs import Case, Watch, call, features, make_case, precision, widened, with_lookups
 from masklab.doctor.report import Finding, finding
 from masklab.doctor.undisturbed import buffers_kept, in_float32, named_parts, seed_all, set_mode
-from masklab.doctor.words import RECURRENT
+from masklab.doctor.words import CONVOLUTIONS, RECURRENT
 from masklab.masks import Rule
 from masklab.panels import Panel
 
@@ -94,13 +94,20 @@ class Exam:
                 self._same_again(again, mode)
                 self.case = case = with_lookups(case, watch)
             self.tolerance = look.noise(case, self.outputs[mode])
-        recurrent = any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
-        self.claim = make_claim(self.allowed, case, layers=0 if recurrent else watch.attentions)
+        self.claim = make_claim(self.allowed, case, layers=self._layers(watch.attentions))
+
+    def _layers(self, attentions: int) -> int:
+        """How often a claimed mask applies: in each attention, or once where there is none; 0 = any number of times."""
+        parts = [part for _, part in named_parts(self.case.model)]
+        recurrent = any(isinstance(part, RECURRENT) for part in parts)
+        if not attentions and (recurrent or any(isinstance(part, CONVOLUTIONS) for part in parts)):
+            return 1
+        return 0 if recurrent else attentions
 
     def _same_again(self, again: Tensor, mode: str) -> None:
         """The same inputs, mode and seed must give the same: else what is kept would look like rounding."""
         base = self.outputs[mode]
-        step = 8 * precision(self.case, base) * base.double().nan_to_num(posinf=0.0, neginf=0.0).abs().max().item()
+        step = 8 * precision(self.case, base) * look.largest(base)
         if again.shape != base.shape or look.differ(again, base, step).any():
             says = f"Two runs in {mode} with the same inputs and the same seed differ: something is kept between runs."
             fix = "empty what the model keeps (a memory, a cache, a counter) before each new text"

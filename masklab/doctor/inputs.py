@@ -33,6 +33,7 @@ NARROW = (torch.float16, torch.bfloat16)
 LOOKUPS = (F.embedding, torch.embedding)
 ATTENTIONS = (F.scaled_dot_product_attention, F.multi_head_attention_forward, F.softmax, torch.softmax, Tensor.softmax)
 DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
+WATCHED = frozenset((*LOOKUPS, *ATTENTIONS, *DROPOUTS, torch.dropout))
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Watch(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
+        if function not in WATCHED:
+            return function(*args, **kwargs)
         if function in LOOKUPS:
             return self._look_up(function, args, kwargs)
         self.attentions += function in ATTENTIONS

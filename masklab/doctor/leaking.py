@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from masklab.doctor import dependence as look
-from masklab.doctor.codes import CODES
+from masklab.doctor.codes import CODES, NOTE
 from masklab.doctor.dependence import Measured
 from masklab.doctor.exam import EVAL, FAST, TRAIN, Exam, in_mode
 from masklab.doctor.inputs import Case, other_ids, precision
@@ -81,9 +81,14 @@ def _by_gradients(exam: Exam, mode: str) -> Measured | None:
 
 def _joined(found: Measured, changes: Measured, exam: Exam) -> Measured:
     """Two measurements as one, if a gradient was not finite: a NaN is no proof of anything."""
-    if not exam.has("non-finite"):
-        exam.found.append(finding("non-finite", "The outputs are finite, but a gradient on the way back is not."))
     finite = found.size.isfinite()
+    if not exam.has("non-finite"):
+        case = exam.case
+        read = finite | ~case.words[:, found.rows, None]  # of outputs that nobody reads no gradient is taken
+        at_words = ~read.all(dim=1) & (case.words if case.main == case.padded else True)
+        says = "The outputs are finite, but a gradient on the way back is not"
+        says += "." if at_words.any() else ": that of the padding's own vector, and no other."
+        exam.found.append(finding("non-finite", says, severity=None if at_words.any() else NOTE))
     real = found.real & finite | changes.real[:, found.rows]
     return replace(found, real=real, size=found.size.nan_to_num(nan=0.0, posinf=0.0) + real)
 
@@ -203,7 +208,7 @@ def _report_leak(exam: Exam, leak: Leak, mode: str) -> None:
     backwards = code == "inverted" and any(isinstance(part, RECURRENT) for _, part in named_parts(case.model))
     fix = "x, not x.flip(1): a recurrent network must read from left to right" if backwards else fix_for(place)
     if code == "document-leak" and not exam.claim.documents[b].any():  # all are one group, as under a window
-        fix = "compare the two masks: this output reads farther than the one that you claim lets it"
+        fix = fix or "compare the two: your model's mask reaches farther back than the one you claim"
     if code == "future-visible":
         fix = fix or CODES[code].fix + "  # if it is causal: which axis has softmax, which view or mean comes after?"
     only = f" This is so in {mode} only." if len(exam.measured) > 1 or exam.errors else ""

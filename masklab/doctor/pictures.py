@@ -57,7 +57,8 @@ def _panel(
     pads = (~case.words[b]).tolist()
     rows = list(range(len(words))) if rows is None else rows
     return Panel(
-        name=name, kind="mask", values=values.int().cpu(), rows=[words[i] for i in rows], columns=words, title=name,
-        meaning=f"{meaning} Sentence {b}.", axes=("output", "input"), marks=marks, places=rows,
+        name=name, kind="mask", values=values.int().cpu(), blocked=(values == 0).cpu(), title=name,
+        rows=[words[i] for i in rows], columns=words, meaning=f"{meaning} Sentence {b}.",
+        axes=("output", "input"), marks=marks, places=rows,
         row_pads=[pads[i] for i in rows], column_pads=pads,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from masklab.models import GPT
 from tests.doctor import zoo, zoo_losses, zoo_masks, zoo_transformers
 from tests.doctor.patients import BUGS, DTYPES, SEEDS, Patient, bad, examined
 
-V, DIM, HEADS, BATCH = 50, 128, 4, 2
+WORDS, DIM, HEADS, BATCH = 50, 128, 4, 2
 SIZES = [(tokens, 4) for tokens in (16, 32, 64, 128, 256)] + [(128, layers) for layers in (1, 2, 8)]
 ZOOS = (zoo_masks.ZOO, zoo.ZOO, zoo_transformers.ZOO, zoo_losses.ZOO)
 
@@ -45,8 +45,8 @@ def costs(sizes: Sequence[tuple[int, int]], say: Say, rounds: int = 3) -> dict[t
 
 def ways_of(tokens: int, layers: int) -> dict[str, Callable[[], object]]:
     """The same healthy GPT, examined in four ways."""
-    gpt = GPT(V, dim=DIM, heads=HEADS, layers=layers, max_len=tokens, seed=0)
-    ids = torch.randint(1, V, (BATCH, tokens), generator=torch.Generator().manual_seed(0))
+    gpt = GPT(WORDS, dim=DIM, heads=HEADS, layers=layers, max_len=tokens, seed=0)
+    ids = torch.randint(1, WORDS, (BATCH, tokens), generator=torch.Generator().manual_seed(0))
     run, x = on_vectors(gpt, ids)
     allowed = torch.ones(BATCH, tokens, tokens, dtype=torch.bool).tril()
     return {
@@ -59,7 +59,7 @@ def ways_of(tokens: int, layers: int) -> dict[str, Callable[[], object]]:
 
 def on_vectors(model: nn.Module, ids: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     """A language model as a function of its tokens' vectors, as causal-certificate wants it, and the vectors."""
-    table = next(part for part in model.modules() if isinstance(part, nn.Embedding))
+    table = table_of(model)
 
     def run(x: Tensor) -> Tensor:
         hook = table.register_forward_hook(lambda *_: x)
@@ -70,6 +70,11 @@ def on_vectors(model: nn.Module, ids: Tensor) -> tuple[Callable[[Tensor], Tensor
         return getattr(output, "logits", output)
 
     return run, table(ids).detach()
+
+
+def table_of(model: nn.Module) -> nn.Embedding | None:
+    """The table of the tokens: the first one."""
+    return next((part for part in model.modules() if isinstance(part, nn.Embedding)), None)
 
 
 def matrix(run: Callable, x: Tensor, allowed: Tensor) -> Tensor:
@@ -100,10 +105,10 @@ def seconds(run: Callable[[], object]) -> float:
 
 @dataclass(frozen=True)
 class Found:
-    """What a kind of patients was found as: how many there are, how often each was seen, and the codes."""
+    """What a kind of patients was found as: how many there are, with how many seeds each, and the codes."""
 
     patients: int
-    seen: int
+    seeds: int
     codes: Counter
 
 
@@ -124,7 +129,7 @@ def _found(makes: Sequence[Callable], seeds: int) -> Found:
     for make in makes:
         for seed in range(seeds):
             codes.update(bad(examined(make, seed)))
-    return Found(len(makes), len(makes) * seeds, codes)
+    return Found(len(makes), seeds, codes)
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,5 @@ def as_vectors(patient: Patient) -> tuple[Callable, Tensor] | None:
         return None
     if inputs.is_floating_point():
         return patient.model, inputs
-    has_table = isinstance(patient.model, nn.Module) and any(
-        isinstance(part, nn.Embedding) and part.num_embeddings == zoo.V for part in patient.model.modules()
-    )
+    has_table = isinstance(patient.model, nn.Module) and table_of(patient.model)
     return on_vectors(patient.model, inputs) if has_table else None

@@ -1,4 +1,4 @@
-"""The results as tables, for the terminal and for the README, with the targets that are met or missed."""
+"""The results as tables, for the terminal and for two pages, with the targets that are met or missed."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def doctor_zoo(results: Mapping[str, Found]) -> Table:
     rows = []
     for bug, one in results.items():
         codes = ", ".join(f"`{code}` {count}" for code, count in one.codes.most_common())
-        rows.append([bug, f"{one.patients} × {one.seen // one.patients}", codes or f"nothing: 0 of {one.seen}"])
+        rows.append([bug, f"{one.patients} × {one.seeds}", codes or f"nothing: 0 of {one.patients * one.seeds}"])
     return Table("The zoo: what was planted × random seeds, and what was found", ["bug", "planted", "found as"], rows)
 
 
@@ -203,7 +203,7 @@ def doctor_compared(results: Mapping[str, Compared]) -> Table:
         for kind, one in results.items()
     ]  # fmt: skip
     header = ["", "models", "the doctor is right", "causal-certificate is right", "where it isn't"]
-    return Table("Beside causal-certificate, on what that takes: no padding, no cache, said to be causal", header, rows)
+    return Table("Beside causal-certificate, on models that it takes, without padding", header, rows)
 
 
 def plain(table: Table) -> str:

@@ -88,7 +88,7 @@ Make = Callable[[int, torch.dtype], Patient | Mask | Loss]
 class Planted:
     """A mistake: the code under which it must be found, which bug it is, and who has it, for a seed and a dtype.
 
-    ``also``: other codes that may come with it, because there are two causes.
+    ``also``: other codes that come with it for some seeds, because there are two causes.
     """
 
     code: str
@@ -129,10 +129,23 @@ class Zoo:
 
 def examined(make: Make, seed: int) -> Report:
     """The report on one patient."""
-    torch.set_num_threads(1)
     return make(seed, DTYPES[seed % len(DTYPES)]).report()
 
 
 def bad(report: Report) -> frozenset[str]:
     """The codes that are more than a note."""
     return frozenset(one.code for one in report.findings if one.severity != "note")
+
+
+def assert_found(planted: Planted) -> None:
+    """With every seed the mistake is found under its code, and nothing else is."""
+    found = [bad(examined(planted.make, seed)) for seed in range(SEEDS)]
+    assert all(planted.code in codes for codes in found), found
+    assert frozenset().union(*found) == {planted.code} | planted.also  # the cause, and once
+
+
+def assert_healthy(make: Make, note: str | None) -> None:
+    """With no seed there is more than this note, and with some there is the note."""
+    reports = [examined(make, seed) for seed in range(SEEDS)]
+    assert all(report.ok for report in reports)
+    assert {code for report in reports for code in report.codes} == {note} - {None}, reports

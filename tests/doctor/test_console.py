@@ -1,9 +1,9 @@
 """The console: a table or JSON, the exit code, one sentence for what can't be read, and nothing in a file is run."""
 
+import io
 import json
-import os
 import pickle
-import subprocess
+import runpy
 import sys
 import zipfile
 
@@ -153,11 +153,17 @@ def test_safetensors_may_be_missing(tmp_path, capsys, monkeypatch):
     assert "pip install safetensors" in run(capsys, tmp_path / "a.safetensors")[2]
 
 
-def test_a_console_without_signs_still_works(tmp_path):
+def test_a_console_without_signs_still_works(tmp_path, monkeypatch):
+    """As `python -m masklab.doctor` runs it, in this process: torch takes two seconds to import."""
     torch.save(~TRIL, tmp_path / "a.pt")
-    command = [sys.executable, "-m", "masklab.doctor", str(tmp_path / "a.pt")]
-    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"PYTHONIOENCODING": "ascii"})
-    assert done.returncode == 1 and b"inverted" in done.stdout and done.stderr == b""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "argv", ["masklab.doctor", str(tmp_path / "a.pt")])
+    monkeypatch.delitem(sys.modules, "masklab.doctor.__main__")
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("masklab.doctor", run_name="__main__", alter_sys=True)
+    out.flush()
+    assert left.value.code == 1 and b"inverted" in out.buffer.getvalue()
 
 
 def test_a_name_in_a_file_cannot_move_the_cursor(tmp_path, capsys):

@@ -45,6 +45,7 @@ OWN: dict[str, dict[str, Any]] = {
     "BambaConfig": {"attn_layer_indices": [1]},
     "EsmConfig": {"pad_token_id": 0, "mask_token_id": 3},
     "GraniteMoeHybridConfig": {"layer_types": ["mamba", "attention"] * 2},
+    "Gemma3nTextConfig": {"hidden_size_per_layer_input": 8},
     "GPTNeoConfig": {"attention_types": [[["global", "local"], 2]]},
     "HunYuanDenseV1Config": {"head_dim": 8},
     "HunYuanMoEV1Config": {"head_dim": 8},

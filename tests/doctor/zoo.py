@@ -147,7 +147,7 @@ def bias_inverted(seed, dtype):
 
 @ZOO.plants("a mask is inverted", "inverted")
 def padding_mask_inverted(seed, dtype):
-    """Key_padding_mask of nn.MultiheadAttention is True where it ignores."""
+    """key_padding_mask of nn.MultiheadAttention is True where it ignores."""
     ids, pad = padded(seed, "right")
     return Patient(stack(seed, dtype, with_mask((~pad)[:, None, None, :] | torch.zeros(L, L).bool())), ids, "full", pad)
 
@@ -236,7 +236,7 @@ def packed_without_a_document_mask(seed, dtype):
 
 @ZOO.plants("a mask is dropped beside `is_causal`", "document-leak")
 def is_causal_drops_the_mask(seed, dtype):
-    """Nn.MultiheadAttention with need_weights=False takes is_causal and drops what stands beside it."""
+    """nn.MultiheadAttention with need_weights=False takes is_causal and drops what stands beside it."""
 
     class Mha(nn.Module):
         def __init__(self):
@@ -507,7 +507,7 @@ def left_padding_with_positions_only(seed, dtype):
 
 @ZOO.plants("pads that aren't numbers", "non-finite")
 def pads_that_are_no_numbers(seed, dtype):
-    """X · mask keeps a NaN."""
+    """x · mask keeps a NaN."""
     pad = word_positions(LENGTHS, total=L)
     x = floats(seed, dtype).masked_fill(~pad[..., None], math.nan)
     with private_seed(seed):
@@ -579,7 +579,7 @@ def float_mask_on_the_fast_path(seed, dtype):
 
 @ZOO.plants("train and eval mode differ", "train-eval-differ")
 def dropout_in_eval_mode(seed, dtype):
-    """Dropout_p of F.scaled_dot_product_attention knows no eval mode."""
+    """dropout_p of F.scaled_dot_product_attention knows no eval mode."""
     return causal_lm(seed, dtype, with_mask(TRIL, dropout_p=0.2))
 
 
