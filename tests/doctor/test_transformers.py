@@ -4,6 +4,8 @@ import pytest
 import torch
 from transformers import (
     DataCollatorForLanguageModeling,
+    Gemma3nForCausalLM,
+    Gemma3nTextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     T5Config,
@@ -11,8 +13,9 @@ from transformers import (
 )
 from transformers.masking_utils import create_causal_mask
 
-from masklab.doctor import check_loss, check_mask
+from masklab.doctor import check_loss, check_mask, check_model
 from masklab.text import word_positions
+from tests.doctor.tiny_models import tiny, tiny_config
 
 L, V, EOS = 7, 40, 1
 LENGTHS = torch.tensor([7, 4])
@@ -121,3 +124,33 @@ def test_a_decoder_that_is_shifted_at_its_inputs():
     its_pad = torch.cat([torch.ones(2, 1, dtype=torch.bool), pad[:, :-1]], dim=1)
     report = check_loss(made.loss, made.logits, ids=read, pad=its_pad, eos=EOS)
     assert report.findings == () and "it is the next token" in report.checked, report
+
+
+# --- What the docs page says of real patients -------------------------------------------------------------------------
+
+
+def test_a_pads_vector_of_zero_spoils_nearly_all_gradients_of_gemma_3n():
+    """AltUp takes the root of a mean of squares: at a vector of zeros, as padding's is at first, it has no slope.
+
+    Under SDPA a row of padding that sees only padding hands it on, when there are as many pads as the window is wide.
+    """
+    ids = torch.randint(4, V, (2, 12), generator=torch.Generator().manual_seed(0))
+    pad = word_positions(torch.tensor([12, 8]), total=12)
+    ids, found = ids.masked_fill(~pad, 0), {}
+    for zero in (True, False):
+        torch.manual_seed(0)
+        model = Gemma3nForCausalLM(tiny_config(Gemma3nTextConfig))
+        table = model.get_input_embeddings()
+        assert table.padding_idx == 0 and not table.weight[0].any()
+        if not zero:
+            torch.nn.init.ones_(table.weight.data[0])
+        model(input_ids=ids, attention_mask=pad.long(), labels=ids.masked_fill(~pad, -100)).loss.backward()
+        slopes = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        found[zero] = sum(not slope.isfinite().all() for slope in slopes) / len(slopes)
+    assert found[True] > 0.8 and found[False] == 0
+
+
+def test_mra_attends_to_nothing_without_its_cuda_kernel():
+    model = tiny("MraForMaskedLM", "eager")
+    report = check_model(model, {"input_ids": batch("right")[0]}, allowed="full")
+    assert "over-blocked" in report.codes and "any other position" in report.findings[0].says

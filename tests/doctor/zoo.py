@@ -773,6 +773,17 @@ def causal_convolution(seed, dtype):
     return Patient(mixed(seed, dtype, CausalConv), ids_of(seed), "causal")
 
 
+@ZOO.plants("a window sees one key more", "off-by-one")
+def convolution_wider_than_claimed(seed, dtype):
+    """Nothing attends, so the claimed window is the whole model's."""
+    return Patient(mixed(seed, dtype, CausalConv), ids_of(seed), masks.sliding_window(2))
+
+
+@ZOO.is_healthy
+def convolution_as_claimed(seed, dtype):
+    return Patient(mixed(seed, dtype, CausalConv), ids_of(seed), masks.sliding_window(3))
+
+
 @ZOO.is_healthy(note="over-blocked")
 def window_under_causal(seed, dtype):
     wide = masks.sliding_window(3).tensor(queries=L, keys=L)
