@@ -67,7 +67,7 @@ def tagger() -> Diagram:
         name="tagger",
         title="A recurrent tagger reads “The cat ate [PAD] [PAD]”",
         point="Five tokens, “The cat ate [PAD] [PAD]”, with a state above each, which is passed on to the next. Above "
-        "each state stands a tag: DET, NOUN, VERB, and two question marks for the pads. The loss mask on top is 1, 1, "
+        "each state is a tag: DET, NOUN, VERB, and two question marks for the pads. The loss mask on top is 1, 1, "
         "1, 0, 0.",
         size=(640, 204),
         parts=parts,
@@ -95,7 +95,7 @@ def packed() -> Diagram:
         name="packed",
         title="What a PackedSequence holds",
         point="Three rows of words, the longest sentence first: five, four and three words. Their right edge is a "
-        "staircase; no pad is there. Below each column stands how many words it has: 3, 3, 3, 2, 1. The last line has "
+        "staircase; no pad is there. Below each column is the number of its words: 3, 3, 3, 2, 1. The last line has "
         "the same words column by column: The The The, cat cat cat, ate ate ate, fish fish, pie.",
         size=(620, 230),
         parts=parts,

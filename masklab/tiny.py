@@ -1,4 +1,4 @@
-"""Tiny models that train in seconds: a language model, a classifier, and an encoder; their texts, their training."""
+"""Tiny models that train in seconds: a language model, a classifier, a tagger, an encoder; their texts and training."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,17 +8,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from masklab import corpus
-from masklab.corpus import MASK, SPECIALS, TOPICS, VOCABULARY, LabelledBatch
+from masklab.corpus import MASK, SPECIALS, TAGS, TOPICS, VOCABULARY, LabelledBatch
 from masklab.corruption import BERT_SHARES, bert
-from masklab.models import GPT, Classifier, Encoder
+from masklab.models import GPT, Classifier, Encoder, Tagger
 from masklab.models.private import seeded
-from masklab.text import PAD_ID, Batch
+from masklab.text import PAD, PAD_ID, Batch
 from masklab.training import draws, rows, train
 
 LR = 0.01  # of Adam, for a language model: so large that 150 steps are enough for a model this small
 BATCH = 16  # sentences a step
 STATE = 8  # numbers of a classifier: so few that a lab can show them all
 CLASSIFIER_LR, CLASSIFIER_BATCH = 0.03, 32  # so small a state learns more slowly
+TAGGER_LR, TAGGER_BATCH = 0.01, 32
+TAGGER_LENGTH = 32  # positions of each sentence, most of them padding
+TAG_LABELS = (PAD, *TAGS)  # a tagger's classes: what follows a sentence may be a tag of its own
 ENCODER_LR, ENCODER_BATCH = 0.005, 64  # few words of a sentence are learned from, so it takes more sentences
 MOST_WORDS = 7  # of a sentence in `texts`, which has two ends more
 MLM_WORDS = 9  # of a sentence in `mlm_texts`
@@ -121,6 +124,53 @@ def fit_classifier(
         return F.cross_entropy(model(ids, batch.lengths), batch.topics)
 
     return train(model, loss_of, steps=steps, lr=CLASSIFIER_LR, progress=progress)
+
+
+# --- A tagger --------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def tag_texts() -> tuple[LabelledBatch, LabelledBatch]:
+    """The sentences of `topics`, padded on the right to one length for all: (train, held-out).
+
+    >>> known, new = tag_texts()
+    >>> known.ids.shape, round((~known.is_word).float().mean().item(), 2)
+    (torch.Size([3200, 32]), 0.72)
+    """
+    known, new = corpus.split(corpus.sentences(n=4000))
+    return corpus.padded(known, total=TAGGER_LENGTH), corpus.padded(new, total=TAGGER_LENGTH)
+
+
+def tiny_tagger(seed: int) -> Tagger:
+    """A GRU that reads every position, pads too, with a logit for each of `TAG_LABELS`.
+
+    >>> _, new = tag_texts()
+    >>> tiny_tagger(0)(new.ids[:2], new.lengths[:2]).shape
+    torch.Size([2, 32, 12])
+    """
+    return Tagger(len(VOCABULARY), len(TAG_LABELS), packed=False, seed=seed)
+
+
+def fit_tagger(
+    model: Tagger, *, seed: int, at_pads: int = -100, steps: int = 40, progress: bool = False
+) -> list[float]:
+    """Train on batches of `tag_texts`, the same for every variant of a seed; return the curve of the loss.
+
+    ``at_pads`` is the label at the padding: −100, which is left out of the loss, or 0, a tag like any other.
+    40 steps take less than a second. ``progress`` shows a bar under the cell of a notebook.
+
+    >>> len(fit_tagger(tiny_tagger(0), seed=0, steps=20))
+    2
+    """
+    known, _ = tag_texts()
+    chosen = draws(range(len(known.ids)), size=TAGGER_BATCH, seed=seed)
+
+    def loss_of(step: int) -> Tensor:
+        batch = rows(known, chosen(step))
+        labels = (batch.tags + 1).masked_fill(~batch.is_word, at_pads)
+        return F.cross_entropy(model(batch.ids, batch.lengths).transpose(1, 2), labels, ignore_index=-100)
+
+    return train(model, loss_of, steps=steps, lr=TAGGER_LR, progress=progress)
 
 
 # --- An encoder that restores hidden words ---------------------------------------------------------------------------

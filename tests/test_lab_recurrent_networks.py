@@ -5,12 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from masklab import training
-from masklab.corpus import TOPICS, UNK, VOCABULARY, batch_text
+from masklab import tiny, training
+from masklab.corpus import TAGS, TOPICS, UNK, USUAL, VOCABULARY, batch_text, words_of
 from masklab.labs import recurrent_networks as lesson
-from masklab.labs.controls import BadInput
+from masklab.labs.controls import BadInput, controls_of
 from masklab.labs.read_outs import READS, ReadOuts, in_words
-from masklab.models import Classifier
+from masklab.labs.tagged import tags_of
+from masklab.models import Classifier, Tagger
 from masklab.models.rows import roll_rows
 from masklab.panels import MISSED, NOT_MARKED, RIGHT
 
@@ -201,6 +202,144 @@ def test_a_sentence_is_read_alike_whatever_the_others_are():
 def test_a_pad_that_packing_hides_is_blocked():
     blocked = drawn(side="left")["moved"].blocked
     assert blocked.tolist() == [[False] * 11, [False] * 11, [True] * 6 + [False] * 5]
+
+
+# --- the tagger's view ----------------------------------------------------------------------------------
+
+TAGGER = {"view": "tagger", **lesson.EXAMPLES["tagger"]}
+IS_WORD = torch.arange(7) < torch.tensor([[5], [4], [2]])
+
+
+def tagged(**changes):
+    """The tagger's view, and its panels by name."""
+    picture = lesson.draw(state(**TAGGER | changes))
+    return picture, {panel.name: panel for panel in picture.panels}
+
+
+def by_hand(trained: str = "with the mask", *, side: str = "right", more: int = 2):
+    """Its losses, labels, logits and words: (3, L)."""
+    texts = list(map(words_of, TAGGER["sentences"]))
+    ids = [torch.tensor(VOCABULARY.encode(words)) for words in texts]
+    labels = [torch.tensor([1 + TAGS.index(tag) for tag in tags_of(words)]) for words in texts]
+    padding = [((5 + more - len(one), 0) if side == "left" else (0, 5 + more - len(one))) for one in ids]
+    ids, labels = (torch.stack([F.pad(*one) for one in zip(rows, padding, strict=True)]) for rows in (ids, labels))
+    logits = lesson.trained_tagger(trained)(ids, torch.tensor([5, 4, 2]), side=side).detach()
+    return F.cross_entropy(logits.transpose(1, 2), labels, reduction="none"), labels, logits, ids > 0
+
+
+@pytest.mark.parametrize("trained", lesson.AT_PADS)
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("more", [0, 2, 12])
+def test_losses_mask_and_means_are_those_of_torch(trained, side, more):
+    losses, labels, logits, is_word = by_hand(trained, side=side, more=more)
+    picture, panels = tagged(trained=trained, side=side, more=more)
+    assert list(panels) == ["losses", "mask", "counted", "numbers"]
+    torch.testing.assert_close(panels["losses"].values, losses)
+    assert torch.equal(panels["mask"].values.bool(), is_word) and torch.equal(panels["counted"].blocked, ~is_word)
+    torch.testing.assert_close(panels["counted"].values, losses * is_word)
+    ignored = F.cross_entropy(logits.transpose(1, 2), labels.masked_fill(~is_word, -100))
+    numbers = panels["numbers"].values[:, 0]
+    torch.testing.assert_close(numbers, torch.stack([losses[is_word].mean(), losses.mean(), ignored]))
+    torch.testing.assert_close(numbers[0], numbers[2])
+    assert panels["numbers"].marks[:, 0].tolist() == [NOT_MARKED, MISSED, RIGHT]
+    names = ("[PAD]", *TAGS)
+    for row, line in enumerate(picture.sentences):
+        places = zip(logits.argmax(dim=-1)[row].tolist(), labels[row].tolist(), is_word[row].tolist(), strict=True)
+        assert line.below == [names[one] + " ✗" * (word and one != right) for one, right, word in places]
+
+
+def test_the_taggers_summary_says_what_is_drawn():
+    picture, panels = tagged()
+    words, positions, _ = panels["numbers"].values[:, 0].tolist()
+    wrong = sum("✗" in tag for line in picture.sentences for tag in line.below)
+    assert picture.summary.startswith(f"Mean over the 11 words: {words * 11:.2f} / 11 = {words:.2f}. ")
+    assert f"✓ ignore_index=-100 gives the same. ✗ Over all 21 positions: {positions:.2f}. " in picture.summary
+    assert f"{11 - wrong} of 11 words tagged right; “" in picture.summary and wrong > 0
+    assert "no loss mask undoes that" not in picture.summary
+    assert tagged(side="left")[0].summary.endswith("The pads are read before the words, and no loss mask undoes that.")
+    alone = tagged(sentences=["The cat ate"], more=0, side="left")[0].summary
+    assert "✓ Over all 3 positions: the same. 3 of 3 words tagged right." in alone and alone.endswith("right.")
+
+
+def test_by_the_mean_over_all_positions_the_worse_tagger_looks_better():
+    with_mask, without = (tagged(trained=name)[1]["numbers"].values[:, 0] for name in lesson.AT_PADS)
+    assert with_mask[0] < without[0] - 0.1 and with_mask[1] > without[1] + 1
+
+
+def test_more_pads_move_the_mean_over_positions_only():
+    few, many = (tagged(more=more)[1]["numbers"].values[:, 0] for more in (0, 12))
+    torch.testing.assert_close(few[[0, 2]], many[[0, 2]])
+    assert many[1] > few[1] + 0.5
+    assert tagged(trained="without it", more=12)[1]["numbers"].values[1] < 0.3
+
+
+def test_on_the_left_what_is_said_of_words_depends_on_the_pads():
+    right, left = (tagged(trained="without it", side=side) for side in ("right", "left"))
+    assert left[1]["numbers"].values[0] > right[1]["numbers"].values[0] + 0.1
+    assert right[0].sentences[2].below[0] == "NOUN" and left[0].sentences[2].below[5] == "[PAD] ✗"
+
+
+def test_the_mask_is_painted_before_it_is_revealed():
+    painted = [(0, 5), (0, 6), (1, 0)]
+    picture, panels = tagged(predict=True, painted=painted)
+    losses, labels, logits, _ = by_hand()
+    left = torch.ones(3, 7, dtype=torch.bool)
+    left[tuple(torch.tensor(painted).T)] = False
+    assert torch.equal(panels["mask"].values.bool(), left) and panels["mask"].title == "your mask"
+    assert panels["mask"].edits.key == "painted" and panels["mask"].marks is None
+    assert picture.summary.startswith(
+        f"Paint the losses that should not count: 3 painted so far. Then reveal. Mean over the 18 unmasked: "
+        f"{losses[left].sum():.2f} / 18 = {losses[left].mean():.2f}. ✓ ignore_index=-100 gives the same."
+    )
+    assert "tagged right" not in picture.summary
+    ignored = F.cross_entropy(logits.transpose(1, 2), labels.masked_fill(~left, -100))
+    torch.testing.assert_close(panels["numbers"].values[2, 0], ignored)
+    picture, panels = tagged(predict=True, painted=painted, reveal=True)
+    assert torch.equal(panels["mask"].values.bool(), IS_WORD) and panels["mask"].edits is None
+    assert panels["mask"].marks[0, 4:].tolist() == [NOT_MARKED, RIGHT, RIGHT]
+    assert picture.summary.startswith(
+        "You masked 2 of the 10 cells to mask (✓ 2, ✗ 8 missed), and 1 too many (!). Mean over the 11 words: "
+    )
+
+
+def test_where_nothing_counts_the_mean_is_nan_and_said():
+    every = [(row, place) for row in range(3) for place in range(7)]
+    picture, panels = tagged(predict=True, painted=every)
+    numbers = panels["numbers"].values[:, 0]
+    assert numbers[[0, 2]].isnan().all() and numbers[1].isfinite() and panels["numbers"].marks is None
+    assert "Nothing counts: 0 / 0 is NaN, with ignore_index=-100, too." in picture.summary
+
+
+def test_what_happens_to_unknown_words_is_said_and_a_sentence_without_words_is_drawn():
+    picture, panels = tagged(sentences=["Sushi ate 🐈", "", "The [MASK]"], shown=1)
+    assert picture.sentences[0].note == "3 of 5 are words; 2 unknown words: read as [UNK], labelled NOUN"
+    assert picture.sentences[1].note == "no word yet: all padding" and picture.shown == 1
+    assert panels["losses"].values.isfinite().all() and panels["counted"].row_notes[1] == "–"
+    assert all(word.lower() in USUAL for word in VOCABULARY.words)  # any other word is unknown
+    with pytest.raises(BadInput, match="There is no word yet"):
+        tagged(sentences=["", "!"])
+    with pytest.raises(BadInput, match="Sentence 1 has 257 words"):
+        tagged(sentences=["cat " * 257])
+    assert tagged(sentences=["cat " * 256] * 6, more=12)[1]["losses"].values.shape == (6, 268)
+
+
+def test_a_view_brings_its_example_and_ends_a_guess():
+    lab = lesson.lab(view="tagger")
+    assert lab.state["sentences"] == list(TAGGER["sentences"]) and lab.state["more"] == 2
+    assert lesson.lab(view="tagger", sentences=["A dog"]).state["sentences"] == ["A dog"]
+    view = controls_of(lesson.State)["view"]
+    assert view.sets == {"predict": False, "painted": [], "reveal": False} and view.each == lesson.EXAMPLES
+
+
+def test_taggers_that_are_handed_over_are_shown_and_only_a_missing_one_is_trained(monkeypatch):
+    asked, other = [], Tagger(len(VOCABULARY), len(tiny.TAG_LABELS), seed=5)  # packed
+    monkeypatch.setattr(lesson, "trained_tagger", lambda name: asked.append(name) or tiny.tiny_tagger(3))
+    handed = {"with the mask": other}
+    left, right = (lesson.draw(state(**TAGGER, side=side), taggers=handed) for side in ("left", "right"))
+    assert asked == [] and "undoes" not in left.summary
+    torch.testing.assert_close(left.panels[3].values[[0]], right.panels[3].values[[0]])
+    lab = lesson.lab(taggers=handed, **TAGGER, trained="without it")
+    assert set(asked) == {"without it"} and lab.picture["problem"] == ""
 
 
 # --- text -----------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from masklab import losses, tiny
+from masklab.labs import recurrent_networks as lab
+from masklab.labs.loss_masking import LOSSES
 from masklab.text import make_batch, word_positions
 from tests.lessons import cells
 
@@ -18,8 +20,8 @@ def lesson():
     """What the cells of parts 3, 5 and 6 define; nothing is trained."""
     return cells(
         "recurrent_networks", "sequences = [", "def read(", "alone = read(", "last = states[", "def read_words",
-        "left = torch.stack", "def mean_of_words", "to_tags = ", "packed_ids = ", "def run_padded", "both = nn.GRU",
-        "def three_ways", "wrong = ", "only_ate = ", "spoilt = ",
+        "left = torch.stack", "def mean_of_words", "to_tags = ", "lesson_01 = ", "packed_ids = ", "def run_padded",
+        "both = nn.GRU", "def three_ways", "wrong = ", "only_ate = ", "spoilt = ",
     )  # fmt: skip
 
 
@@ -88,6 +90,13 @@ def test_the_taggers_two_losses_are_the_librarys(lesson):
     assert (lesson["losses"].numel(), int(is_word.sum())) == (15, 12)
     same(lesson["by_mask"], library)
     same(lesson["by_label"], library)
+    same(F.cross_entropy(logits.flatten(0, 1), lesson["labels"].flatten()), library)  # −100 is the default
+    assert (lesson["labels"][~is_word] == -100).all() and torch.equal(lesson["labels"][is_word], tags[is_word])
+
+
+def test_the_losses_of_lesson_01_have_its_mean(lesson):
+    assert lesson["lesson_01"].tolist() == torch.tensor(LOSSES).tolist()
+    assert f"{losses.reduce(lesson['lesson_01'], lesson['is_word']):.3f}" == "0.650"
 
 
 # --- what PyTorch does -----------------------------------------------------------------------------------------------
@@ -196,3 +205,86 @@ def test_with_many_pads_in_training_carrying_has_a_price():
             found = model(F.pad(new.ids, (0, 18)), new.lengths).argmax(dim=-1)
         right.append((found == new.topics).float().mean().item())
     assert right[0] > 0.85 and 0.55 < right[1] < 0.85 and right[2] < 0.4
+
+
+def test_training_with_the_last_words_state_is_training_packed():
+    """The same state, hence the same gradients; the last step's are others."""
+    known, _ = tiny.topics()
+    gradients = {}
+    for read in ("packed", "last_word", "last_step"):
+        model = tiny.tiny_classifier(1, read=read)
+        F.cross_entropy(model(known.ids[:32], known.lengths[:32]), known.topics[:32]).backward()
+        gradients[read] = torch.cat([one.grad.flatten() for one in model.parameters()])
+    same(gradients["packed"], gradients["last_word"])
+    assert (gradients["packed"] - gradients["last_step"]).abs().max() > 0.01
+
+
+def right(model, *, more=0):
+    """The share of new sentences whose topic is found, with so many more pads."""
+    _, new = tiny.topics()
+    with torch.no_grad():
+        found = model(F.pad(new.ids, (0, more)), new.lengths).argmax(dim=-1)
+    return (found == new.topics).float().mean().item()
+
+
+def test_each_pad_costs_topics_read_at_the_last_step():
+    """Trained packed, and on average over the lesson's seeds."""
+    average = torch.zeros(21)
+    for seed in (0, 1, 2):
+        model = tiny.tiny_classifier(seed)
+        tiny.fit_classifier(model, seed=seed)
+        model.read = "last_step"
+        average += torch.tensor([right(model, more=more) for more in range(21)]) / 3
+    assert (average.diff() < 0.002).all() and (average[::4].diff() < -0.01).all()  # a wobble is no claim
+
+
+def test_stopped_early_the_bug_still_shows():
+    """What the lesson says it got after 100 steps, in the cell that it leaves to the reader."""
+    found = {}
+    for read in ("packed", "last_step"):
+        for seed in (0, 1, 2):
+            model = tiny.tiny_classifier(seed, read=read)
+            tiny.fit_classifier(model, seed=seed, steps=100)
+            found[read, seed] = right(model)
+    packed, last_step = (sum(found[read, seed] for seed in (0, 1, 2)) / 3 for read in ("packed", "last_step"))
+    assert 0.6 < packed < 0.75 and last_step < packed - 0.05
+
+
+# --- the tagger ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def taggers():
+    """The lesson's own, with seed 0 after 40 steps, as it hands them to the lab."""
+    names = cells("recurrent_networks", "sequences = [", "def trained_tagger")
+    return {name: names["trained_tagger"](label, 0) for name, label in lab.AT_PADS.items()}
+
+
+def test_the_lessons_taggers_are_the_librarys(taggers):
+    for name, label in lab.AT_PADS.items():
+        model = tiny.tiny_tagger(0)
+        tiny.fit_tagger(model, seed=0, at_pads=label)
+        for one, other in zip(model.parameters(), taggers[name].parameters(), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+
+
+def drawn(taggers, **changes):
+    """The lab's tagger view: the three numbers, by words, by positions and by ignore_index, and its sentences."""
+    state = lab.State().changed({"view": "tagger", **lab.EXAMPLES["tagger"], **changes})
+    picture = lab.draw(state, taggers=taggers)
+    return picture.panels[-1].values[:, 0], picture.sentences
+
+
+def test_what_one_should_have_seen_in_the_taggers_view(taggers):
+    numbers, _ = drawn(taggers)
+    same(numbers[0], numbers[2])
+    longer, _ = drawn(taggers, more=12)
+    same(numbers[[0, 2]], longer[[0, 2]])
+    assert abs(longer[1] - numbers[1]) > 0.5
+    without, sentences = drawn(taggers, trained="without it")
+    assert without[0] > numbers[0] + 0.1 and without[1] < numbers[1] / 3
+    assert sentences[0].below[5:] == ["[PAD]", "[PAD]"]
+    for name in lab.AT_PADS:
+        (on_the_right, _), (on_the_left, sentences) = (drawn(taggers, trained=name, side=s) for s in ("right", "left"))
+        assert abs(on_the_left[0] - on_the_right[0]) > 0.01  # two decimals show it
+    assert (sentences[2].tokens[5], sentences[2].below[5]) == ("Cats", "[PAD] ✗")  # without the mask

@@ -37,7 +37,8 @@ def test_a_bar_is_shown_when_asked_for(monkeypatch):
         tiny.fit(model, partial(language_loss, model, rule=RIGHT), seed=0, steps=1, progress=progress)
         tiny.fit_classifier(tiny.tiny_classifier(0), seed=0, steps=1, progress=progress)
         tiny.fit_encoder(tiny.tiny_encoder(0), seed=0, steps=1, progress=progress)
-    assert shown == ["training steps"] * 3
+        tiny.fit_tagger(tiny.tiny_tagger(0), seed=0, steps=1, progress=progress)
+    assert shown == ["training steps"] * 4
 
 
 def test_no_text_is_both_trained_and_held_out_and_all_have_their_ends():

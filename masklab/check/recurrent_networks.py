@@ -98,7 +98,7 @@ last_word = Exercise(
         *forms("before the first pad", "you look for the first pad and step back by one. With padding on the left the "
                "first pad is at index 0, and a sentence that fills the batch has none.",
                *_with_minus_1(lambda is_word: (~is_word).int().argmax(dim=1) - 1)),
-        Misconception("stops at the first pad", "you stop at the first pad. With padding on the left it stands before "
+        Misconception("stops at the first pad", "you stop at the first pad. With padding on the left it comes before "
                       "all words: go through every position, and keep the last True.",
                       gives=lambda is_word: is_word.int().cumprod(dim=1).sum(dim=1) - 1),
         *forms("inverted", "inverted: you return the last *pad*. In `is_word` True is a word.",
@@ -342,7 +342,7 @@ run_packed = Exercise(
                       "comes first, as in `out`.",
                       gives=_last_is(lambda out, final, gru, lengths: _side_by_side(
                           final.flip(0)[:2] if gru.bidirectional else final, gru))),
-        Misconception("on top of each other", "the two directions stand on top of each other: without a `dim`, "
+        Misconception("on top of each other", "the two directions are on top of each other: without a `dim`, "
                       "torch.cat joins along the first axis, and that is the batch. dim=-1 puts them side by side.",
                       gives=_last_is(lambda out, final, gru, lengths: (
                           torch.cat([*final[-2:]]) if gru.bidirectional else final[-1]))),
@@ -359,7 +359,7 @@ run_packed = Exercise(
         Misconception("all layers", "these are the final states of all layers, side by side. Return only the last "
                       "layer's: they come last in h_n.",
                       gives=_last_is(lambda out, final, gru, lengths: torch.cat([*final], dim=-1))),
-        *forms("first layer", "the *first* layer's final states get in. The last layer's stand at the end of h_n.",
+        *forms("first layer", "the *first* layer's final states get in. The last layer's are at the end of h_n.",
                _last_is(lambda out, final, gru, lengths: torch.cat([final[0], final[-1]], dim=-1) if gru.bidirectional
                         else final[-1]),
                _last_is(lambda out, final, gru, lengths: torch.cat([*final[:2]], dim=-1) if gru.bidirectional

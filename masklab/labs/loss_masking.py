@@ -86,9 +86,10 @@ def draw(state: State) -> Picture:
     parts = torch.arange(len(mask)).tensor_split(min(state.micro, len(mask)))  # the sentences of each micro-batch
     found = {by: divided(losses, mask, by=by, count=state.count, parts=parts) for by in BY}
     flags = painting(guess, title="mask") if guess else {"edits": Edit("toggled", cells=flips.nonzero().tolist())}
+    counts = counting(losses, mask, {"title": "mask"} | flags)
     told = [guess.told(*TOLD) if guess else "", *in_words(state.by, found), *_warned(losses, mask, parts)]
     return Picture(
-        panels=[*_counting(losses, mask, state, {"title": "mask"} | flags), *dividing(state.by, found)],
+        panels=[_losses(losses, state), *counts, *dividing(state.by, found)],
         sentences=_sentences(batch, parts),
         shown=min(max(state.shown, 0), len(mask) - 1),
         summary=" ".join(filter(None, told)),
@@ -125,23 +126,35 @@ def _loss(row: int, place: int, token: str) -> float:
     return GIVEN.get((row, place, token), made_up(row, place, token))
 
 
-def _counting(losses: Tensor, mask: Tensor, state: State, flags: Mapping[str, Any]) -> list[Panel]:
-    """Which losses count, and the mean of each sentence. Shapes: as for `divided`."""
+def _losses(losses: Tensor, state: State) -> Panel:
+    """The loss of each position, which can be set. Shape: (B, L)."""
+    return Panel(
+        name="losses", kind="loss", values=losses, title="losses", say="loss {}", limit=1.0,
+        meaning="How wrong a model is at each position; made up for your own words. NaN and ∞ can be set, too.",
+        edits=Edit("set_losses", how="number", cells=state.set_losses, low=0), **grid_labels(losses),
+    )  # fmt: skip
+
+
+def counting(losses: Tensor, mask: Tensor, flags: Mapping[str, Any], *, limit: float = 1.0) -> list[Panel]:
+    """Which losses count, and the mean of each sentence; ``flags`` are the mask's title, edits and marks.
+
+    Shapes: ``losses`` (B, L); ``mask`` (B, L) bool, True = counts.
+
+    >>> losses, mask = torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[True, True, False]])
+    >>> _, counted = counting(losses, mask, {"title": "mask"})
+    >>> counted.values, counted.row_notes
+    (tensor([[1., 2., 0.]]), ['1.50'])
+    """
     means = [reduce(*row, on_empty="nan").item() for row in zip(losses.split(1), mask.split(1), strict=True)]
     notes = [number(mean) if some else "–" for mean, some in zip(means, mask.any(dim=1).tolist(), strict=True)]
     grid = grid_labels(mask)
     return [
         Panel(
-            name="losses", kind="loss", values=losses, title="losses", say="loss {}", limit=1.0,
-            meaning="How wrong a model is at each position; made up for your own words. NaN and ∞ can be set, too.",
-            edits=Edit("set_losses", how="number", cells=state.set_losses, low=0), **grid,
-        ),
-        Panel(
             name="mask", kind="ids", values=mask.int(), blocked=~mask, sign="where", say=", mask {}", small=True,
             meaning="1 where a loss counts.", **flags, **grid,
         ),
         Panel(
-            name="counted", kind="loss", values=losses.masked_fill(~mask, 0.0), blocked=~mask, sign="→", limit=1.0,
+            name="counted", kind="loss", values=losses.masked_fill(~mask, 0.0), blocked=~mask, sign="→", limit=limit,
             title="counted", say=" → {}", row_notes=notes, notes_title="mean",
             meaning="These are added up. A masked loss is replaced by 0, whatever it is.", **grid,
         ),

@@ -1,4 +1,4 @@
-"""The lab of lesson 02: which state of a recurrent network is read, and what it saw on its way."""
+"""The lab of lesson 02: which state of a recurrent network is read, and which of a tagger's losses count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,53 +10,98 @@ from torch import Tensor
 
 from masklab.corpus import TOPICS, UNK, VOCABULARY, words_of
 from masklab.corpus.grammar import LONGEST
-from masklab.labs import controls as c
-from masklab.labs.controls import Choice, Position, Sentences, Slider, control, settings
+from masklab.labs.controls import Choice, Sentences, Slider, Toggle, control, settings
+from masklab.labs.guess import NO_GUESS, GuessState
 from masklab.labs.lab import Lab
 from masklab.labs.read_outs import READS, ReadOuts, in_words, read_outs
 from masklab.labs.sentences import check_counts, chips
-from masklab.models import Classifier
+from masklab.labs.tagged import SENTENCES as TAGGED
+from masklab.labs.tagging import tagging
+from masklab.models import Classifier, Tagger
 from masklab.panels import MISSED, RIGHT, Panel, Picture, Sentence, counted, number
 from masklab.text import PAD, batch_of_words
-from masklab.tiny import fit_classifier, tiny_classifier
+from masklab.tiny import fit_classifier, fit_tagger, tiny_classifier, tiny_tagger
 
 SEED = 1  # pads cost some topics with any seed, and many with this one
+VIEWS = {"classifier": "classifier", "tagger": "tagger"}
+FIRST = ("The cat enjoyed the chase", "Two sick kittens sleep", "The thirsty dog drinks")
+EXAMPLES = {
+    "classifier": {"sentences": FIRST, "more": 6.0},
+    "tagger": {"sentences": tuple(TAGGED), "more": 2.0},
+}
+AT_PADS = {"with the mask": -100, "without it": 0}  # the label of a pad, when the tagger was trained
 
 
 @dataclass(frozen=True, kw_only=True)
-class State(c.State):
-    """What can be changed in this lab: the sentences, their padding, and the directions of reading."""
+class State(GuessState):
+    """What can be changed in this lab: the sentences and their padding, which model reads them, and a guess."""
 
-    sentences: tuple[str, ...] = control(
-        ("The cat enjoyed the chase", "Two sick kittens sleep", "The thirsty dog drinks"),
-        Sentences(label="Sentences"),
-    )
-    shown: int = control(0, Position())
+    sentences: tuple[str, ...] = control(FIRST, Sentences(label="Sentences"))  # a guess is about all of them
+    view: str = control(
+        "classifier",
+        Choice(
+            label="View", options=VIEWS, each=EXAMPLES, sets={"predict": False, **NO_GUESS},
+            help="A view brings its example; what you typed stays.",
+        ),
+    )  # fmt: skip
     more: float = control(
-        6.0, Slider(label="More pads", low=0, high=12, step=1, help="As if one sentence of the batch were longer.")
-    )
-    side: str = control("right", Choice(label="Padding side", options={"left": "left", "right": "right"}))
-    direction: str = control("one", Choice(label="Direction", options={"one": "→ one", "both": "⇄ both"}))
+        6.0,
+        Slider(
+            label="More pads", low=0, high=12, step=1, sets=NO_GUESS,
+            help="As if one sentence of the batch were longer.",
+        ),
+    )  # fmt: skip
+    side: str = control(
+        "right",
+        Choice(
+            label="Side", options={"left": "left", "right": "right"}, sets=NO_GUESS, help="Where the padding is."
+        ),
+    )  # fmt: skip
+    direction: str = control(
+        "one",
+        Choice(
+            label="Direction", options={"one": "one", "both": "both"}, when="view=classifier",
+            help="From left to right only, or from right to left as well.",
+        ),
+    )  # fmt: skip
+    trained: str = control(
+        "with the mask",
+        Choice(
+            label="Trained", options={name: name for name in AT_PADS}, when="view=tagger",
+            help="With the mask, only words counted. Without it, [PAD] was a tag to learn, like any other.",
+        ),
+    )  # fmt: skip
+    predict: bool = control(
+        False,
+        Toggle(
+            label="Predict first", sets=NO_GUESS, when="view=tagger",
+            help="Paint what should not count, then reveal.",
+        ),
+    )  # fmt: skip
 
 
 def lab(
     models: Mapping[str, Classifier] | None = None,
     *,
+    taggers: Mapping[str, Tagger] | None = None,
     panels: Sequence[str] | None = None,
     controls: Sequence[str] | None = None,
     **changes,
 ) -> Lab:
     """The lab of lesson 02; keywords change the first state, for example ``side="left"``.
 
-    ``models`` are trained classifiers by their direction: "one" reads from left to right, "both" is bidirectional. One
-    that is missing is trained when it is first looked at. Reset, ``panels``, ``controls`` and errors are those of
-    lesson 05's lab.
+    ``models`` are trained classifiers by their direction: "one" reads from left to right, "both" is bidirectional.
+    ``taggers`` are those of ``view="tagger"``, by how they were trained: "with the mask" or "without it"; their
+    classes are `masklab.tiny.TAG_LABELS`. A model that is missing is trained when it is first looked at. Without
+    ``sentences`` and ``more`` a view begins with its own example. Reset, ``panels``, ``controls`` and errors are those
+    of lesson 05's lab.
 
     >>> print(str(lab(more=2, panels=["topics"])).splitlines()[0])
     ▸ The cat enjoyed the chase ·[PAD]· ·[PAD]·   5 of 7 are words
     """
     first, label = settings(State(), changes), "Lab: recurrent networks"
-    return Lab(partial(draw, models=models), state=first, label=label, panels=panels, controls=controls)
+    draws = partial(draw, models=models, taggers=taggers)
+    return Lab(draws, state=first, label=label, panels=panels, controls=controls)
 
 
 @lru_cache(maxsize=2)
@@ -72,17 +117,39 @@ def trained(name: str) -> Classifier:
     return model
 
 
+@lru_cache(maxsize=2)
+def trained_tagger(name: str) -> Tagger:
+    """The lesson's tiny tagger, trained "with the mask" or "without it": less than a second, the first time.
+
+    >>> trained_tagger("without it") is trained_tagger("without it")
+    True
+    """
+    model = tiny_tagger(0)
+    with torch.enable_grad():
+        fit_tagger(model, seed=0, at_pads=AT_PADS[name], progress=True)
+    return model
+
+
 @torch.no_grad()
-def draw(state: State, models: Mapping[str, Classifier] | None = None) -> Picture:
+def draw(
+    state: State, models: Mapping[str, Classifier] | None = None, taggers: Mapping[str, Tagger] | None = None
+) -> Picture:
     """The whole picture for a state; a pure function. Raises BadInput when nothing can be drawn.
 
     >>> [panel.name for panel in draw(State()).panels]
     ['states', 'read', 'topics', 'moved']
     """
     texts = list(map(words_of, state.sentences))
+    check_counts(list(map(len, texts)))
+    if state.view == "tagger":
+        tagger = (taggers or {}).get(state.trained) or trained_tagger(state.trained)
+        return tagging(texts, tagger, state=state, side=state.side, more=int(state.more))
+    return _classifying(texts, state, (models or {}).get(state.direction) or trained(state.direction))
+
+
+def _classifying(texts: Sequence[Sequence[str]], state: State, model: Classifier) -> Picture:
+    """The classifier's view: its states, and what each read-out makes of them."""
     lengths = list(map(len, texts))
-    check_counts(lengths)
-    model = (models or {}).get(state.direction) or trained(state.direction)
     shown = min(max(state.shown, 0), len(texts) - 1)
     longer = [PAD] * (max(lengths) + int(state.more))  # the sentence that they are padded to; it is not shown
     batch = batch_of_words([*texts, longer], side=state.side, to_id=VOCABULARY.id)

@@ -191,8 +191,15 @@ def switch(lab: LabPage, name: str, *, key: str = "") -> None:
 
 def predicting(lab: LabPage, *, key: str = "") -> tuple[dict, list[Panel]]:
     """Switch the guess on, where there is one: what has changed, and the panels that can be edited now."""
-    state = {"predict": True} if "predict" in lab.of_type(Toggle) else {}
-    if state:
+    predict, state = lab.of_type(Toggle).get("predict"), {}
+    if predict and predict.when:  # in one view only
+        name, _, value = predict.when.partition("=")
+        how = lab.of_type(Choice)[name]
+        lab.pick(how.label, how.options[value])
+        state = {name: value, **how.each.get(value, {})}
+        lab.shows(**state)
+    if predict:
+        state |= {"predict": True}
         switch(lab, "predict", key=key)
         lab.shows(**state)
     return state, [panel for panel in lab.drawn(**state).panels if panel.edits]
