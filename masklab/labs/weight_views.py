@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from masklab.labs.guess import Guess
 from masklab.labs.sentences import grid_labels
 from masklab.labs.tagged import ANNOTATORS, OTHER, TAGS, Tagged, candidates, unsure
 from masklab.labs.two_ways import Way, learned
@@ -21,7 +22,8 @@ class View:
 
     Shapes: ``logits`` (B, L, T), with a name in ``classes`` for each of T; ``counts`` (B, L) bool, which chips are on.
     ``below`` is the line under the chips, ``meaning`` that of the losses; ``panels`` come before them; ``edits`` are
-    those of the chips and, where ``weighs`` is true, of the weights.
+    those of the chips and, where ``weighs`` is true, of the weights. ``guess`` is a painted mask beside the right one,
+    and ``guessed`` what is said about it first.
     """
 
     ways: Sequence[Way]
@@ -34,6 +36,8 @@ class View:
     edits: Edit | None = None
     weighs: bool = True
     counts: Tensor | None = None
+    guess: Guess | None = None
+    guessed: str = ""
 
 
 def turned(cells: Places, shape: Sequence[int]) -> Tensor:
