@@ -181,8 +181,8 @@ def test_the_winner_changes_when_most_votes_do_and_a_tie_is_said():
         one = state(votes0=[(4, i) for i in range(flips)])
         assert drawn(one)["votes"].row_notes[4] == ways[k]
         assert below(one)[0][4] == ("VERB" if k == 3 else "NOUN")
-        assert ("In a tie the smaller id wins, with a weight of 0.50." in words(one)) == (k == 2)
-        assert ("The label of “fish” is VERB, not NOUN." in words(one)) == (k == 3)
+        assert ("A tie: the smaller id wins." in words(one)) == (k == 2)
+        assert ("“fish” is labelled VERB, not NOUN." in words(one)) == (k == 3)
 
 
 def test_when_all_err_alike_the_label_is_wrong_and_its_weight_is_1():
@@ -190,7 +190,7 @@ def test_when_all_err_alike_the_label_is_wrong_and_its_weight_is_1():
     assert drawn(one)["weights"].values[0, 4] == 1 and below(one)[0][4] == "VERB"
     assert drawn(one)["votes"].row_notes[4] == "10 VERB" and angle(one) == 0
     assert words(one).endswith(
-        "Every weight is 1. The label of “fish” is VERB, not NOUN, and no weight shows it: all make the same mistake."
+        "Both steps point the same way. “fish” is labelled VERB, not NOUN, and no weight shows it."
     )
 
 
