@@ -182,16 +182,14 @@ def test_the_winner_changes_when_most_votes_do_and_a_tie_is_said():
         assert drawn(one)["votes"].row_notes[4] == ways[k]
         assert below(one)[0][4] == ("VERB" if k == 3 else "NOUN")
         assert ("A tie: the smaller id wins." in words(one)) == (k == 2)
-        assert ("“fish” is labelled VERB, not NOUN." in words(one)) == (k == 3)
+        assert ("“fish” is now VERB, not NOUN." in words(one)) == (k == 3)
 
 
 def test_when_all_err_alike_the_label_is_wrong_and_its_weight_is_1():
     one = preset("All wrong")
     assert drawn(one)["weights"].values[0, 4] == 1 and below(one)[0][4] == "VERB"
     assert drawn(one)["votes"].row_notes[4] == "10 VERB" and angle(one) == 0
-    assert words(one).endswith(
-        "Both steps point the same way. “fish” is labelled VERB, not NOUN, and no weight shows it."
-    )
+    assert words(one).endswith("Both steps point the same way. “fish” is now VERB, not NOUN, and no weight shows it.")
 
 
 def test_the_votes_are_those_of_the_shown_sentence_and_each_sentence_keeps_its_own():

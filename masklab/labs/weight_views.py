@@ -129,8 +129,8 @@ def _on_votes(text: Tagged, labels: Tensor, shares: Tensor) -> str:
         told.append("A tie: the smaller id wins.")
     for row, place in (is_word & (labels != text.labels)).nonzero().tolist()[:1]:
         name, now, before = text.words[row][place], TAGS[labels[row, place]], TAGS[text.labels[row, place]]
-        unseen = ", and no weight shows it" if shares[row, place] == 1 else ""
-        told.append(f"“{name}” is labelled {now}, not {before}{unseen}.")
+        unseen = ", and no weight shows it" if shares[row, place] == 1 and not told else ""
+        told.append(f"“{name}” is now {now}, not {before}{unseen}.")
     below = counted(int((is_word & (shares < 1)).sum()), "word")
     return " ".join(
         told or [f"{below} with a weight below 1." if (shares[is_word] < 1).any() else "Every weight is 1."]

@@ -55,7 +55,7 @@ def test_votes_are_changed_by_keyboard_until_another_label_wins(lab, key):
         lab.page.keyboard.press(key)
         lab.page.keyboard.press("ArrowRight")
     lab.shows(votes0=[[4, 0], [4, 1], [4, 2]])
-    summary(lab).to_contain_text("“fish” is labelled VERB, not NOUN.")
+    summary(lab).to_contain_text("“fish” is now VERB, not NOUN.")
     expect(lab.lab.locator(".mlab-chips").first.locator(".mlab-below").nth(4)).to_have_text("VERB")
 
 
@@ -178,18 +178,22 @@ def test_another_view_or_a_wrong_mask_ends_the_guess_and_another_text_begins_it_
     expect(lab.lab.locator(".mlab-control-name").get_by_text("Reveal", exact=True)).to_be_hidden()
 
 
-def test_the_panels_stay_where_they_are_while_votes_change(lab):
-    """Clicked from one vote to ten: a tie, another label, and no weight that shows it."""
-    heights = {lab.step("losses").bounding_box()["y"]}
+def test_the_panels_stay_where_they_are_while_votes_change(browser):
+    """Clicked from seven votes to none: a tie, another label, no weight that shows it; and a tie beside it."""
+    page = browser.new_page(viewport={"width": PLACES["folded"], "height": 1400})
+    lab = open_lab(page, loss_weights)
+    places = {lab.step("losses").bounding_box()["y"]}
     for i in range(7):
         lab.cell("votes", 4, i).click()
         lab.shows(votes0=[[4, k] for k in range(i + 1)])
-        heights.add(lab.step("losses").bounding_box()["y"])
-    summary(lab).to_contain_text("“fish” is labelled VERB, not NOUN")
-    for i in (5, 6):
-        lab.cell("votes", 3, i).click()
-    summary(lab).to_contain_text("A tie: the smaller id wins. “warm”")
-    assert heights == {lab.step("losses").bounding_box()["y"]}
+        places.add(lab.step("losses").bounding_box()["y"])
+    summary(lab).to_contain_text("“fish” is now VERB, not NOUN")
+    lab.cell("votes", 1, 0).click()
+    for i in range(1, 5):
+        lab.cell("votes", 1, i).click()
+    summary(lab).to_contain_text("A tie: the smaller id wins. “fish”")
+    assert places == {lab.step("losses").bounding_box()["y"]}
+    page.close()
 
 
 # --- views -----------------------------------------------------------------------------------------------
