@@ -64,7 +64,7 @@ def idea() -> Diagram:
     return Diagram(
         name="idea",
         title="From a mask to weights",
-        point="The words “The cat ate fish [PAD]”, and above each of them a loss. Above the losses stands a mask of 1, "
+        point="The words “The cat ate fish [PAD]”, and above each of them a loss. Above the losses is a mask of 1, "
         "1, 1, 1, 0, and above the mask weights of 1, 1, 0.9, 0.6 and 0. Lines lead from the weights of the four words "
         "to one number: the sum of weights times losses, divided by 3.5, the sum of the weights.",
         size=(640, 248),

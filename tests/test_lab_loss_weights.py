@@ -11,7 +11,7 @@ from masklab.corpus import VOCABULARY, sentences
 from masklab.labs import loss_weights as lesson
 from masklab.labs import tagged, two_ways
 from masklab.labs.chats import CHATS, END
-from masklab.panels import Panel
+from masklab.panels import EXTRA, MISSED, Panel, picture_text
 from tests.lessons import cells
 
 FIRST = lesson.FIRST
@@ -181,17 +181,15 @@ def test_the_winner_changes_when_most_votes_do_and_a_tie_is_said():
         one = state(votes0=[(4, i) for i in range(flips)])
         assert drawn(one)["votes"].row_notes[4] == ways[k]
         assert below(one)[0][4] == ("VERB" if k == 3 else "NOUN")
-        assert ("In a tie the smaller id wins, with a weight of 0.50." in words(one)) == (k == 2)
-        assert ("The label of “fish” is VERB, not NOUN." in words(one)) == (k == 3)
+        assert ("A tie: the smaller id wins." in words(one)) == (k == 2)
+        assert ("“fish” is now VERB, not NOUN." in words(one)) == (k == 3)
 
 
 def test_when_all_err_alike_the_label_is_wrong_and_its_weight_is_1():
     one = preset("All wrong")
     assert drawn(one)["weights"].values[0, 4] == 1 and below(one)[0][4] == "VERB"
     assert drawn(one)["votes"].row_notes[4] == "10 VERB" and angle(one) == 0
-    assert words(one).endswith(
-        "Every weight is 1. The label of “fish” is VERB, not NOUN, and no weight shows it: all make the same mistake."
-    )
+    assert words(one).endswith("Both steps point the same way. “fish” is now VERB, not NOUN, and no weight shows it.")
 
 
 def test_the_votes_are_those_of_the_shown_sentence_and_each_sentence_keeps_its_own():
@@ -353,7 +351,9 @@ def test_without_the_marker_nothing_is_supervised():
 
 def test_nothing_stands_before_the_first_token_so_the_model_knows_nothing_of_it():
     losses = drawn(state("completion"))["losses"].values
-    torch.testing.assert_close(losses[:, 0], torch.full((3,), math.log(12)))  # 12 tokens in all
+    torch.testing.assert_close(losses[:, 0], torch.full((3,), math.log(13)))  # 13 tokens, [PAD] is one
+    losses = drawn(state("completion", pads="end"))["losses"].values
+    torch.testing.assert_close(losses[:, 0], torch.full((3,), math.log(12)))
 
 
 def test_a_sentence_without_the_marker_is_named_and_the_others_count():
@@ -367,7 +367,106 @@ def test_many_words_leave_the_end_and_the_marker_in_the_step():
     one = state("completion", sentences=[" ".join(f"w{i}" for i in range(30)), CHATS[0]])
     panel = drawn(one)["step"]
     assert list(panel.columns) == [END, "Bot:", "The", "cat", "ate", "w0", "w1"]
-    assert panel.title.endswith("apart; 7 of 37 words")
+    assert panel.title.endswith("apart; 7 of 38 words")
+
+
+# --- predict first ---------------------------------------------------------------------------------------
+
+TO_MASK = [(row, place) for row, roles in enumerate(ROLES) for place, role in enumerate(roles)
+           if role not in ("answer", "end")]  # fmt: skip
+ENDS = [(row, length - 1) for row, length in enumerate(CHAT_LENGTHS)]
+
+
+def predicting(painted=(), **changes) -> lesson.State:
+    return state("completion", predict=True, painted=list(painted), **changes)
+
+
+def test_until_it_is_revealed_the_painted_mask_counts_then_the_right_one_does():
+    painted, revealed = (drawn(predicting([(0, 0), (2, 6)], reveal=reveal)) for reveal in (False, True))
+    assert painted["weights"].title == "your mask" and painted["weights"].edits.key == "painted"
+    assert painted["weights"].values.sum() == 19 and painted["weights"].marks is None
+    assert painted["step"].rows == painted["numbers"].rows == ["your mask", "all words"]
+    assert revealed["weights"].title == "weights" and revealed["weights"].edits is None
+    for name in ("weights", "weighted", "numbers", "pull", "step"):
+        torch.testing.assert_close(revealed[name].values, drawn(state("completion"))[name].values)
+        assert not torch.equal(painted[name].values, revealed[name].values)
+    assert revealed["step"].rows == ["completion", "all words"]
+
+
+@pytest.mark.parametrize("pads", lesson.PADS)
+def test_painted_right_all_is_as_it_is_without_a_guess(pads):
+    painted, without = drawn(predicting(TO_MASK, pads=pads)), drawn(state("completion", pads=pads))
+    for name in ("losses", "weights", "weighted", "numbers", "pull", "step"):
+        torch.testing.assert_close(painted[name].values, without[name].values)
+
+
+@pytest.mark.parametrize("pads", lesson.PADS)
+def test_what_counts_is_learned_by_its_own_label_padding_too(pads):
+    """A loss by hand: what the painted mask leaves is weighed, with the pad as the label where a pad counts."""
+    one = predicting([(0, 0), (1, 1), (2, 5)], pads=pads)
+    view = view_of(one)
+    loss, pull, step = by_hand(view.logits, view.ways[0].labels, view.ways[0].weights)
+    panels = drawn(one)
+    assert panels["numbers"].values[0, 0].item() == pytest.approx(loss) and panels["weights"].values[2, 6] == 1
+    torch.testing.assert_close(panels["pull"].values, pull)
+    torch.testing.assert_close(panels["step"].values[0], step[: two_ways.MOST_CLASSES])
+    assert view.classes[view.ways[0].labels[2, 6]] == lesson.PADS[pads]
+
+
+def test_a_guess_is_marked_and_counted_and_a_lost_end_is_named():
+    painted = [*TO_MASK[:8], ENDS[0], ENDS[2], (0, 3)]
+    one = predicting(painted, reveal=True)
+    marks = drawn(one)["weights"].marks
+    assert {(row, place) for row, place in (marks == MISSED).nonzero().tolist()} == set(TO_MASK[8:])
+    assert {(row, place) for row, place in (marks == EXTRA).nonzero().tolist()} == {ENDS[0], ENDS[2], (0, 3)}
+    assert words(one).startswith(
+        "You masked 8 of the 12 cells to mask (✓ 8, ✗ 4 missed), and 3 too many (!). "
+        "✗ You masked 2 of 3 ends: only they teach the model to stop. Loss with completion: "
+    )
+    right = words(predicting(TO_MASK, reveal=True))
+    assert right.startswith("You masked 12 of the 12 cells to mask (✓ 12, ✗ 0 missed), and 0 too many (!). Loss with")
+    assert right.endswith("9 of 18 tokens count, 3 of 3 ends.")
+
+
+@pytest.mark.parametrize("pads", lesson.PADS)
+def test_neither_the_chips_nor_the_words_give_the_answer_away(pads):
+    for painted in ((), ENDS, TO_MASK):
+        picture = lesson.draw(predicting(painted, pads=pads))
+        assert [["?" if role else "" for role in row] for row in ROLES] == [
+            list(one.below) for one in picture.sentences
+        ]
+        assert [list(one.pressed) for one in picture.sentences] == [
+            [(row, place) not in painted for place in range(7)] for row in range(3)
+        ]
+        assert "end" not in picture.summary and "stop" not in picture.summary and "tokens count" not in picture.summary
+        said = (
+            f"Paint the losses that should not count: {len(painted)} painted so far. Then reveal. Loss with your mask: "
+        )
+        assert picture.summary.startswith(said)
+    assert below(predicting(reveal=True)) == ROLES
+
+
+def test_while_a_mask_is_painted_nothing_is_wiped_and_no_role_changed():
+    for reveal in (False, True):
+        one = predicting(TO_MASK, reveal=reveal, pads="end")
+        changed = predicting(TO_MASK, reveal=reveal, pads="end", wipe=True, roles=ENDS)
+        assert picture_text(lesson.draw(changed)) == picture_text(lesson.draw(one))
+    assert drawn(state("completion", roles=ENDS))["weights"].edits.key == "roles"  # and it is there again
+
+
+def test_without_the_marker_all_should_be_painted_and_the_reason_is_said_afterwards():
+    all_cells = [(row, place) for row in range(3) for place in range(7)]
+    assert "marker" not in words(predicting(marker="Answer:"))
+    one = words(predicting(all_cells, marker="Answer:", reveal=True))
+    assert one.startswith("You masked 21 of the 21 cells to mask (✓ 21, ✗ 0 missed), and 0 too many (!). ✗ Nothing is")
+    assert "No sentence has the marker “Answer:” as one token" in one
+
+
+def test_in_another_view_nothing_is_predicted():
+    for view in lesson.VIEWS:
+        if view != "completion":
+            one = state(view, predict=True, painted=[(0, 0)], reveal=True)
+            assert words(one) == words(state(view)) and drawn(one)["weights"].marks is None
 
 
 # --- a lab ----------------------------------------------------------------------------------------------

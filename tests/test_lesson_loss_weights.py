@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masklab.corpus import AMBIGUOUS, TAGS
-from masklab.labs.loss_weights import State, draw
+from masklab.labs.loss_weights import EXAMPLES, State, draw
 from masklab.losses import agreement_weights, completion_mask, curriculum_weights, next_token_labels, reduce
+from masklab.panels import MISSED
 from masklab.text import word_positions
 from tests.lessons import cells
 
@@ -54,6 +55,12 @@ def test_only_ratios_matter_if_the_sum_of_the_weights_is_below(lesson, seed, sca
     mean, by_number = lesson["by_weight"], lesson["by_number"]
     torch.testing.assert_close(mean(losses, weights * scale), mean(losses, weights))
     torch.testing.assert_close(by_number(losses, weights * scale), by_number(losses, weights) * scale)
+
+
+def test_a_weight_above_1_makes_a_position_count_more(lesson):
+    losses, weights = torch.rand(1, 3, generator=generator(0)), torch.tensor([[1.0, 2.0, 0.5]])
+    shares = lesson["gradient"](losses, weights, lesson["by_weight"])
+    torch.testing.assert_close(shares, weights / 3.5)
 
 
 @given(seed=st.integers(0, 99), people=st.integers(1, 12))
@@ -237,12 +244,23 @@ def test_4_the_rarer_of_two_tags_comes_last():
         assert torch.equal(values["step"][0], values["step"][1]) is (stage >= 2)
 
 
-def test_5_without_ends_the_end_becomes_less_likely():
+def test_5_one_end_of_each_sentence_counts_and_12_cells_are_to_be_masked():
+    changes = {"view": "completion", "sentences": EXAMPLES["completion"]["sentences"], "pads": "end"}
+    picture = draw(State(**changes, predict=True, reveal=True))
+    (marks,) = (panel.marks for panel in picture.panels if panel.name == "weights")
+    assert (marks == MISSED).sum() == 12 and marks.numel() == 21
+    assert "0 of the 12 cells" in picture.summary
+    for sentence, missed in zip(picture.sentences, (marks == MISSED).tolist(), strict=True):
+        ends = [not one for token, one in zip(sentence.tokens, missed, strict=True) if token == "[END]"]
+        assert ends == [True, *[False] * (len(ends) - 1)]
+
+
+def test_6_without_ends_the_end_becomes_less_likely():
     assert step_of(**State.presets["No marker"] | {"marker": "Bot:"})["[END]"] > 0.2
     assert -0.1 < step_of(**State.presets["No end"])["[END]"] < 0
 
 
-def test_6_no_marker_is_a_mean_over_nothing():
+def test_7_no_marker_is_a_mean_over_nothing():
     values, _ = looked_at(**State.presets["No marker"])
     assert values["numbers"][0].isnan().all() and (values["pull"] == 0).all() and (values["step"][0] == 0).all()
 

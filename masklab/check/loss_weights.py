@@ -348,7 +348,7 @@ def _chat(prompt: list[int], answer: list[int] | None, *, marker: list[int], end
 
 
 def _chat_cases() -> list[tuple[Tensor, Tensor, list[int], int]]:
-    """Chats in which an end token stands in some prompts, or none at the end, and a marker may be missing.
+    """Chats in which some prompts have an end token, or none at the end, and a marker may be missing.
 
     A prompt holds parts of the marker, or its tokens with others between them, an answer may hold it again, or
     nothing but the end token, and before a marker there may be another beginning of it. A sentence that was cut short
@@ -387,7 +387,7 @@ def _chat_cases() -> list[tuple[Tensor, Tensor, list[int], int]]:
 
 
 def _starts(row: list[int], marker: list[int]) -> list[int]:
-    """Where the marker stands in a row."""
+    """Where the marker begins in a row."""
     return [t for t in range(len(row)) if row[t : t + len(marker)] == marker]
 
 
@@ -426,7 +426,7 @@ def _after_one(part: slice, *, steps: slice = slice(1)) -> Callable[..., Tensor]
 
 
 def _end_at(row: list[int]) -> int:
-    """Where the first end token stands, or a pad that looks like one."""
+    """Where the first end token is, or a pad that looks like one."""
     return [*row, END].index(END)
 
 
@@ -457,7 +457,7 @@ def _begins(name: str, says: str, *ways: Callable[..., Tensor]) -> list[Misconce
 
 
 def _missing_from_a_second_one(answer: Tensor, right: Tensor, ids: Tensor, _, marker: list[int], end_id: int) -> bool:
-    """Whether all that is missing stands in or after the marker's second occurrence."""
+    """Whether all that is missing is in or after the marker's second occurrence."""
     seconds = [[*_starts(row, marker)[1:2], len(row)][0] for row in ids.tolist()]
     return not ((answer != right) & (torch.arange(ids.shape[1]) < torch.tensor(seconds)[:, None])).any()
 
@@ -482,7 +482,7 @@ def _draw_completion(answer: Tensor, right: Tensor, ids: Tensor, lengths: Tensor
 
 completion_mask = Exercise(
     name="completion_mask",
-    asks="which words stand after the marker, the end token included: (batch, length) bool",
+    asks="which words come after the marker, the end token included: (batch, length) bool",
     takes="ids, lengths, marker, end_id",
     cases=_chat_cases(),
     definition=_completions,
@@ -505,7 +505,7 @@ completion_mask = Exercise(
                      lambda marker: -len(marker), lambda marker: 1 - len(marker), lambda marker: -1)]),
         *_begins("first word missing", "the first word of the answer is not in your mask: you begin one too late.",
                  _from(_after, shift=lambda marker: 1)),
-        *_begins("part of the marker", "you look for a *part* of the marker. It may stand in a prompt, too: all of its "
+        *_begins("part of the marker", "you look for a *part* of the marker. It may occur in a prompt, too: all of its "
                  "tokens have to follow one another.",
                  _after_one(slice(1)), _after_one(slice(1), steps=slice(None)), _after_one(slice(-1, None)),
                  _after_one(slice(None))),

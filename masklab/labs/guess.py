@@ -12,6 +12,8 @@ from masklab.labs.sentences import SENTENCES
 from masklab.panels import EXTRA, MISSED, RIGHT, Edit, counted
 
 NO_GUESS = {"painted": [], "reveal": False}  # another sentence has another mask: a guess starts anew
+PAINT_LOSSES = "Paint what should not count, then reveal."  # where the mask is one of losses
+TOLD_OF_LOSSES = ("the losses that should not count", "You masked {found} of the {cells} to mask")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from masklab.labs.controls import Cells, Choice, Number, Sentences, Slider, Toggle, control, settings
 from masklab.labs.denominators import BY, divided, dividing, in_words
-from masklab.labs.guess import NO_GUESS, GuessState, guess_of, painting
+from masklab.labs.guess import NO_GUESS, PAINT_LOSSES, TOLD_OF_LOSSES, GuessState, guess_of, painting
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import SENTENCES, batch_of, chips, grid_labels
 from masklab.losses import reduce
@@ -23,7 +23,6 @@ LOSSES = (  # the source's, padding included
     (0.2851, 0.7234, 0.5639, 0.6350, 0.9162),
 )
 SIX_AND_TWO = ("The hungry cat ate fish pie", "Dogs bark")
-TOLD = ("the losses that should not count", "You masked {found} of the {cells} to mask")  # in Predict first
 GIVEN = {  # by sentence, position and word
     (row, place, token): LOSSES[row][place]
     for row, tokens in enumerate(batch_of(SENTENCES).tokens)
@@ -51,9 +50,7 @@ class State(GuessState):
     )  # fmt: skip
     more: float = control(0.0, Slider(label="More padding", low=0, high=5, step=1, sets=NO_GUESS))
     losses: str = control("words", Choice(label="Losses", options={"words": "each its own", "ones": "all 1"}))
-    predict: bool = control(
-        False, Toggle(label="Predict first", sets=NO_GUESS, help="Paint what should not count, then reveal.")
-    )
+    predict: bool = control(False, Toggle(label="Predict first", sets=NO_GUESS, help=PAINT_LOSSES))
     set_losses: tuple[tuple[int, int, float], ...] = control((), Cells(how="number", low=0))
     toggled: tuple[tuple[int, int], ...] = control((), Cells())
 
@@ -87,7 +84,7 @@ def draw(state: State) -> Picture:
     found = {by: divided(losses, mask, by=by, count=state.count, parts=parts) for by in BY}
     flags = painting(guess, title="mask") if guess else {"edits": Edit("toggled", cells=flips.nonzero().tolist())}
     counts = counting(losses, mask, {"title": "mask"} | flags)
-    told = [guess.told(*TOLD) if guess else "", *in_words(state.by, found), *_warned(losses, mask, parts)]
+    told = [guess.told(*TOLD_OF_LOSSES) if guess else "", *in_words(state.by, found), *_warned(losses, mask, parts)]
     return Picture(
         panels=[_losses(losses, state), *counts, *dividing(state.by, found)],
         sentences=_sentences(batch, parts),

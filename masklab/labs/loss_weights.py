@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from masklab.labs import controls as c
-from masklab.labs.chats import CHATS, END, completion, filled
-from masklab.labs.controls import Cells, Choice, Position, Sentences, Slider, Toggle, control, settings
+from masklab.labs.chats import CHATS, END, answers, completion, filled
+from masklab.labs.controls import Cells, Choice, Sentences, Slider, Toggle, control, settings
+from masklab.labs.guess import NO_GUESS, PAINT_LOSSES, GuessState, painting
 from masklab.labs.lab import Lab
 from masklab.labs.sentences import batch_of, chips
 from masklab.labs.tagged import SENTENCES, tagged, unsure
@@ -27,15 +27,16 @@ VOTES = tuple(f"votes{i}" for i in range(6))  # of each sentence
 AGREED = {key: unsure(text.split()) for key, text in zip(VOTES, FIRST, strict=False)}  # nobody is unsure any more
 ERRED = AGREED | {"votes0": [*unsure(FIRST[0].split()[:4]), *((4, i) for i in range(7))]}  # ten for "fish", a verb
 EXAMPLES = {view: {"sentences": CHATS if view == "completion" else FIRST} for view in VIEWS}
+NOT_PREDICTING = {"predict": False, **NO_GUESS}  # with another view, or a mask that is meant to be wrong
 
 
 def _preset(view: str, **sets) -> dict[str, Any]:
     """A view with its example, and whatever else a button sets."""
-    return {"view": view, **EXAMPLES[view], "shown": 0, **sets}
+    return {"view": view, **EXAMPLES[view], "shown": 0, **NOT_PREDICTING, **sets}
 
 
 @dataclass(frozen=True, kw_only=True)
-class State(c.State):
+class State(GuessState):
     """What can be changed in this lab: where the weights come from, and all that a view takes to make them."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -50,12 +51,14 @@ class State(c.State):
 
     presets_by: ClassVar[str] = "view"
 
-    sentences: tuple[str, ...] = control(FIRST, Sentences(label="Sentences"))
-    shown: int = control(0, Position())
+    sentences: tuple[str, ...] = control(FIRST, Sentences(label="Sentences", sets=NO_GUESS))
     view: str = control(
         "annotators",
-        Choice(label="View", options=VIEWS, each=EXAMPLES, help="A view brings its example; what you typed stays."),
-    )
+        Choice(
+            label="View", options=VIEWS, each=EXAMPLES, sets=NOT_PREDICTING,
+            help="A view brings its example; what you typed stays.",
+        ),
+    )  # fmt: skip
     label: str = control(
         "none",
         Choice(
@@ -68,16 +71,23 @@ class State(c.State):
     stage: float = control(0.0, Slider(label="Stage", low=0, high=3, step=0.25, when="view=curriculum"))
     ramp: float = control(2.0, Slider(label="Ramp", low=0, high=3, step=0.25, when="view=curriculum"))
     marker: str = control(
-        "Bot:", Choice(label="Marker", options={"Bot:": "Bot:", "Answer:": "Answer:"}, when="view=completion")
-    )
+        "Bot:",
+        Choice(
+            label="Marker", options={"Bot:": "Bot:", "Answer:": "Answer:"}, sets=NO_GUESS, when="view=completion"
+        ),
+    )  # fmt: skip
     pads: str = control("pad", Choice(label="Pads are", options=PADS, when="view=completion"))
     wipe: bool = control(
         False,
         Toggle(
-            label="Wipe by the pad's id", when="view=completion",
+            label="Wipe by the pad's id", sets=NOT_PREDICTING, when="view=completion",
             help="Take the weight from every token whose id is that of the pads.",
         ),
     )  # fmt: skip
+    predict: bool = control(
+        False,
+        Toggle(label="Predict first", sets={**NO_GUESS, "wipe": False}, when="view=completion", help=PAINT_LOSSES),
+    )
     votes0: tuple[tuple[int, int], ...] = control((), Cells())  # [word, annotator] whose vote was turned, by sentence
     votes1: tuple[tuple[int, int], ...] = control((), Cells())
     votes2: tuple[tuple[int, int], ...] = control((), Cells())
@@ -114,19 +124,24 @@ def draw(state: State) -> Picture:
     shown = min(max(state.shown, 0), len(batch.tokens) - 1)
     view = _view(batch, state, shown)
     edits = view.edits if view.weighs else None
-    shared = panels_of(view.ways, view.logits, view.classes, edits=edits, meaning=view.meaning)
+    flags = painting(view.guess, title="weights") if view.guess else {"title": "weights", "edits": edits}
+    shared = panels_of(view.ways, view.logits, view.classes, flags=flags, meaning=view.meaning)
+    told = [view.guessed, in_words(view.ways, view.logits), view.told]
     return Picture(
         panels=[*view.panels, *shared],
         sentences=_sentences(batch, view, PADS[state.pads] if state.view == "completion" else PAD),
         shown=shown,
-        summary=f"{in_words(view.ways, view.logits)} {view.told}",
+        summary=" ".join(filter(None, told)),
     )
 
 
 def _view(batch: Batch, state: State, shown: int) -> View:
     """What the chosen view makes of the sentences."""
     if state.view == "completion":
-        return completion(batch, marker=state.marker, pad=PADS[state.pads], wipe=state.wipe, changed=state.roles)
+        guess = state.guess(answers(batch, state.marker))
+        return completion(
+            batch, marker=state.marker, pad=PADS[state.pads], wipe=state.wipe, changed=state.roles, guess=guess
+        )
     text = tagged(batch, state.sentences)
     if state.view == "missing":
         return missing(text, changed=state.missing, as_other=state.label == "other")

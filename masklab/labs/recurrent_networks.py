@@ -11,7 +11,7 @@ from torch import Tensor
 from masklab.corpus import TOPICS, UNK, VOCABULARY, words_of
 from masklab.corpus.grammar import LONGEST
 from masklab.labs.controls import Choice, Sentences, Slider, Toggle, control, settings
-from masklab.labs.guess import NO_GUESS, GuessState
+from masklab.labs.guess import NO_GUESS, PAINT_LOSSES, GuessState
 from masklab.labs.lab import Lab
 from masklab.labs.read_outs import READS, ReadOuts, in_words, read_outs
 from masklab.labs.sentences import check_counts, chips
@@ -75,7 +75,7 @@ class State(GuessState):
         False,
         Toggle(
             label="Predict first", sets=NO_GUESS, when="view=tagger",
-            help="Paint what should not count, then reveal.",
+            help=PAINT_LOSSES,
         ),
     )  # fmt: skip
 

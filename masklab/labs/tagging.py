@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from masklab.corpus import TAGS, UNK, VOCABULARY
-from masklab.labs.guess import GuessState, painting
-from masklab.labs.loss_masking import TOLD, counting
+from masklab.labs.guess import TOLD_OF_LOSSES, GuessState, painting
+from masklab.labs.loss_masking import counting
 from masklab.labs.sentences import chips, grid_labels
 from masklab.labs.tagged import tags_of
 from masklab.losses import reduce
@@ -55,7 +55,7 @@ def tagging(texts: Sequence[Sequence[str]], model: Tagger, *, state: GuessState,
     mask = guess.used if guess else batch.is_word
     means = means_of(logits, losses, labels, mask)
     found = logits.argmax(dim=-1)
-    told = [guess.told(*TOLD)] if guess else []
+    told = [guess.told(*TOLD_OF_LOSSES)] if guess else []
     told += in_words(means, "unmasked" if guess and not guess.reveal else "")
     if not guess or guess.reveal:
         told += _errors(batch, found, labels)

@@ -1,8 +1,9 @@
 """Two ways to weigh the same losses, side by side: the loss of each, its gradient, and where its step points."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from masklab.labs.sentences import grid_labels
 from masklab.losses import reduce
-from masklab.panels import Edit, Panel, largest, number
+from masklab.panels import Panel, largest, number
 
 MOST_CLASSES = 7  # so many columns of the step fit beside the other panels
 SAME = 0.05  # degrees: less is written as 0.0, and comes from rounding
@@ -73,15 +74,16 @@ def panels_of(
     logits: Tensor,
     classes: Sequence[str],
     *,
-    edits: Edit | None = None,
+    flags: Mapping[str, Any],
     meaning: str = "",
 ) -> list[Panel]:
     """Losses × weights → the loss → its gradient, by the first way, and the step by both.
 
-    ``edits`` are those of the weights, ``meaning`` that of the losses. Shape: ``logits`` (B, L, T).
+    ``flags`` are of the panel of the weights: its title, and its edits and marks if it has any; ``meaning`` is that of
+    the losses. Shape: ``logits`` (B, L, T).
 
     >>> ways = [Way("weights", torch.tensor([[0, 1]]), torch.tensor([[3.0, 1.0]]))] * 2
-    >>> panels = panels_of(ways, torch.zeros(1, 2, 2), ["NOUN", "VERB"])
+    >>> panels = panels_of(ways, torch.zeros(1, 2, 2), ["NOUN", "VERB"], flags={"title": "weights"})
     >>> panels[-2].values, panels[-1].values[0]
     (tensor([[0.7500, 0.2500]]), tensor([ 0.2500, -0.2500]))
     """
@@ -94,8 +96,8 @@ def panels_of(
             meaning=meaning,
         ),
         Panel(
-            name="weights", kind="weight", values=weights, title="weights", sign="×", say=" × weight {}", **grid,
-            meaning="How much each loss counts.", edits=edits, blocked=weights == 0,
+            name="weights", kind="weight", values=weights, sign="×", say=" × weight {}", **grid, **flags,
+            meaning="How much each loss counts.", blocked=weights == 0,
         ),
         Panel(
             name="weighted", kind="loss", values=torch.where(weights > 0, one.losses * weights, 0.0), sign="=",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from masklab.labs.guess import Guess
 from masklab.labs.sentences import grid_labels
 from masklab.labs.tagged import ANNOTATORS, OTHER, TAGS, Tagged, candidates, unsure
 from masklab.labs.two_ways import Way, learned
@@ -21,7 +22,8 @@ class View:
 
     Shapes: ``logits`` (B, L, T), with a name in ``classes`` for each of T; ``counts`` (B, L) bool, which chips are on.
     ``below`` is the line under the chips, ``meaning`` that of the losses; ``panels`` come before them; ``edits`` are
-    those of the chips and, where ``weighs`` is true, of the weights.
+    those of the chips and, where ``weighs`` is true, of the weights. ``guess`` is a painted mask beside the right one,
+    and ``guessed`` what is said about it first.
     """
 
     ways: Sequence[Way]
@@ -34,6 +36,8 @@ class View:
     edits: Edit | None = None
     weighs: bool = True
     counts: Tensor | None = None
+    guess: Guess | None = None
+    guessed: str = ""
 
 
 def turned(cells: Places, shape: Sequence[int]) -> Tensor:
@@ -116,17 +120,21 @@ def _tally(votes: Sequence[int]) -> str:
 
 
 def _on_votes(text: Tagged, labels: Tensor, shares: Tensor) -> str:
-    """What there is to say about the votes: that all agree, ties, other labels, and whether a weight shows them."""
-    is_word = text.batch.is_word
-    below = int((is_word & (shares < 1)).sum())
-    told = [f"{counted(below, 'word')} with a weight below 1." if below else "Every weight is 1."]
+    """Ties, another label and whether a weight shows it, or if there are none, how many words weigh less.
+
+    Whoever clicks votes away comes by all of them: they fit into one line, so that the votes stay where they are.
+    """
+    is_word, told = text.batch.is_word, []
     if (is_word & (shares == 0.5)).any():
-        told.append("In a tie the smaller id wins, with a weight of 0.50.")
+        told.append("A tie: the smaller id wins.")
     for row, place in (is_word & (labels != text.labels)).nonzero().tolist()[:1]:
         name, now, before = text.words[row][place], TAGS[labels[row, place]], TAGS[text.labels[row, place]]
-        alike = ", and no weight shows it: all make the same mistake" if shares[row, place] == 1 else ""
-        told.append(f"The label of “{name}” is {now}, not {before}{alike}.")
-    return " ".join(told)
+        unseen = ", and no weight shows it" if shares[row, place] == 1 and not told else ""
+        told.append(f"“{name}” is now {now}, not {before}{unseen}.")
+    below = counted(int((is_word & (shares < 1)).sum()), "word")
+    return " ".join(
+        told or [f"{below} with a weight below 1." if (shares[is_word] < 1).any() else "Every weight is 1."]
+    )
 
 
 # --- Missing labels --------------------------------------------------------------------------------------------------

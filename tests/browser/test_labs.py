@@ -190,17 +190,19 @@ def switch(lab: LabPage, name: str, *, key: str = "") -> None:
 
 
 def predicting(lab: LabPage, *, key: str = "") -> tuple[dict, list[Panel]]:
-    """Switch the guess on, where there is one: what has changed, and the panels that can be edited now."""
-    predict, state = lab.of_type(Toggle).get("predict"), {}
-    if predict and predict.when:  # in one view only
-        name, _, value = predict.when.partition("=")
-        how = lab.of_type(Choice)[name]
-        lab.pick(how.label, how.options[value])
-        state = {name: value, **how.each.get(value, {})}
-        lab.shows(**state)
-    if predict:
-        state |= {"predict": True}
+    """Switch the guess on, where there is one: what has changed, and the panels that can be edited now.
+
+    Where only one view has a guess, that view is chosen first.
+    """
+    state: dict = {}
+    if toggle := lab.of_type(Toggle).get("predict"):
+        if toggle.when:
+            name, _, value = toggle.when.partition("=")
+            choice = lab.of_type(Choice)[name]
+            lab.pick(choice.label, choice.options[value])
+            state = {**choice.each.get(value, {}), name: value}
         switch(lab, "predict", key=key)
+        state |= {"predict": True}
         lab.shows(**state)
     return state, [panel for panel in lab.drawn(**state).panels if panel.edits]
 

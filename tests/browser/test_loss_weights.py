@@ -55,7 +55,7 @@ def test_votes_are_changed_by_keyboard_until_another_label_wins(lab, key):
         lab.page.keyboard.press(key)
         lab.page.keyboard.press("ArrowRight")
     lab.shows(votes0=[[4, 0], [4, 1], [4, 2]])
-    summary(lab).to_contain_text("The label of “fish” is VERB, not NOUN.")
+    summary(lab).to_contain_text("“fish” is now VERB, not NOUN.")
     expect(lab.lab.locator(".mlab-chips").first.locator(".mlab-below").nth(4)).to_have_text("VERB")
 
 
@@ -131,6 +131,69 @@ def test_a_token_counts_or_not_by_a_click_and_by_the_keyboard(lab):
     lab.page.keyboard.press("Home")
     lab.page.keyboard.press("Enter")
     lab.shows(**changed, roles=[[0, 6], [0, 0]])
+
+
+def test_a_mask_is_painted_on_weights_and_chips_then_revealed_and_marked(lab):
+    changed = look_at(lab, "completion")
+    expect(lab.lab.locator(".mlab-control-name").get_by_text("Reveal", exact=True)).to_be_hidden()
+    lab.choose("Predict first")
+    lab.shows(**changed, predict=True)
+    lab.drag("weights", (0, 0), (2, 2))
+    chip(lab, 0, 6).click()  # an end, which should count
+    painted = [[row, place] for row in range(3) for place in range(3)] + [[0, 6]]
+    lab.shows(**changed, predict=True, painted=painted)
+    expect(chip(lab, 0, 6)).to_have_attribute("aria-pressed", "false")
+    expect(lab.lab.locator(".mlab-below").nth(3)).to_have_text("?")
+    lab.picture("painting")
+    lab.choose("Reveal")
+    lab.shows(**changed, predict=True, painted=painted, reveal=True)
+    assert lab.rows("weights")[0][6] == "1.00!" and lab.rows("weights")[1][6] == "0.00▨✗"
+    summary(lab).to_contain_text("(✓ 9, ✗ 3 missed), and 1 too many (!). ✗ You masked 1 of 3 ends")
+    expect(lab.lab.locator(".mlab-below").nth(3)).to_have_text("answer")
+    lab.picture("revealed")
+    lab.choose("Predict first")  # off: a click on a token's role is one again
+    lab.shows(**changed)
+    chip(lab, 0, 6).click()
+    lab.shows(**changed, roles=[[0, 6]])
+
+
+def test_another_view_or_a_wrong_mask_ends_the_guess_and_another_text_begins_it_anew(lab):
+    changed = look_at(lab, "completion")
+    lab.choose("Predict first")
+    lab.cell("weights", 0, 0).click()
+    lab.shows(**changed, predict=True, painted=[[0, 0]])
+    lab.pick("Marker", "Answer:")
+    lab.shows(**changed, predict=True, marker="Answer:")
+    lab.cell("weights", 0, 0).click()
+    lab.choose("Wipe by the pad's id")
+    lab.shows(**changed, marker="Answer:", wipe=True)
+    lab.choose("Predict first")
+    lab.shows(**changed, marker="Answer:", predict=True)
+    lab.cell("weights", 0, 0).click()
+    typed = [*changed["sentences"][:2], "User: nap? Bot: No [END]"]
+    lab.box(2).fill(typed[2])
+    lab.shows(**changed | {"sentences": typed, "shown": 2}, marker="Answer:", predict=True)
+    lab.pick("View", VIEWS["missing"])
+    lab.shows(view="missing", sentences=typed, shown=2)
+    expect(lab.lab.locator(".mlab-control-name").get_by_text("Reveal", exact=True)).to_be_hidden()
+
+
+def test_the_panels_stay_where_they_are_while_votes_change(browser):
+    """Clicked from seven votes to none: a tie, another label, no weight that shows it; and a tie beside it."""
+    page = browser.new_page(viewport={"width": PLACES["folded"], "height": 1400})
+    lab = open_lab(page, loss_weights)
+    places = {lab.step("losses").bounding_box()["y"]}
+    for i in range(7):
+        lab.cell("votes", 4, i).click()
+        lab.shows(votes0=[[4, k] for k in range(i + 1)])
+        places.add(lab.step("losses").bounding_box()["y"])
+    summary(lab).to_contain_text("“fish” is now VERB, not NOUN")
+    lab.cell("votes", 1, 0).click()
+    for i in range(1, 5):
+        lab.cell("votes", 1, i).click()
+    summary(lab).to_contain_text("A tie: the smaller id wins. “fish”")
+    assert places == {lab.step("losses").bounding_box()["y"]}
+    page.close()
 
 
 # --- views -----------------------------------------------------------------------------------------------
@@ -211,6 +274,8 @@ def test_pointing_at_a_vote_lights_its_word(lab):
 @pytest.mark.parametrize("state", [
     *({"view": view} for view in VIEWS), *loss_weights.State.presets.values(), {"shown": 1, "votes1": [[0, 0]]},
     {"view": "missing", "label": "other"}, {"view": "completion", "roles": [[0, 6], [1, 5], [2, 4]]},
+    {"view": "completion", "predict": True},
+    {"view": "completion", "predict": True, "reveal": True, "painted": [[0, 6], [1, 5], [2, 4]]},
 ], ids=lambda state: str(state)[:60])  # fmt: skip
 def test_what_must_click_is_on_one_screen(browser, state):
     page = browser.new_page(viewport={"width": 1366, "height": 1400})
