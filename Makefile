@@ -94,7 +94,7 @@ figures: known-lesson $(stamp) ## draw the figures again (LESSON=05: of one less
 bench: $(stamp) ## measure speed and memory (half an hour)
 	@$(bin)/python -m tests.bench $(ARGS)
 
-doctor-survey: $(stamp) ## give every language model of Transformers to the mask doctor (ten minutes; ARGS='--version 5.17.0')
+doctor-survey: $(stamp) ## give every language model of Transformers to the mask doctor (five minutes; ARGS='--version 5.17.0')
 	@$(bin)/python -m tests.doctor.survey $(ARGS)
 
 environment: $(stamp) ## make the environment in .venv, and nothing else
