@@ -38,7 +38,7 @@ def look_at_padding(exam: Exam) -> None:
     """
     case = exam.case
     mode = exam.first
-    _only_pads(exam)
+    _no_words(exam)
     if case.pad is None and not case.told:
         exam.checked.append("not padding: no pad was given")
         return
@@ -52,7 +52,7 @@ def look_at_padding(exam: Exam) -> None:
         _alone(exam, base)
 
 
-def _only_pads(exam: Exam) -> None:
+def _no_words(exam: Exam) -> None:
     """A sentence of which nothing is real: the padding mask may be inverted."""
     pad = exam.case.pad
     if pad is None or pad.any(dim=1).all() or exam.has("inverted"):

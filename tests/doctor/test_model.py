@@ -401,3 +401,13 @@ def test_a_model_that_seeds_itself_in_train_mode_leaks_nothing(gpt):
 
     report = check_model(Noisy(), torch.tensor([[1, 2, 3], [4, 5, 6]]), allowed="causal")
     assert report.codes == ("undecided",) and "train mode" in report.findings[0].says, report
+
+
+def test_a_model_that_empties_its_gradients_gets_them_back():
+    model = zoo.stack(0, torch.float32, zoo.with_mask(zoo.TRIL))
+    model(zoo.ids_of(0)).square().mean().backward()
+    before = [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+    model.register_forward_pre_hook(lambda module, inputs: module.zero_grad(set_to_none=False))
+    check_model(model, zoo.ids_of(0), allowed="causal")
+    after = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert before[0].any() and all(torch.equal(*pair) for pair in zip(before, after, strict=True))
