@@ -122,7 +122,7 @@ def restored(model):
 
 
 def test_a_tiny_encoder_restores_words_and_learns_more_from_more_of_them():
-    """But not from too many, as lesson 03 says of 600 steps: then there is too little left to restore them from."""
+    """But not from too many, as lesson 03 shows: then there is too little left to restore them from."""
     few, many, most = (tiny.tiny_encoder(0) for _ in range(3))
     tiny.fit_encoder(few, seed=0)
     for model, probability in ((many, 0.4), (most, 0.8)):

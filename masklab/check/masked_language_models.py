@@ -411,9 +411,9 @@ def _only_others_change(answer: dict, *_case) -> bool:
 
 
 def _places(symptom: Callable[..., bool]) -> list[Misconception]:
-    """Where a word stands decides: always, or just more than it should."""
+    """A word's position decides: always, or just more than it should."""
     says = (
-        "where a word stands decides what becomes of it. Any chosen word may become [MASK], or a random word, or stay: "
+        "a word's position decides what becomes of it. Any chosen word may become [MASK], or a random word, or stay: "
         "that is drawn anew for each word in each call."
     )
     return [Misconception("fixed places", says, shows=symptom)]
@@ -465,14 +465,14 @@ corrupt = Exercise(
         Misconception("chosen not used", "you corrupt words that were not chosen, too. The 80, 10 and 10 % are shares "
                       "of the *chosen* words: nothing else may change.",
                       shows=_others_get(0, 1)),
-        Misconception("random ids everywhere", "your random words stand at positions that were not chosen, too. Is the "
+        Misconception("random ids everywhere", "you put random words at positions that were not chosen, too. Is the "
                       "second draw limited to `chosen`?",
                       shows=_others_get(1)),
         Misconception("[MASK] everywhere", "you put mask_id at positions that were not chosen, too.",
                       shows=_others_get(0)),
         Misconception("others changed", "positions that were not chosen have changed. They keep their ids.",
                       shows=_fails("others")),
-        Misconception("places, not ids", "your random ids are *places* in random_ids, not the ids that stand there. "
+        Misconception("places, not ids", "your random ids are *places* in random_ids, not the ids at these places. "
                       "Draw the places, then look the ids up: random_ids[places].",
                       shows=_strays(lambda stray, mask_id, random_ids: bool((stray < len(random_ids)).all())
                                     and len(stray.unique()) > 2)),
@@ -636,7 +636,7 @@ mlm_loss = Exercise(
                  lambda *case: _sentence_means(*case).mean(),
                  lambda *case: _sentence_means(*case).nansum()),
         by_value("next word", "you compare with the word *after* each. A causal model predicts the next word; this one "
-                 "guesses the word that stands at the same position. Nothing is shifted.",
+                 "guesses the word at the same position. Nothing is shifted.",
                  _next_word(lambda chosen: chosen[:, :-1]), _next_word(lambda chosen: chosen[:, 1:]),
                  lambda logits, ids, chosen: F.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:])),
         by_value("0 as a label", "you set to 0 what was not chosen, in the ids or in the logits. But 0 is an id like "
@@ -765,7 +765,7 @@ def _row(ids: Ids, width: int) -> Tensor:
 
 
 def _draw_ids(answer: str, right: str, *, title: str) -> list[Panel]:
-    """One list beside the right one; −1 stands where one of them has ended."""
+    """One list beside the right one; −1 where one of them has ended."""
     mine, theirs = _read(answer), _read(right)
     width = max(len(mine), len(theirs))
     ended = " −1 is past its end." if len(mine) != len(theirs) else ""
@@ -867,13 +867,13 @@ to_spans = Exercise(
                _one_for_each,
                lambda *case: (_one_for_each(*case)[0], _spans_of(*case)[1])),
         _in_spans("as long as before", "your inputs are as long as the sentence. In T5's format all tokens of a run "
-                  "leave, and *one* sentinel stands in their place.",
+                  "leave, and *one* sentinel takes their place.",
                   lambda mine, right, ids, *_more: len(mine[0]) == len(ids)),
         *forms("one sentinel for all", "all runs have the same sentinel. Each has its own, or nobody can tell which "
                "words belong in which blank.",
                lambda ids, chosen, sentinels: _spans_of(ids, chosen, sentinels[:1] * len(ids))),
         _in_spans("other sentinels", "all is in its place, but these are other sentinels. The first run gets "
-                  "sentinels[0], the next one sentinels[1], and so on, whatever numbers stand there.",
+                  "sentinels[0], the next one sentinels[1], and so on, whatever their numbers are.",
                   lambda mine, right, ids, chosen, sentinels: all(
                       _only_sentinels_differ(*pair, sentinels) for pair in zip(mine, right, strict=True))),
         _in_spans("one token more", "your targets end in one token too many. Here there is no end token, and no "
@@ -884,7 +884,7 @@ to_spans = Exercise(
                lambda ids, chosen, sentinels: (
                    _spans_of(ids, chosen, sentinels)[0], [i for i, hidden in zip(ids, chosen, strict=True) if hidden])),
         *forms("no sentinels in the inputs", "in your inputs the chosen words are gone without a trace. Where a run "
-               "was, its sentinel should stand.",
+               "was, its sentinel should be.",
                lambda *case: (_without(case[2], _spans_of(*case)[0]), _spans_of(*case)[1]),
                lambda *case: (_without(case[2], _spans_of(*case)[0]), _without(case[2], _spans_of(*case)[1]))),
         Misconception("sentinel behind the run", "in your targets the sentinel comes *after* the words of its run. It "
@@ -982,7 +982,7 @@ from_spans = Exercise(
     wrong=[
         *forms("holes left out", "your sentence is what was left in the inputs. The words of the targets are missing.",
                lambda inputs, targets, sentinels: _without(sentinels, inputs)),
-        *forms("at the end", "the words of the targets stand at the end of your sentence. Each run belongs where its "
+        *forms("at the end", "the words of the targets are at the end of your sentence. Each run belongs where its "
                "sentinel is.",
                lambda inputs, targets, sentinels: _without(sentinels, inputs + targets),
                lambda inputs, targets, sentinels: inputs + targets),
@@ -991,7 +991,7 @@ from_spans = Exercise(
                      lambda mine, right, inputs, targets, sentinels: not {*mine} & {*sentinels}
                      and _only_sentinels_differ(mine, inputs, sentinels)),
         *forms("too far", "in each blank you put all that follows its sentinel in the targets. A run ends where the "
-               "next sentinel stands.",
+               "next sentinel comes.",
                _to_the_end, lambda *case: _without(case[2], _to_the_end(*case))),
         _in_sentence("told by their size", "you put the sentence together again only where the sentinels are larger "
                      "than all words. They need not be: `token in sentinels` tells them apart.",

@@ -1,7 +1,7 @@
 """Corruption: hide part of a text, a sound or a picture, and ask a model to restore it.
 
 Two steps, kept apart: *choose* positions (bool, True = chosen), then *replace* what
-stands there. The choice itself is the loss mask: it can't be read off the ids
+is there. The choice itself is the loss mask: it can't be read off the ids
 afterwards, because some of the chosen positions keep their token.
 
 Only positions where ``may_choose`` is True are ever chosen. The caller says which

@@ -166,7 +166,7 @@ def time_spans(may_choose: Tensor, *, p: float = 0.065, length: int = 10, genera
     counts = (p * may_choose.sum(dim=1) + uniform(rows, like=may_choose, generator=generator)).floor()
     score = uniform(rows, steps, like=may_choose, generator=generator).masked_fill(~may_choose, 2.0)
     order = score.argsort(dim=1)  # the positions, lowest score first
-    rank = order.argsort(dim=1)  # where each position stands in that order: 0 = it has the lowest score
+    rank = order.argsort(dim=1)  # where each position is in that order: 0 = it has the lowest score
     newest = (rank < counts[:, None]) & may_choose  # the lowest scores begin a span
     hidden = newest
     for _ in range(min(length, steps) - 1):

@@ -10,7 +10,7 @@ from masklab import validate
 
 
 def shift_right(mask: Tensor) -> Tensor:
-    """Each position gets what stood before it, the first one False. Shape: (B, L).
+    """Each position gets what was before it, the first one False. Shape: (B, L).
 
     >>> shift_right(torch.tensor([[True, False, True]]))
     tensor([[False,  True, False]])

@@ -1,4 +1,4 @@
-"""T5's span corruption: the hidden spans leave the text, and a sentinel stands where each was."""
+"""T5's span corruption: the hidden spans leave the text, and a sentinel takes the place of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from masklab.corruption.common import at_least_one, check, int64, shift_right
 
 @dataclass(frozen=True)
 class TextToText:
-    """A text with holes, and what stood in them.
+    """A text with holes, and what was in them.
 
     Shapes: both (length of its own,) int64. Each hole is one sentinel token in ``inputs``;
-    in ``targets`` the same sentinel stands before the tokens of the hole.
+    in ``targets`` the same sentinel comes before the tokens of the hole.
     """
 
     inputs: Tensor
@@ -34,7 +34,7 @@ def t5(
     ends_in_noise: bool = False,
     generator: torch.Generator,
 ) -> TextToText:
-    """T5's span corruption of one sentence: the text with a sentinel in each hole, and what stood there.
+    """T5's span corruption of one sentence: the text with a sentinel in each hole, and what was there.
 
     One sentence *without padding*, because the results have lengths of their own: take it out of a
     batch with ``batch.ids[i][batch.is_word[i]]``, and pad the results afterwards.
@@ -59,7 +59,7 @@ def choose_t5_spans(
     ends_in_noise: bool = False,
     generator: torch.Generator,
 ) -> Tensor:
-    """Choose a fixed number of tokens in a fixed number of spans; only where they stand is random.
+    """Choose a fixed number of tokens in a fixed number of spans; only where they are is random.
 
     Of n tokens, n·density are chosen (rounded, at least 1), in that number / mean_span spans.
     Every such choice is equally likely, and spans never touch. ``ends_in_noise=True`` is what T5's
@@ -109,7 +109,7 @@ def _t5_counts(length: int, *, density: float, mean_span: float, ends_in_noise: 
     noise = min(at_least_one(density, of=length), max(may_hide, 0))
     if noise == 0:
         return 0, 0
-    gaps = length - noise if ends_in_noise else length - noise + 1  # a kept token stands before each span, or between
+    gaps = length - noise if ends_in_noise else length - noise + 1  # a kept token comes before each span, or between
     return noise, min(max(round(noise / mean_span), 1), gaps)
 
 
@@ -173,7 +173,7 @@ def restore(pair: TextToText, *, sentinels: Sequence[int] | Tensor, end_id: int 
     """Put the targets back into the holes of the inputs: the original text, no token lost.
 
     It takes a pair *before padding*, and the ``end_id`` that the pair was made with: otherwise an end or a
-    pad looks like any other token, and would stand in the text.
+    pad looks like any other token, and would stay in the text.
     Shape: (length,) int64. Raises ValueError if the two don't belong together, or don't end in ``end_id``.
 
     >>> restore(TextToText(torch.tensor([5, 99, 8, 98]), torch.tensor([99, 6, 7, 98, 9])), sentinels=[99, 98])

@@ -47,7 +47,7 @@ class Hidden:
 
     @property
     def is_mask(self) -> Tensor:
-        """What one sees of that in the input: where [MASK] stands. bool."""
+        """What one sees of that in the input: where [MASK] is. bool."""
         return self.read == MASK_ID
 
 

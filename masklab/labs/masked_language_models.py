@@ -209,7 +209,7 @@ def _chips(batch: Batch, one: Hidden, row: int, strategy: str, *, is_shown: bool
         tokens = list(batch.tokens[row])
         runs = (chosen & ~F.pad(chosen, (1, 0))[:-1]).cumsum(dim=0).tolist()  # the run that a place is in, from 1
         below = [token(SENTINELS[run - 1]) if on else "" for run, on in zip(runs, chosen.tolist(), strict=True)]
-    else:  # a word that is still there stands as it was typed
+    else:  # a word that is still there is shown as it was typed
         pairs = zip(batch.tokens[row], one.read[row].tolist(), (one.read[row] == ids).tolist(), strict=True)
         tokens = [typed if same else token(read) for typed, read, same in pairs]
         below = [token(label) if on else "−100" for label, on in zip(ids.tolist(), chosen.tolist(), strict=True)]

@@ -85,7 +85,7 @@ def guessing(logits: Tensor, ids: Tensor, one: Hidden, row: int) -> list[Panel]:
         return []
     return [Panel(
         name="guesses", kind="probability", values=torch.stack(values)[:, None], rows=rows, columns=["p"],
-        marks=torch.tensor(marks, dtype=torch.uint8)[:, None], title="what stood here?", say="{}", sign="the model →",
+        marks=torch.tensor(marks, dtype=torch.uint8)[:, None], title="what was here?", say="{}", sign="the model →",
         places=places,
         axes=("guess", "probability"), links=("position", "probability"),
         meaning="The model's best guesses for each blank, from the words on both sides. ✓ is the right word, if known.",
