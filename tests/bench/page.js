@@ -1,7 +1,14 @@
 /* Runs in JupyterLab's page: stamps one key press, and the moment when its answer is painted. */
 (() => {
-  const words = (text) => text.trim().split(/\s+/).join(" ");
+  const words = (text) => text.trim().split(/\s+/);
   const chips = (box) => [...box.closest(".mlab-sentence").querySelectorAll(".mlab-chip:not([data-pad])")];
+
+  /* Whether the chips show the word at the caret: others may be hidden, as [MASK], and [BOS] may come before them. */
+  const shows = (box) => {
+    const [typed, shown] = [words(box.value), chips(box).map((chip) => chip.textContent)];
+    const [last, before] = [words(box.value.slice(0, box.selectionStart)).length - 1, shown.length - typed.length];
+    return (before === 0 || before === 1) && shown[before + last] === typed[last];
+  };
 
   /* For each kind: where one types, what to watch, what it looks like now, and whether that answers this key. */
   const KINDS = {
@@ -10,7 +17,7 @@
       watch: ".mlab-root",
       changes: { attributeFilter: ["data-serial"] }, // the view writes it when everything else is done
       look: (root) => root.dataset.serial,
-      answers: (root, box) => chips(box).map((chip) => chip.textContent).join(" ").endsWith(words(box.value)), // [BOS] may stand before it
+      answers: (root, box) => shows(box),
     },
     echo: {
       boxes: ".bench-box input",
