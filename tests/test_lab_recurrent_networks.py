@@ -288,7 +288,7 @@ def test_the_mask_is_painted_before_it_is_revealed():
     assert torch.equal(panels["mask"].values.bool(), left) and panels["mask"].title == "your mask"
     assert panels["mask"].edits.key == "painted" and panels["mask"].marks is None
     assert picture.summary.startswith(
-        f"Paint the losses that should not count: 3 painted so far. Then reveal. Mean over the 18 unmasked: "
+        f"Paint the losses that should not count: 3 painted so far. Then reveal. Mean over the 18 unmasked positions: "
         f"{losses[left].sum():.2f} / 18 = {losses[left].mean():.2f}. ✓ ignore_index=-100 gives the same."
     )
     assert "tagged right" not in picture.summary

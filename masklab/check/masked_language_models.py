@@ -413,7 +413,7 @@ def _only_others_change(answer: dict, *_case) -> bool:
 def _places(symptom: Callable[..., bool]) -> list[Misconception]:
     """A word's position decides: always, or just more than it should."""
     says = (
-        "a word's position decides what becomes of it. Any chosen word may become [MASK], or a random word, or stay: "
+        "a word's position decides what happens to it. Any chosen word may become [MASK], or a random word, or stay: "
         "that is drawn anew for each word in each call."
     )
     return [Misconception("fixed places", says, shows=symptom)]

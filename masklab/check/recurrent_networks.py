@@ -342,7 +342,7 @@ run_packed = Exercise(
                       "comes first, as in `out`.",
                       gives=_last_is(lambda out, final, gru, lengths: _side_by_side(
                           final.flip(0)[:2] if gru.bidirectional else final, gru))),
-        Misconception("on top of each other", "the two directions are on top of each other: without a `dim`, "
+        Misconception("on top of each other", "the two directions are stacked along the batch: without a `dim`, "
                       "torch.cat joins along the first axis, and that is the batch. dim=-1 puts them side by side.",
                       gives=_last_is(lambda out, final, gru, lengths: (
                           torch.cat([*final[-2:]]) if gru.bidirectional else final[-1]))),

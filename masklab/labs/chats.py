@@ -50,8 +50,8 @@ def completion(batch: Batch, *, marker: str, pad: str, wipe: bool, changed: Plac
         logits=_writer(batch.ids, classes),
         meaning="How hard it is for a made-up model to write each token after the one before it.",
         classes=classes,
-        # The roles are the answer, one for each token: who reads “answer” and “end” has nothing left to think about.
-        # Who wrote a token can be told from the tokens themselves. A sign keeps their line, so nothing below moves.
+        # The roles would give the answer away, so a sign is in the place of each: nothing below moves.
+        # Who wrote a token can be told from the tokens themselves.
         below=[[role and HIDDEN for role in row] for row in roles] if is_hidden else roles,
         guessed=_guessed(guess, tokens) if guess else "",
         told=told,
@@ -102,7 +102,7 @@ def filled(batch: Batch, pad: str) -> list[list[str]]:
 
 
 def _classes(tokens: Rows, is_word: Tensor, is_answer: Tensor, *, first: Sequence[str]) -> tuple[list[str], Tensor]:
-    """Each token once, the most telling first, padding last, and its place among them as the label: (B, L) int64."""
+    """Each token once, the most telling first, and its place among them as the label, (B, L); a mere pad is last."""
     flat = [token for row in tokens for token in row]
     written, words = ([flat[i] for i in flags.flatten().nonzero().flatten()] for flags in (is_answer, is_word))
     places: dict[str, int] = {}

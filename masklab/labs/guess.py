@@ -37,7 +37,7 @@ class GuessState(State):
 class Guess:
     """A painted mask beside the right one.
 
-    Shapes: ``painted`` (L, S) bool, True = blocked; ``mask`` (L, S) bool, True = may attend.
+    Shapes: ``painted`` (L, S) bool, True = blocked; ``mask`` (L, S) bool, True = may attend, or counts.
     """
 
     painted: Tensor
@@ -46,7 +46,7 @@ class Guess:
 
     @property
     def used(self) -> Tensor:
-        """The mask that attention uses, True = may attend: the painted one until the right one is revealed."""
+        """The mask that is used, True = may attend, or counts: the painted one until the right one is revealed."""
         return self.mask if self.reveal else ~self.painted
 
     @property

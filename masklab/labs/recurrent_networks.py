@@ -134,7 +134,7 @@ def trained_tagger(name: str) -> Tagger:
 def draw(
     state: State, models: Mapping[str, Classifier] | None = None, taggers: Mapping[str, Tagger] | None = None
 ) -> Picture:
-    """The whole picture for a state; a pure function. Raises BadInput when nothing can be drawn.
+    """The whole picture for a state; a missing model is trained once. Raises BadInput when nothing can be drawn.
 
     >>> [panel.name for panel in draw(State()).panels]
     ['states', 'read', 'topics', 'moved']

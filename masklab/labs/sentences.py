@@ -46,7 +46,7 @@ it to see it.
 def chips(batch: Batch, below: Tensor | None = None) -> list[Sentence]:
     """The sentences as chips, each with a note on how much of it is words, and a number ``below`` each chip.
 
-    Without numbers nothing stands there: each line less leaves more of the panels in sight.
+    Without numbers nothing is there: each line less leaves more of the panels in sight.
     Shape: ``below`` (batch, length) int64.
 
     >>> batch = batch_of(["The cat", "The"])

@@ -55,7 +55,7 @@ class Tagged:
         return vectors(self.batch.ids, dim=len(TAGS), seed=SEED) + lean[..., None] * F.one_hot(self.labels, len(TAGS))
 
     def below(self, labels: Tensor) -> list[list[str]]:
-        """The names of labels, to stand under the chips. Shape: ``labels`` (B, L) int64."""
+        """The names of labels, for the lines under the chips. Shape: ``labels`` (B, L) int64."""
         rows = zip(labels.tolist(), self.batch.is_word.tolist(), strict=True)
         return [[TAGS[tag] if word else "" for tag, word in zip(*row, strict=True)] for row in rows]
 

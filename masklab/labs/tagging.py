@@ -20,12 +20,12 @@ from masklab.text import Batch, batch_of_words
 from masklab.tiny import TAG_LABELS
 
 LIMIT = math.log(len(TAG_LABELS))  # of the colours: what guessing costs
-WAYS = ("words", "positions", "ignore_index")
+MEANS = ("words", "positions", "ignore_index")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """The losses as one number in three ways, those of `WAYS`: what counts ÷ its number, all ÷ all, and torch's mean.
+    """The losses as one number in three ways, those of `MEANS`: what counts ÷ its number, all ÷ all, and torch's mean.
 
     ``total`` and ``count`` are those of what counts, ``everything`` is the sum over all ``positions``.
     """
@@ -38,7 +38,7 @@ class Means:
 
 
 def tagging(texts: Sequence[Sequence[str]], model: Tagger, *, state: GuessState, side: str, more: int) -> Picture:
-    """The tagger's view of some texts, as a padded batch with ``more`` pads than the longest of them needs.
+    """The tagger's view of some texts, as a batch with ``more`` pads at the longest of them.
 
     ``state`` is the lab's: the sentence that is shown, and the guess.
 
@@ -56,7 +56,7 @@ def tagging(texts: Sequence[Sequence[str]], model: Tagger, *, state: GuessState,
     means = means_of(logits, losses, labels, mask)
     found = logits.argmax(dim=-1)
     told = [guess.told(*TOLD_OF_LOSSES)] if guess else []
-    told += in_words(means, "unmasked" if guess and not guess.reveal else "")
+    told += in_words(means, "unmasked positions" if guess and not guess.reveal else "")
     if not guess or guess.reveal:
         told += _errors(batch, found, labels)
     if side == "left" and not model.packed and not batch.is_word.all():
@@ -72,7 +72,7 @@ def tagging(texts: Sequence[Sequence[str]], model: Tagger, *, state: GuessState,
 def labels_of(texts: Sequence[Sequence[str]], is_word: Tensor) -> Tensor:
     """The labels of words, numbers of `TAG_LABELS`, and 0 at pads. Shapes: n texts, (n, L) bool → (n, L) int64.
 
-    Words have their usual tag, as in lesson 04's lab; one that the corpus doesn't know is called a noun.
+    Words of the lab's own sentences have their true tags, others their usual one; an unknown one is called a noun.
 
     >>> [TAG_LABELS[label] for label in labels_of([["Cats", "sushi"]], torch.tensor([[True, True, False]]))[0]]
     ['NOUN', 'NOUN', '[PAD]']
@@ -82,7 +82,7 @@ def labels_of(texts: Sequence[Sequence[str]], is_word: Tensor) -> Tensor:
 
 
 def means_of(logits: Tensor, losses: Tensor, labels: Tensor, mask: Tensor) -> Means:
-    """Three ways to one number. Shapes: ``logits`` (B, L, tags), the others (B, L); ``mask`` bool, True = counts.
+    """One number in three ways. Shapes: ``logits`` (B, L, tags), the others (B, L); ``mask`` bool, True = counts.
 
     >>> logits, labels, mask = torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), torch.tensor([[True, False]])
     >>> [round(one, 2) for one in means_of(logits, torch.tensor([[1.39, 0.01]]), labels, mask).values]
@@ -137,14 +137,14 @@ def _losses(losses: Tensor) -> Panel:
 
 
 def _numbers(means: Means) -> Panel:
-    """Three ways to one number: ✓ the same as the first, ✗ another one."""
+    """One number, computed in three ways: ✓ the same as the first, ✗ another one."""
     marks = torch.tensor([[0], [RIGHT if means.count == means.positions else MISSED], [RIGHT]], dtype=torch.uint8)
     return Panel(
-        name="numbers", kind="loss", values=torch.tensor(means.values)[:, None], rows=WAYS, columns=["mean"],
+        name="numbers", kind="loss", values=torch.tensor(means.values)[:, None], rows=MEANS, columns=["mean"],
         title="one number", sign="÷", axes=("over", "mean"), say="{}", limit=LIMIT, current=0,
         marks=marks if means.count else None,
         row_notes=[f"{number(means.total)} / {means.count}", f"{number(means.everything)} / {means.positions}", ""],
-        meaning="What counts divided by its number, all by all, and torch's mean with the label −100 where mask is 0.",
+        meaning="What counts ÷ its number, everything ÷ all positions, and torch's mean with −100 where the mask is 0.",
     )  # fmt: skip
 
 
