@@ -47,7 +47,7 @@ def ways_of(tokens: int, layers: int) -> dict[str, Callable[[], object]]:
     """The same healthy GPT, examined in four ways."""
     gpt = GPT(WORDS, dim=DIM, heads=HEADS, layers=layers, max_len=tokens, seed=0)
     ids = torch.randint(1, WORDS, (BATCH, tokens), generator=torch.Generator().manual_seed(0))
-    run, x = on_vectors(gpt, ids)
+    run, x = on_vectors(gpt, ids, words=WORDS)
     allowed = torch.ones(BATCH, tokens, tokens, dtype=torch.bool).tril()
     return {
         "check_model": lambda: check_model(gpt, ids, allowed="causal"),
@@ -57,9 +57,9 @@ def ways_of(tokens: int, layers: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def on_vectors(model: nn.Module, ids: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+def on_vectors(model: nn.Module, ids: Tensor, *, words: int = zoo.V) -> tuple[Callable[[Tensor], Tensor], Tensor]:
     """A language model as a function of its tokens' vectors, as causal-certificate wants it, and the vectors."""
-    table = table_of(model)
+    table = table_of(model, words)
 
     def run(x: Tensor) -> Tensor:
         hook = table.register_forward_hook(lambda *_: x)
@@ -72,9 +72,10 @@ def on_vectors(model: nn.Module, ids: Tensor) -> tuple[Callable[[Tensor], Tensor
     return run, table(ids).detach()
 
 
-def table_of(model: nn.Module) -> nn.Embedding | None:
-    """The table of the tokens: the first one."""
-    return next((part for part in model.modules() if isinstance(part, nn.Embedding)), None)
+def table_of(model: nn.Module, words: int) -> nn.Embedding | None:
+    """The table of the tokens, which has a row for each; None if there is none."""
+    tables = [part for part in model.modules() if isinstance(part, nn.Embedding) and part.num_embeddings == words]
+    return tables[0] if tables else None
 
 
 def matrix(run: Callable, x: Tensor, allowed: Tensor) -> Tensor:
@@ -185,5 +186,5 @@ def as_vectors(patient: Patient) -> tuple[Callable, Tensor] | None:
         return None
     if inputs.is_floating_point():
         return patient.model, inputs
-    has_table = isinstance(patient.model, nn.Module) and table_of(patient.model)
+    has_table = isinstance(patient.model, nn.Module) and table_of(patient.model, zoo.V)
     return on_vectors(patient.model, inputs) if has_table else None
