@@ -292,10 +292,12 @@ def test_the_mask_is_painted_before_it_is_revealed():
         f"{losses[left].sum():.2f} / 18 = {losses[left].mean():.2f}. ✓ ignore_index=-100 gives the same."
     )
     assert "tagged right" not in picture.summary
+    assert panels["numbers"].rows == ["your mask", "positions", "ignore_index"]  # pads may count in it
     ignored = F.cross_entropy(logits.transpose(1, 2), labels.masked_fill(~left, -100))
     torch.testing.assert_close(panels["numbers"].values[2, 0], ignored)
     picture, panels = tagged(predict=True, painted=painted, reveal=True)
     assert torch.equal(panels["mask"].values.bool(), IS_WORD) and panels["mask"].edits is None
+    assert panels["numbers"].rows[0] == "words"
     assert panels["mask"].marks[0, 4:].tolist() == [NOT_MARKED, RIGHT, RIGHT]
     assert picture.summary.startswith(
         "You masked 2 of the 10 cells to mask (✓ 2, ✗ 8 missed), and 1 too many (!). Mean over the 11 words: "

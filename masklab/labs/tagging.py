@@ -56,13 +56,18 @@ def tagging(texts: Sequence[Sequence[str]], model: Tagger, *, state: GuessState,
     means = means_of(logits, losses, labels, mask)
     found = logits.argmax(dim=-1)
     told = [guess.told(*TOLD_OF_LOSSES)] if guess else []
-    told += in_words(means, "unmasked positions" if guess and not guess.reveal else "")
-    if not guess or guess.reveal:
+    is_painted = bool(guess and not guess.reveal)
+    told += in_words(means, "unmasked positions" if is_painted else "")
+    if not is_painted:
         told += _errors(batch, found, labels)
     if side == "left" and not model.packed and not batch.is_word.all():
         told.append("The pads are read before the words, and no loss mask undoes that.")
     return Picture(
-        panels=[_losses(losses), *counting(losses, mask, painting(guess, title="mask"), limit=LIMIT), _numbers(means)],
+        panels=[
+            _losses(losses),
+            *counting(losses, mask, painting(guess, title="mask"), limit=LIMIT),
+            _numbers(means, "your mask" if is_painted else MEANS[0]),
+        ],
         sentences=_sentences(batch, found, labels),
         shown=min(max(state.shown, 0), len(texts) - 1),
         summary=" ".join(told),
@@ -136,11 +141,12 @@ def _losses(losses: Tensor) -> Panel:
     )  # fmt: skip
 
 
-def _numbers(means: Means) -> Panel:
-    """One number, computed in three ways: ✓ the same as the first, ✗ another one."""
+def _numbers(means: Means, first: str) -> Panel:
+    """One number, computed in three ways, of which the ``first`` has this name: ✓ the same as that, ✗ another one."""
     marks = torch.tensor([[0], [RIGHT if means.count == means.positions else MISSED], [RIGHT]], dtype=torch.uint8)
     return Panel(
-        name="numbers", kind="loss", values=torch.tensor(means.values)[:, None], rows=MEANS, columns=["mean"],
+        name="numbers", kind="loss", values=torch.tensor(means.values)[:, None], columns=["mean"],
+        rows=[first, *MEANS[1:]],
         title="one number", sign="÷", axes=("over", "mean"), say="{}", limit=LIMIT, current=0,
         marks=marks if means.count else None,
         row_notes=[f"{number(means.total)} / {means.count}", f"{number(means.everything)} / {means.positions}", ""],
